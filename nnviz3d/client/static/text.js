@@ -53,8 +53,7 @@ export class TextLayer {
     const { sprites, occupied } = this.panels(parts.panels, size);
     const boards = parts.boards.map((panel) => this.board(panel, size, occupied));
     const around = parts.labels.map((label) => boxOutline(label.anchor, label.span, matrix, size));
-    const brackets = [];
-    const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around, brackets));
+    const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around));
     const lines = moving ? null : linesOnScreen(parts.avoided, matrix, size);
     const measure = (label, count) => this.extent(label, count);
     const keys = labelKeys(parts.labels);
@@ -66,7 +65,7 @@ export class TextLayer {
     for (const { index, count, rect } of labels) {
       sprites.push({ sprite: this.label(parts.labels[index], count), left: rect[0], bottom: rect[1] });
     }
-    this.show([...sprites, ...callouts, ...boards], brackets, size);
+    this.show([...sprites, ...callouts, ...boards], size);
   }
 
   /** Forget all sprites, because the scale or the fonts changed. */
@@ -79,18 +78,16 @@ export class TextLayer {
     this.made = 0;
   }
 
-  show(placed, brackets, size) {
-    const key = JSON.stringify([size, placed.map((one) => [one.sprite.number, one.left, one.bottom]), brackets]);
+  /** Draw sprites and brackets, each in front of those before it, unless they are there. */
+  show(placed, size) {
+    const key = JSON.stringify([size, placed.map(({ sprite, left, bottom, mark }) => [sprite?.number, left, bottom, mark])]);
     if (key === this.shown) return;
     this.shown = key;
-    const context = this.context;
-    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    const labels = placed.length;
-    for (let k = 0; k < labels; k += 1) {
-      const { sprite, left, bottom } = placed[k];
-      context.drawImage(sprite.canvas, Math.round(left), size[1] - Math.round(bottom) - sprite.height);
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    for (const { sprite, left, bottom, mark } of placed) {
+      if (sprite === undefined) drawBrackets(this.context, mark, this.scale, size[1]);
+      else this.context.drawImage(sprite.canvas, Math.round(left), size[1] - Math.round(bottom) - sprite.height);
     }
-    for (const mark of brackets) drawBrackets(context, mark, this.scale, size[1]);
   }
 
   panels(panels, size) {
@@ -113,14 +110,14 @@ export class TextLayer {
     return { sprite, left, bottom };
   }
 
-  callout(callout, matrix, size, occupied, around, brackets) {
+  callout(callout, matrix, size, occupied, around) {
     const sprite = this.boardOf(callout, size);
     const extent = [sprite.width, sprite.height];
     const { marks, words } = placeCallout(callout, matrix, size, this.scale, extent, occupied, around);
-    brackets.push(...marks);
-    if (words === null) return [];
+    const brackets = marks.map((mark) => ({ mark }));
+    if (words === null) return brackets;
     occupied.push(words);
-    return [{ sprite, left: words[0], bottom: words[1] }];
+    return [...brackets, { sprite, left: words[0], bottom: words[1] }];
   }
 
   boardOf(record, size) {
@@ -242,10 +239,13 @@ function boardSprite(rows, scale, widest) {
   const laid = rows.map((row) => (row.kind === "KeyRow" ? keyRow(row, scale, widest, column) : layRow(row, scale, widest)));
   return rowsSprite(laid, roundEven(9 * scale), false, (context, width, height) => {
     const edge = Math.max(1, roundEven(scale));
-    context.fillStyle = inked(EDGE);
+    context.fillStyle = inked(BOARD, 0.965);
     fillRounded(context, 0, 0, width, height, 5 * scale);
-    context.fillStyle = inked(BOARD);
-    fillRounded(context, edge, edge, width - 2 * edge, height - 2 * edge, 5 * scale - edge);
+    context.strokeStyle = inked(EDGE);
+    context.lineWidth = edge;
+    context.beginPath();
+    context.roundRect(edge / 2, edge / 2, width - edge, height - edge, 5 * scale - edge / 2);
+    context.stroke();
   });
 }
 
