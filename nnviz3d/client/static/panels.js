@@ -7,7 +7,7 @@ const MOST_OF_HEIGHT = 0.25;
 /** Maximum width of the panels of each corner, as a share of the picture's width. */
 const WIDEST = { "top-left": 0.7, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46 };
 /** Width of a picture, divided by its scale, below which each panel may take the whole width. */
-const NARROW = 720;
+const NARROW_PICTURE = 720;
 
 /** Return whether a panel stands in a corner; the others are boards in front of the scene. */
 export function inCorner(panel) {
@@ -16,7 +16,7 @@ export function inCorner(panel) {
 
 /** Return whether a picture is upright and so narrow that its panels are one above the other, all with text at the left. */
 export function isNarrow(size, scale) {
-  return size[0] < Math.min(NARROW * scale, size[1]);
+  return size[0] < Math.min(NARROW_PICTURE * scale, size[1]);
 }
 
 /** Return the maximum width of the rows of a panel in a corner, in pixels. */
