@@ -286,6 +286,11 @@ class Scene:
         found = (view.describe(pick, selection) for view in self._describing)
         return next((facts for facts in found if facts is not None), None)
 
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return frames, lines and callout of a pick at `t` seconds; empty if nothing of it is shown."""
+        found = (view.mark(pick, t, selection) for view in self._describing)
+        return next((marks for marks in found if marks), ())
+
     def _marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the marks of the pick; if blocks are shown, the same objects until the pick or its numbers change."""
         pick = selection.pick
@@ -294,8 +299,7 @@ class Scene:
         # Marks do not depend on the look of the cells. Unchanged marks are not uploaded again.
         key = replace(selection, threshold=None, colormap=None, normalize=None, ranking=None)
         if self._own is not None or self._marks[0] != key:
-            found = (view.mark(pick, t, selection) for view in self._describing)
-            self._marks = (key, next((marks for marks in found if marks), ()))
+            self._marks = (key, self.mark(pick, t, selection))
         return self._marks[1]
 
     def title(self, sample: int) -> str:

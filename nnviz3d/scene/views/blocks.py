@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.axes import CHANNEL, channel_axis
-from nnviz3d.data.capabilities.attributions import attribution_methods
-from nnviz3d.data.preprocessing_words import channel_colors
-from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier, shape_text
-from nnviz3d.scene.derived.attribution_maps import over_input, title_of
+from nnviz3d.data.axes import channel_axis
+from nnviz3d.scene.context import SceneContext, shape_text
+from nnviz3d.scene.derived.cell_facts import cell_arrays, cell_pixels, cell_words, in_words
 from nnviz3d.scene.derived.layer_figures import measured_weights
-from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
-from nnviz3d.scene.derived.token_names import token_words
 from nnviz3d.scene.facts import Facts, exact_list
 from nnviz3d.scene.hits import CellHit, PixelHit, TileHit
 from nnviz3d.scene.layout.cells import grid_for
@@ -139,81 +135,27 @@ def describe_cell(context: SceneContext, pick: CellPick, selection: Selection) -
     if found is None:
         return None
     index = f" [{', '.join(map(str, pick.index))}]" if pick.index else ""
-    more = [_words(context, pick.layer, pick.index, sample)]
-    raw = _pixel(context, pick, sample)
-    if raw:
-        more.append(raw)
+    words = in_words(cell_words(context, pick.layer, len(pick.index), sample), pick.index)
+    more = (words, _pixel(context, pick, sample))
+    grid = context.placement(pick.layer).grid
     value = exact_list(found)
-    parts = tuple((name, exact_list(numbers)) for name, numbers in _derived(context, pick, found, selection))
+    further = cell_arrays(context, pick.layer, selection)
+    parts = tuple((array.name, exact_list(array.at(grid, pick.index, found))) for array in further)
     if parts:
         value, parts = "", (("activation", value), *parts)
     return Facts(f"{pick.layer}{index}", value, parts, tuple(text for text in more if text))
 
 
-def _derived(
-    context: SceneContext, pick: CellPick, activation: NDArray[np.float32], selection: Selection
-) -> Iterable[tuple[str, NDArray[np.float32]]]:
-    """Yield further numbers of a cell by name: for the selected target, and of the other sample of a difference."""
-    grid = context.placement(pick.layer).grid
-    location = grid.location(pick.index)
-    if context.has_gradients(selection):
-        gradient = context.gradient(pick.layer, selection)
-        if gradient is not None:
-            here = grid.numbers(gradient, pick.index)
-            yield "gradient", here
-            with np.errstate(invalid="ignore", over="ignore"):
-                yield "gradient × activation", np.asarray(here * activation + np.float32(0))
-    explanations = context.explanations(selection.sample)
-    for method in attribution_methods(context.capture.stored):
-        found = explanations.attribution(method, selection.target, pick.layer)
-        if found is not None:
-            yield title_of(found)[0], np.asarray(found.values[location[: found.values.ndim]])
-        elif (
-            pick.layer in context.graph.inputs
-            and (other := explanations.attribution(method, selection.target)) is not None
-        ):
-            name, values = over_input(context, other) or ("", other.values)
-            if name == pick.layer:
-                yield f"{title_of(other)[0]}, interpolated", np.asarray(values[location[: values.ndim]])
-    if selection.against is not None:
-        yield "difference", grid.numbers(context.difference(pick.layer, selection), pick.index)
-
-
-def _words(context: SceneContext, layer: str, index: tuple[int, ...], sample: int) -> str:
-    """Write an index with the names of its axes, with its token, and with the name of its class if it is a score."""
-    grid = context.placement(layer).grid
-    if grid.tokens:
-        unit = "".join(f", unit {i}" for i in index[1:])
-        return f"{token_words(context, layer, index[0], sample)}{unit}"
-    unit = "number" if layer in context.graph.inputs else "neuron"
-    named = shown_axes(grid.named(index), runs_over_time(context.capture))
-    names = (unit,) if grid.axes == (CHANNEL,) else named
-    words = ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
-    units, at = context.capture.unit_names(layer), channel_axis(grid.axes)
-    if units is not None and at is not None and len(index) == len(grid.shape):
-        words = f"{words}: {units[index[at]]}"
-    if (
-        layer == head_of(context.graph)
-        and is_classifier(context.capture, layer)
-        and context.capture.classes is not None
-    ):
-        words = f"{words}: {class_name(context.capture.classes, index[0])}"
-    return words
-
-
 def _pixel(context: SceneContext, pick: CellPick, sample: int) -> str:
     """Write the pixel before preprocessing, if the cell belongs to an input picture; otherwise nothing."""
-    if pick.layer not in context.graph.inputs or len(pick.index) < 2:
+    found = cell_pixels(context, pick.layer, sample) if len(pick.index) > 1 else None
+    if found is None:
         return ""
-    picture, grid = context.capture.picture(pick.layer, sample), context.placement(pick.layer).grid
-    if picture is None or picture.shape[:2] != grid.location_shape:
-        return ""
-    pixel = [int(v) for v in picture[grid.location(pick.index)]]
-    at = channel_axis(grid.axes)
-    colors = channel_colors(context.capture.preprocessing(sample)[0])
+    grid = context.placement(pick.layer).grid
+    pixel, at = [int(v) for v in found.pixels[grid.location(pick.index)]], channel_axis(grid.axes)
     channel = ""
-    if at is not None and grid.channels == len(colors) and len(pick.index) == len(grid.shape):
-        channel = f"channel {pick.index[at]} is {colors[pick.index[at]]}; "
+    if found.colors and at is not None and len(pick.index) == len(grid.shape):
+        channel = f"channel {pick.index[at]} is {found.colors[pick.index[at]]}; "
     if len(set(pixel)) == 1:
         return f"{channel}pixel {pixel[0]} of 255"
     return channel + "pixel red {}, green {}, blue {}".format(*pixel)
