@@ -18,6 +18,9 @@ from nnviz3d.data.printable import reason
 from nnviz3d.data.storage.file_listing import LARGEST, listing_of
 from nnviz3d.errors import CaptureError, DamagedCapture
 
+_MOST_KEPT = 2**28
+"""Bytes that are kept by `StoredArrays.remembering`."""
+
 
 class StoredArrays:
     """The arrays and groups of one capture.
@@ -45,6 +48,8 @@ class StoredArrays:
         self._listing = listing_of(path)
         self._opened: dict[str, zarr.Array[Any] | None] = {}
         self._whole: dict[str, int] = {}
+        self._kept: dict[tuple[str, str], NDArray[Any]] | None = None
+        self._lists: dict[str, tuple[str, ...]] = {}
 
     def reopened(self) -> StoredArrays:
         """Return a new reader without opened arrays, to see rows that a writer has added."""
@@ -54,6 +59,18 @@ class StoredArrays:
         """Return when a group's attributes were last written, in seconds since 1970; only for a folder."""
         with self._reading(path):
             return (self.path / path / "zarr.json").stat().st_mtime
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Read the same part of an array only once within this context, for many descriptions in a row.
+
+        Only arrays of captures that are complete are kept, up to `_MOST_KEPT` bytes.
+        """
+        before, self._kept = self._kept, {} if self._complete else None
+        try:
+            yield
+        finally:
+            self._kept = before
 
     def has_group(self, path: str) -> bool:
         """Whether there is a group."""
@@ -106,18 +123,28 @@ class StoredArrays:
 
     def read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
         """Read part of an array; a missing chunk is an error."""
+        kept, key = self._kept, (array.path, repr(selection))
+        if kept is not None and key in kept:
+            return kept[key]
         with self._reading(array.path):
             self._require_chunks(array, _rows_up_to(selection, array.shape))
-            return np.asarray(array[selection])
+            found = np.asarray(array[selection])
+        if kept is not None and sum(part.nbytes for part in kept.values()) + found.nbytes <= _MOST_KEPT:
+            kept[key] = found
+        return found
 
     def group(self, path: str) -> Mapping[str, NDArray[Any]]:
         """Read all arrays of a group, by name; empty if there is no such group."""
-        found = self._member(path)
-        if not isinstance(found, zarr.Group):
-            return {}
-        with self._reading(path):
-            names = [name for name, _ in found.arrays()]
+        names = self._names(path)
         return {name: self.read(self.require(f"{path}/{name}"), ...) for name in names}
+
+    def _names(self, path: str) -> tuple[str, ...]:
+        """List the arrays in a group, by name; empty if there is no such group."""
+        if path not in self._lists or self._kept is None:
+            found = self._member(path)
+            with self._reading(path):
+                self._lists[path] = tuple(name for name, _ in found.arrays()) if isinstance(found, zarr.Group) else ()
+        return self._lists[path]
 
     def members(self, path: str) -> tuple[str, ...]:
         """List the groups in a group, by name; empty if there is no such group."""

@@ -1,0 +1,264 @@
+// Descriptions and marks of picks without a capture, from the tables of nnviz3d/client/pick_tables.py.
+
+import { CellGrid, flattened, unflattened } from "./cell_grid.js";
+import { exactNumber } from "./numbers.js";
+import { framesOf, glowOf, calloutOf } from "./pick_marks.js";
+
+const MOST_CHANNELS = 4; // Maximum number of a location's numbers that are written.
+
+/** What can be picked in some frames of one sample. */
+export class PickWords {
+  /** @param {object} table A PickTable, as `Store.record` gives it. */
+  constructor(table) {
+    this.scientific = table.scientific;
+    this.slopes = table.slopes;
+    this.layers = new Map(table.layers.map((layer) => [layer.layer, new LayerWords(layer, table.scientific)]));
+    this.sources = new Map(table.sources.map(({ source, locations }) => [source, locations]));
+    this.parts = new Map(table.parts.map(({ primitive, picks }) => [primitive, picks.data]));
+    this.picks = table.picks;
+    this.named = new Map(table.picks.map((pick) => [pick.name, pick]));
+  }
+
+  /**
+   * Return the pick that a hit means, a plain object that holds for all samples and times; null if it means nothing.
+   * @param {object} hit As `pick` of picking.js returns it.
+   */
+  pick(hit) {
+    if (!hit) return null;
+    const { primitive } = hit;
+    const picks = this.parts.get(primitive);
+    if (picks) {
+      const part = partNumber(hit);
+      const found = this.picks[picks.length === 1 ? picks[0] : picks[part]];
+      const cloud = primitive.kind === "Points" ? primitive.name : null;
+      return found ? { kind: "marked", name: found.name, cloud, part } : null;
+    }
+    if (!this.sources.has(primitive.source)) return null;
+    if (hit.kind === "LineHit") return this.#edge(primitive, hit.number);
+    const layer = this.layers.get(primitive.source.layer);
+    const index = layer?.indexOf(hit, this.sources.get(primitive.source)) ?? null;
+    return index && { kind: "cell", layer: layer.name, index };
+  }
+
+  /** Return the pick of a number of a layer, or of a location with all its channels; null if the layer is not shown. */
+  pickCell(layer, index) {
+    return this.layers.has(layer) ? { kind: "cell", layer, index } : null;
+  }
+
+  /** Return the primitives that mark and describe a pick in a picture; none if the sample lacks it. */
+  marks(pick, drawList) {
+    if (!pick) return [];
+    if (pick.kind === "cell") return this.layers.get(pick.layer)?.marks(pick.index) ?? [];
+    return pick.kind === "edge" ? this.#edgeMarks(pick) : this.#marked(pick, drawList);
+  }
+
+  #edge({ ends, points }, number) {
+    if (!this.layers.has(ends.source) || !this.layers.has(ends.target)) return null;
+    const [, count] = points.shape;
+    return {
+      kind: "edge",
+      source: ends.source,
+      target: ends.target,
+      ends: [ends.index.data[2 * number], ends.index.data[2 * number + 1]],
+      weight: ends.weight.data[number],
+      path: [...points.data.subarray(3 * number * count, 3 * (number + 1) * count)],
+    };
+  }
+
+  #edgeMarks({ source, target, ends, weight, path }) {
+    const layers = [this.layers.get(source), this.layers.get(target)];
+    if (!layers[0] || !layers[1]) return [];
+    const indices = layers.map((layer, k) => unflattened(ends[k], layer.grid.shape));
+    if (!layers.every((layer, k) => layer.held.holds(indices[k]))) return [];
+    const spans = layers.map((layer, k) => layer.span(indices[k]));
+    const [activation] = layers[0].numbers(layers[0].values, indices[0]).values;
+    // Adding 0 turns -0.0 into 0.0.
+    const numbers = [
+      ["weight", weight],
+      ["activation", activation],
+      ["contribution", Math.fround(weight * activation) + 0],
+    ];
+    const slope = this.#slope(source, target, ends);
+    if (slope !== null) numbers.push(["gradient by the weight", slope]);
+    const parts = numbers.map(([name, value]) => [name, exactNumber(value, this.scientific[0])]);
+    const title = layers.map((layer, k) => `${layer.name}[${indices[k].join(", ")}]`).join(" → ");
+    const way = { data: Float32Array.from(path), shape: [path.length / 3, 3] };
+    return [framesOf(spans), ...glowOf(way, weight >= 0), calloutOf(spans, { title, value: "", parts, more: [] }, way)];
+  }
+
+  #slope(source, target, ends) {
+    for (const slopes of this.slopes) {
+      if (slopes.source !== source || slopes.target !== target) continue;
+      const index = slopes.index.data;
+      for (let k = 0; k < slopes.values.data.length; k++) {
+        if (index[2 * k] === ends[0] && index[2 * k + 1] === ends[1]) return slopes.values.data[k];
+      }
+    }
+    return null;
+  }
+
+  #marked({ name, cloud, part }, drawList) {
+    const found = this.named.get(name);
+    if (!found) return [];
+    const callout = found.marks.find((mark) => mark.kind === "Callout");
+    if (found.moves && cloud !== null) {
+      const points = drawList.primitives.find(({ kind, name: one }) => kind === "Points" && one === cloud)?.points.data;
+      if (!points || 3 * part >= points.length) return [];
+      const origin = [...points.subarray(3 * part, 3 * part + 3)];
+      return [{ ...callout, marks: [{ ...callout.marks[0], origin }] }];
+    }
+    return found.framed ? [framesOf(callout.marks), ...found.marks] : [...found.marks];
+  }
+}
+
+/** Return the number of the hit part of a primitive, as pick_tables.py counts them. */
+function partNumber(hit) {
+  const { primitive } = hit;
+  switch (hit.kind) {
+    case "CellHit": {
+      const [, y, x] = primitive.values.shape;
+      return (hit.cell[2] * y + hit.cell[1]) * x + hit.cell[0];
+    }
+    case "PixelHit":
+      return hit.row * primitive.pixels.shape[1] + hit.column;
+    case "TileHit": {
+      const [, rows, columns] = primitive.pixels.shape;
+      return primitive.maps ? (hit.number * rows + hit.row) * columns + hit.column : hit.number;
+    }
+    case "RidgeHit":
+      return hit.ridge * primitive.heights.shape[1] + hit.column;
+    case "SurfaceHit":
+      return hit.row * primitive.heights.shape[1] + hit.column;
+    case "BoxHit":
+      return 0;
+    default:
+      return hit.number;
+  }
+}
+
+/** The cells of one layer: their indices, numbers, boxes and descriptions. */
+class LayerWords {
+  constructor(table, scientific) {
+    this.name = table.layer;
+    this.table = table;
+    this.grid = new CellGrid(table.grid, table.channel_axis);
+    this.held = new CellGrid(table.held, table.channel_axis);
+    this.values = table.values;
+    this.scientific = scientific;
+  }
+
+  /** Return the index that a hit on a block, a picture or a tile means; null for a spare cell. */
+  indexOf(hit, locations) {
+    const { primitive } = hit;
+    if (hit.kind === "TileHit") {
+      return this.grid.full([hit.row, hit.column], primitive.channels.data[hit.number]);
+    }
+    if (hit.kind === "PixelHit") {
+      const [[rows, columns], [high, wide]] = [this.grid.locationShape.slice(-2), primitive.pixels.shape];
+      const location = [Math.floor((hit.row * rows) / high), Math.floor((hit.column * columns) / wide)];
+      return this.grid.channels === 1 ? this.grid.full(location, 0) : location;
+    }
+    if (!locations) return this.grid.index(hit.cell);
+    if (this.grid.tokens) return [this.table.token_cells.indexOf(hit.cell[1])];
+    return this.grid.mapLocation(hit.cell);
+  }
+
+  /** Return the number at an index, or the first ones of a location: `{values, count}`. */
+  numbers({ data, shape }, index) {
+    const [, y, x] = shape;
+    const at = (full) => {
+      const [i, j, k] = this.held.cell(full);
+      return data[(k * y + j) * x + i];
+    };
+    if (index.length === this.held.shape.length) return { values: [at(index)], count: 1 };
+    const count = this.held.channels;
+    const values = Array.from({ length: Math.min(count, MOST_CHANNELS) }, (_, channel) =>
+      at(this.held.full(index, channel)),
+    );
+    return { values, count };
+  }
+
+  /** Return the box of a number, or of all channels of a location. */
+  span(index) {
+    const { origin, cell } = this.table;
+    const alone = index.length === this.grid.shape.length;
+    const ends = alone ? [index] : [this.grid.full(index, 0), this.grid.full(index, this.grid.channels - 1)];
+    const cells = ends.map((end) => this.grid.cell(end));
+    const low = [0, 1, 2].map((axis) => Math.min(...cells.map((each) => each[axis])));
+    const high = [0, 1, 2].map((axis) => Math.max(...cells.map((each) => each[axis])));
+    return {
+      kind: "Span",
+      origin: low.map((first, axis) => origin[axis] + first * cell[axis]),
+      size: low.map((first, axis) => (high[axis] - first + 1) * cell[axis]),
+    };
+  }
+
+  marks(index) {
+    if (!this.held.holds(index)) return [];
+    const spans = [...this.#copies(index), this.span(index)];
+    return [framesOf(spans), calloutOf(spans, this.#facts(index))];
+  }
+
+  #copies(index) {
+    const [row, column] = this.grid.location(index);
+    return this.table.copies.map(({ first, down, across }) => ({
+      ...first,
+      origin: first.origin.map((low, axis) => low + row * down[axis] + column * across[axis]),
+    }));
+  }
+
+  #facts(index) {
+    const here = this.numbers(this.values, index);
+    const value = this.#written(here, this.values);
+    const further = this.table.further.map((array) => [array.name, this.#further(array, index, here)]);
+    const { number, location } = this.table.words;
+    const words = inWords(index.length === this.grid.shape.length ? number : location, index);
+    return {
+      title: index.length ? `${this.name} [${index.join(", ")}]` : this.name,
+      value: further.length ? "" : value,
+      parts: further.length ? [["activation", value], ...further] : [],
+      more: [words, this.#pixel(index)].filter((text) => text),
+    };
+  }
+
+  #further({ values, by_location, times_activation }, index, here) {
+    if (by_location) {
+      const { data, shape } = values;
+      const location = this.held.location(index).slice(0, shape.length);
+      const rest = shape.slice(location.length).reduce((product, length) => product * length, 1);
+      const first = flattened(location, shape) * rest;
+      const found = [...data.subarray(first, first + Math.min(rest, MOST_CHANNELS))];
+      return this.#written({ values: found, count: rest }, values);
+    }
+    const found = this.numbers(values, index);
+    if (!times_activation) return this.#written(found, values);
+    // Adding 0 turns -0.0 into 0.0.
+    const products = found.values.map((number, k) => Math.fround(number * here.values[k]) + 0);
+    return this.#written({ values: products, count: found.count }, {});
+  }
+
+  #written({ values, count }, { dtype }) {
+    const half = dtype === "float16";
+    const texts = values.map((number) => exactNumber(number, this.scientific[half ? 1 : 0], half));
+    return texts.join(", ") + (count > MOST_CHANNELS ? ", …" : "");
+  }
+
+  #pixel(index) {
+    const { pixels: found, channel_axis: at } = this.table;
+    if (!found || index.length < 2) return "";
+    const [row, column] = this.grid.location(index);
+    const first = 3 * (row * found.pixels.shape[1] + column);
+    const [red, green, blue] = found.pixels.data.subarray(first, first + 3);
+    const named = found.colors.length && at !== null && index.length === this.grid.shape.length;
+    const channel = named ? `channel ${index[at]} is ${found.colors[index[at]]}; ` : "";
+    if (red === green && green === blue) return `${channel}pixel ${red} of 255`;
+    return `${channel}pixel red ${red}, green ${green}, blue ${blue}`;
+  }
+}
+
+/** Return the sentence about an index, from its parts. */
+function inWords(words, index) {
+  return words
+    .map((part) => (typeof part === "string" ? part : Array.isArray(part) ? part[1][index[part[0]]] : index[part]))
+    .join("");
+}
