@@ -123,7 +123,8 @@ export function placeLabels(labels, around, measure, size, scale, occupied, line
 class Placing {
   constructor(labels, around, measure, size, scale, occupied, lines, before) {
     Object.assign(this, { labels, around, measure, size, scale, occupied, lines, before });
-    this.inner = around.map(innerPart);
+    this.outlines = Float64Array.from(around.flat());
+    this.inner = Float64Array.from(around.flatMap(innerPart));
     this.shown = new Map();
     this.settled = [];
     this.ways = [];
@@ -218,17 +219,13 @@ class Placing {
   free(i, way, rect, apart) {
     const [left, bottom, right, top] = rect;
     if (left < 0 || bottom < 0 || right > this.size[0] || top > this.size[1]) return false;
-    const beside = apart * (right - left);
-    const wide = [left - beside, bottom, right + beside, top];
-    const margin = (top - bottom) / 2;
-    const tall = [left, bottom - margin, right, top + margin];
-    const small = this.labels[i].small;
-    for (let k = 0; k < this.around.length; k += 1) {
-      if (k === i) continue;
-      if (!small && rectsOverlap(wide, this.inner[k])) return false;
-      if (way.alone && rectsOverlap(tall, this.around[k])) return false;
+    if (!this.labels[i].small) {
+      const beside = apart * (right - left);
+      if (meetsAny(this.inner, i, left - beside, bottom, right + beside, top)) return false;
     }
-    return true;
+    if (!way.alone) return true;
+    const margin = (top - bottom) / 2;
+    return !meetsAny(this.outlines, i, left, bottom - margin, right, top + margin);
   }
 
   /** Return the rectangle of a label that is shown in one way, on whole pixels. */
@@ -248,6 +245,14 @@ class Placing {
     const up = roundEven(way.aside[1] * (align === "above" ? 1 : -1) * extent[1]);
     return [x + right, y + up, x + right + extent[0], y + up + extent[1]];
   }
+}
+
+/** Return whether a rectangle shares any area with one of many, four numbers each, other than that of the label `own`. */
+function meetsAny(rects, own, left, bottom, right, top) {
+  for (let k = 0; k < rects.length; k += 4) {
+    if (left < rects[k + 2] && rects[k] < right && bottom < rects[k + 3] && rects[k + 1] < top && k !== 4 * own) return true;
+  }
+  return false;
 }
 
 /**
