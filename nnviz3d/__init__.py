@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nnviz3d.api.viewer import Viewer as Viewer
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
+    from nnviz3d.data.labelled_arrays import to_xarray as to_xarray
     from nnviz3d.data.request import Insights as Insights
     from nnviz3d.errors import UserError as UserError
     from nnviz3d.scene.spec import SceneSpec as SceneSpec
@@ -48,6 +49,7 @@ __all__ = [
     "show",
     "snapshot",
     "to_pyvista",
+    "to_xarray",
 ]
 
 _MODULES = {
@@ -60,6 +62,7 @@ _MODULES = {
     "open_capture": "nnviz3d.data.capture",
     "read_scene": "nnviz3d.api.scene_files",
     "to_pyvista": "nnviz3d.api.pyvista_functions",
+    "to_xarray": "nnviz3d.data.labelled_arrays",
     **dict.fromkeys(("export", "record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
 }
 """Module of each public name. It is imported on first use, so that `import nnviz3d` and ``nnviz3d --help`` are fast."""

@@ -59,7 +59,7 @@ def read_attention(stored: StoredArrays, node_id: str, sample: int) -> NDArray[n
 
 def write_attention(writer: ArrayWriter, node_id: str, start: int, values: NDArray[Any]) -> None:
     """Write the scores of an attention layer for samples ``start`` and on: ``(n, heads, T, S)``."""
-    writer.rows(attention_path(node_id), start, values)
+    writer.rows(attention_path(node_id), start, values, ("head", "query", "key"))
 
 
 def _has_any(capture: CaptureContents) -> bool:

@@ -86,7 +86,7 @@ def read_connection_gradient(
 
 def write_gradient(writer: ArrayWriter, slot: str, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
     """Write the gradient of a target by one output of a node, for samples ``start`` and on: ``(n, *shape)``."""
-    writer.rows(gradient_path(slot, node_id, output), start, values)
+    writer.rows(gradient_path(slot, node_id, output), start, values, writer.axes_of(node_id, output))
 
 
 def write_flow(writer: ArrayWriter, slot: str, edges: NDArray[np.float32]) -> None:

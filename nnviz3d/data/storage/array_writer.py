@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nnviz3d.data.axes import Axes
+
 
 class ArrayWriter(Protocol):
     """The methods of `CaptureWriter` that write any array."""
 
-    def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
-        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``."""
+    def rows(self, path: str, start: int, values: NDArray[Any], axes: Axes = ()) -> None:
+        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``.
+
+        Parameters
+        ----------
+        axes
+            Names of the other axes, for readers of Zarr such as xarray; ignored if their number does not fit.
+        """
+        ...
+
+    def axes_of(self, node_id: str, output: int = 0) -> Axes:
+        """Return the names of the axes of one sample of a node's output."""
         ...
 
     def whole(self, path: str, values: NDArray[Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.axes import Axes, axes_of
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.files.paths import exists, is_folder
@@ -66,6 +67,7 @@ class CaptureWriter:
     ) -> None:
         self.path = Path(path)
         self.samples = samples
+        self._graph = graph
         self._growing = growing
         self._lock = lock
         check_destination(self.path)
@@ -117,15 +119,15 @@ class CaptureWriter:
 
     def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
         """Write one output of a node for samples from ``start`` on; values ``(n, *shape)``."""
-        self.rows(schema.activation_path(node_id, output), start, values)
+        self.rows(schema.activation_path(node_id, output), start, values, self.axes_of(node_id, output))
 
     def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
         """Write the array that an input of the model was given, ``(n, *shape)``."""
-        self.rows(schema.input_path(name), start, values)
+        self.rows(schema.input_path(name), start, values, self.axes_of(name))
 
     def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
         """Write the samples as pictures for people, ``(N, H, W, 3)`` uint8."""
-        self.rows(schema.picture_path(name), 0, values)
+        self.rows(schema.picture_path(name), 0, values, ("row", "column", "color"))
 
     def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
         """Write the true class of each sample, ``(N,)``."""
@@ -168,10 +170,25 @@ class CaptureWriter:
         self._attributes["committed"] = samples
         self._sink.update({"committed": samples})
 
-    def rows(self, path: str, start: int, values: NDArray[Any]) -> None:
-        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``."""
+    def rows(self, path: str, start: int, values: NDArray[Any], axes: Axes = ()) -> None:
+        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``.
+
+        Parameters
+        ----------
+        axes
+            Names of the other axes, for readers of Zarr such as xarray; ignored if their number does not fit.
+        """
         self.group(path.rpartition("/")[0])
-        self._sink.write(path, self.samples, start, as_stored(values))
+        others = axes if len(axes) == values.ndim - 1 else (None,) * (values.ndim - 1)
+        self._sink.write(path, self.samples, start, as_stored(values), ("sample", *others))
+
+    def axes_of(self, node_id: str, output: int = 0) -> Axes:
+        """Return the names of the axes of one sample of a node's output; none for an unknown one."""
+        node = self._graph.node(node_id) if node_id in self._graph else None
+        if node is None or output >= len(node.shapes):
+            return ()
+        shape, named = node.shapes[output], node.named_axes_of(output)
+        return named if len(named) == len(shape) else axes_of(shape)
 
     def whole(self, path: str, values: NDArray[Any]) -> None:
         """Write a whole array in its own type."""

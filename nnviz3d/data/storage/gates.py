@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from nnviz3d.data.axes import TIME, axes_of
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.axis_names import read_names
 
@@ -22,7 +23,7 @@ def write_gates(writer: ArrayWriter, node_id: str, start: int, gates: Mapping[st
     if start == 0 and gates:
         writer.group(path, {"names": list(gates)})
     for i, values in enumerate(gates.values()):
-        writer.rows(f"{path}/{i}", start, values)
+        writer.rows(f"{path}/{i}", start, values, (TIME, *axes_of(values.shape[2:])))
 
 
 def read_gates(stored: StoredArrays, node_id: str, sample: int) -> dict[str, NDArray[np.float32]]:

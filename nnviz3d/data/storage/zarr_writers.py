@@ -17,6 +17,9 @@ from zarr.codecs import ZstdCodec
 from nnviz3d.data.storage import schema
 from nnviz3d.errors import CaptureError
 
+Names = tuple[str | None, ...]
+"""Names of an array's axes; `None` is an axis without a name."""
+
 
 class Sink(Protocol):
     """A Zarr store under construction. Parents come before children; the root has the empty path."""
@@ -29,8 +32,14 @@ class Sink(Protocol):
         """Make a group."""
         ...
 
-    def write(self, path: str, samples: int, start: int, values: NDArray[Any]) -> None:
-        """Write samples from ``start`` on into an array ``(samples, *shape)``; the first call creates the array."""
+    def write(self, path: str, samples: int, start: int, values: NDArray[Any], names: Names) -> None:
+        """Write samples from ``start`` on into an array ``(samples, *shape)``; the first call creates the array.
+
+        Parameters
+        ----------
+        names
+            Names of its axes.
+        """
         ...
 
     def put(self, path: str, values: NDArray[Any]) -> None:
@@ -60,10 +69,10 @@ class FolderSink:
         folder.mkdir(exist_ok=True)
         (folder / "zarr.json").write_text(_described(None, attributes=dict(attributes)), encoding="utf-8")
 
-    def write(self, path: str, samples: int, start: int, values: NDArray[Any]) -> None:
+    def write(self, path: str, samples: int, start: int, values: NDArray[Any], names: Names) -> None:
         """Write some samples of an array."""
         if path not in self._arrays:
-            self._arrays[path] = self._create(path, (samples, *values.shape[1:]), values.dtype)
+            self._arrays[path] = self._create(path, (samples, *values.shape[1:]), values.dtype, names)
         array = self._arrays[path]
         if array.shape[1:] != values.shape[1:]:
             raise CaptureError(f"{path} holds {array.shape[1:]} for each sample, got {values.shape[1:]}.")
@@ -76,7 +85,9 @@ class FolderSink:
     def close(self) -> None:
         """Do nothing: everything is on disk."""
 
-    def _create(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
+    def _create(
+        self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any], names: Names | None = None
+    ) -> zarr.Array[Any]:
         # Empty chunks are written too; otherwise a lost file would read as zeros without an error.
         return zarr.create_array(
             self._folder / path,
@@ -86,6 +97,7 @@ class FolderSink:
             # The checksum detects a flipped bit, which would otherwise be drawn as if the model had computed it.
             compressors=ZstdCodec(level=0, checksum=True),
             config={"write_empty_chunks": True},
+            dimension_names=names,
         )
 
 
@@ -110,12 +122,12 @@ class ZipSink:
         """Make a group."""
         self._zip.writestr(f"{path}/zarr.json", _described(None, attributes=dict(attributes)))
 
-    def write(self, path: str, samples: int, start: int, values: NDArray[Any]) -> None:
+    def write(self, path: str, samples: int, start: int, values: NDArray[Any], names: Names) -> None:
         """Write some samples of an array."""
         shape = tuple(values.shape[1:])
         if path not in self._shapes:
             self._shapes[path] = shape
-            self._describe(path, values.dtype, (samples, *shape), (1, *shape))
+            self._describe(path, values.dtype, (samples, *shape), (1, *shape), dimension_names=list(names))
         if self._shapes[path] != shape:
             raise CaptureError(f"{path} holds {self._shapes[path]} for each sample, got {shape}.")
         for i, sample in enumerate(values, start):
@@ -131,9 +143,11 @@ class ZipSink:
         self._zip.writestr("zarr.json", _described(None, attributes=self._attributes))
         self._zip.close()
 
-    def _describe(self, path: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
+    def _describe(
+        self, path: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk: tuple[int, ...], **more: Any
+    ) -> None:
         grid = {"name": "regular", "configuration": {"chunk_shape": [max(1, n) for n in chunk]}}
-        self._zip.writestr(f"{path}/zarr.json", _described(dtype.name, shape=list(shape), chunk_grid=grid))
+        self._zip.writestr(f"{path}/zarr.json", _described(dtype.name, shape=list(shape), chunk_grid=grid, **more))
 
     def _chunk(self, path: str, index: tuple[int, ...], values: NDArray[Any]) -> None:
         if values.size:
