@@ -166,7 +166,7 @@ def test_long_session_does_not_grow_without_end(pages: Pages, session: Session, 
     views.connect(pages._receive)
     pages.open("a")
     held = []
-    for i in range(60):
+    for i in range(30):
         pages.acknowledge("a")
         session.clock.seek(i / 40)
         session.choose(i % 3)
@@ -174,7 +174,7 @@ def test_long_session_does_not_grow_without_end(pages: Pages, session: Session, 
         pages.step()
         pages.check("a")
         held.append((views._encoder.count, views._encoder.nbytes))
-    assert max(held[40:]) <= (2 * max(held[:20])[0], 2 * max(held[:20])[1])
+    assert max(held[15:]) <= (2 * max(held[:12])[0], 2 * max(held[:20])[1])
     assert len(pages.decoders["a"].records) <= views._encoder.count
     pages.open("late")
     pages.check("late")

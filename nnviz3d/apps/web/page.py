@@ -118,11 +118,11 @@ def _buttons(page: PageContext, home: Callable[[], None]) -> None:
         **theme.icon_button("Reset the view (R)"),
     )
     name = _file_name(_title(page.session))
+    page.show({"picture_name": name})
     v.VBtn(
         icon="mdi-tray-arrow-down",
         click=f"utils.download('{name}', trigger('picture'), 'image/png')",
         id="save",
-        data_name=name,
         **theme.icon_button("Save this picture (PNG)"),
     )
 

@@ -68,12 +68,12 @@
       this.homePose = null;
       this.losses = 0;
       this.pictures = 0;
-      this.first = performance.now();
+      this.smooth = false;
       this.viewer = new client.Viewer(this.stage, {
         hit: (hit) => this.click(hit),
         pose: (_, byUser) => (this.following = this.following && !byUser),
         key: (event) => !cameraKeys.includes(event.key),
-        drawn: () => this.drawn(),
+        drawn: (how) => this.drawn(how),
         problems: (sentences) => this.told(sentences),
       });
       this.stage.addEventListener("webglcontextlost", () => this.lost(), true);
@@ -149,8 +149,9 @@
       this.viewer.look(pose);
     }
 
-    drawn() {
+    drawn({ smooth }) {
       this.pictures += 1;
+      this.smooth = smooth;
       if (this.unacknowledged === null) return;
       const frame = this.unacknowledged;
       this.unacknowledged = null;
@@ -249,10 +250,10 @@
     async (event) => {
       if (drawing === null || !(event.target instanceof Element) || event.target.closest("#save") === null) return;
       event.stopPropagation();
-      const name = event.target.closest("#save").dataset.name;
       const link = document.createElement("a");
       link.href = URL.createObjectURL(await drawing.viewer.save());
-      link.download = name;
+      drawing.viewer.redraw();
+      link.download = trame.state.get("picture_name");
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     },
@@ -265,8 +266,12 @@
     look: (pose) => drawing?.look(pose),
     /** Number of pictures that this page has drawn. */
     pictures: () => drawing?.pictures ?? null,
-    /** The frame that this page shows. */
-    frame: () => drawing?.frame ?? null,
+    /** The draw list that this page shows. */
+    drawList: () => drawing?.frame?.drawList ?? null,
+    /** How often the graphics card has stopped. */
+    losses: () => drawing?.losses ?? null,
+    /** The number of the frame that this page shows, once it is drawn with smooth edges; else `null`. */
+    still: () => (drawing?.smooth && drawing.unacknowledged === null ? drawing.frame.number : null),
   };
 
   if (mode === "server") letServerDraw("");

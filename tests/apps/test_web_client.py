@@ -1,0 +1,307 @@
+"""Browser tests of pages that draw the scene themselves. All share one server, so each test restores what it changes."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.frames import FrameRenderer
+from nnviz3d.apps.web.server import ASPECT
+from nnviz3d.data.capture import open_capture
+from nnviz3d.render.offscreen import offscreen_window
+from nnviz3d.render.picking import pick
+from nnviz3d.render.renderer import Renderer
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.hits import CellHit
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene
+from tests.apps.conftest import Served
+from tests.support.browser import choose, same, text, wait_until
+from tests.support.pinhole import to_pixels
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+TOLERANCE = 3.0
+"""Largest mean difference of the client's picture from the server's, of 255."""
+_POSE = "() => window.nnviz3d.pose()"
+_STILL = "() => window.nnviz3d?.still() ?? null"
+
+
+@pytest.fixture(scope="module")
+def served_to_clients(digits_folder: Path) -> Iterator[Served]:
+    server = Served("--draw", "client", str(digits_folder))
+    yield server
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors, errors
+    assert "The page reports" not in errors, errors
+
+
+@contextmanager
+def open_page(browser: Browser, server: Served, *, logs: bool = False, **how: Any) -> Iterator[Page]:
+    """Open a page that draws the scene; in the end the browser must have logged no warning or error."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **how})
+    page = context.new_page()
+    logged: list[str] = []
+    page.on("console", lambda m: logged.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: logged.append(str(e)))
+    page.goto(server.url)
+    wait_until(lambda: page.evaluate(_STILL), "the page draws the scene")
+    yield page
+    context.close()
+    assert logs or not logged, logged
+
+
+@pytest.fixture(scope="module")
+def page(webgl: Browser, served_to_clients: Served) -> Iterator[Page]:
+    with open_page(webgl, served_to_clients) as page:
+        yield page
+
+
+def pixels(page: Page) -> NDArray[np.uint8]:
+    """Wait until the picture is still, and return it, ``(H, W, 3)``."""
+    number = None
+
+    def is_still() -> bool:
+        nonlocal number
+        before, number = number, page.evaluate(_STILL)
+        time.sleep(0.2)
+        return number is not None and before == number
+
+    wait_until(is_still, "the picture is still")
+    return np.asarray(Image.open(io.BytesIO(page.locator("#view").screenshot())).convert("RGB"))
+
+
+def changed(page: Page, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Wait for a still picture that differs from an earlier one, and return it."""
+    found = before
+
+    def differs() -> bool:
+        nonlocal found
+        found = pixels(page)
+        return not same(found, before)
+
+    wait_until(differs, "the picture changes")
+    return found
+
+
+def back(page: Page, first: NDArray[np.uint8]) -> None:
+    wait_until(lambda: same(pixels(page), first), "the picture is the first one again")
+
+
+def drag(page: Page, right: int, down: int) -> None:
+    box = page.locator("#view").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + right, y + down, steps=5)
+    page.mouse.up()
+
+
+def pose_of(page: Page) -> CameraPose:
+    found = page.evaluate(_POSE)
+    return CameraPose(*(tuple(found[name]) for name in ("position", "target", "up")), found["field_of_view"])
+
+
+@pytest.fixture(scope="module")
+def server_draws(digits_folder: Path) -> Iterator[Callable[..., NDArray[np.uint8]]]:
+    """Draw the scene as the server does."""
+    renderer = Renderer(offscreen_window((64, 64)))
+    session = Session(Scene.build(default_scene(), open_capture(digits_folder), aspect=ASPECT), renderer)
+
+    def draw(size: tuple[int, int], pose: CameraPose, **selection: Any) -> NDArray[np.uint8]:
+        frames = FrameRenderer(session)
+        frames.resize(*size, 1.0)
+        session.select(**selection)
+        renderer.look(pose)
+        return frames.still()
+
+    yield draw
+    renderer.close()
+
+
+def test_client_draws_the_picture_that_the_server_draws(page: Page, server_draws) -> None:
+    home = pixels(page)
+    for shown in (home, None):
+        if shown is None:
+            drag(page, 160, 60)
+            shown = changed(page, home)
+        height, width = shown.shape[:2]
+        wanted = server_draws((width, height), pose_of(page))
+        difference = np.abs(shown.astype(int) - wanted)
+        assert difference.mean() < TOLERANCE
+        assert (difference.max(axis=2) > 60).mean() < 0.02
+    page.keyboard.press("r")
+    back(page, home)
+
+
+def test_two_pages_have_two_cameras_and_one_scene(page: Page, webgl: Browser, served_to_clients: Served) -> None:
+    home = pixels(page)
+    with open_page(webgl, served_to_clients, viewport={"width": 1000, "height": 700}) as other:
+        there = pixels(other)
+        drag(page, 160, 60)
+        turned = changed(page, home)
+        other.locator('#normalize button[value="global"]').click()
+        recolored = changed(other, there)
+        changed(page, turned)
+        page.keyboard.press("r")
+        assert not same(pixels(page), home), "home is about the camera only"
+        assert same(pixels(other), recolored), "the other page's camera stays"
+        other.locator('#normalize button[value="layer"]').click()
+        back(other, there)
+    back(page, home)
+
+
+def test_click_shows_the_sentence_that_the_server_finds(page: Page, digits_folder: Path) -> None:
+    home = pixels(page)
+    height, width = home.shape[:2]
+    capture, pose = open_capture(digits_folder), pose_of(page)
+    scene = Scene.build(default_scene(), capture, aspect=ASPECT)
+    for node in ("conv2d_2", "max_pooling2d_1"):
+        x, y = (float(v) for v in to_pixels(np.array([scene.context.placement(node).center]), pose, (width, height))[0])
+        hit = pick(scene.at(scene.duration), pose, (width, height), (x, y))
+        assert isinstance(hit, CellHit)
+        found = scene.pick(hit, Selection())
+        assert isinstance(found, CellPick)
+        facts = scene.describe(found, Selection())
+        assert facts is not None
+        page.locator("#view").click(position={"x": x, "y": y})
+        wait_until(lambda: callout(page), "the pick is marked")
+        shown = callout(page)
+        assert str(capture.activation(found.layer, 0)[found.index]) in shown
+        marked = scene.at(scene.duration, Selection(pick=found)).primitives
+        wanted = next(p for p in marked if type(p).__name__ == "Callout")
+        assert shown == [row.text for row in wanted.rows if hasattr(row, "text")]
+        page.keyboard.press("Escape")
+        wait_until(lambda: not callout(page), "the pick is cleared")
+    back(page, home)
+
+
+def callout(page: Page) -> list[str]:
+    """Return the texts beside the pick."""
+    found = page.evaluate(
+        """() => window.nnviz3d.drawList().primitives.filter((p) => p.kind === "Callout")
+          .flatMap((p) => p.rows).map((row) => row.text ?? null)"""
+    )
+    return [text for text in found if text is not None]
+
+
+def test_playing_seeking_and_choosing_change_the_picture(page: Page, digits_folder: Path) -> None:
+    home = pixels(page)
+    page.locator("#restart").click()
+    start = changed(page, home)
+    page.locator("#play").click()
+    wait_until(lambda: float(text(page, ".clock-now")) > 0.5, "the clock runs")
+    drawn = page.evaluate("() => window.nnviz3d.pictures()")
+    page.keyboard.press(" ")
+    assert drawn > 5
+    changed(page, start)
+    page.locator("#transport [role=slider]").press("End")
+    back(page, home)
+    names = open_capture(digits_folder).provenance.samples
+    page.locator('[title^="Next sample"]').click()
+    changed(page, home)
+    wait_until(lambda: names[1] in text(page, "#sample"), "the picker names it")
+    page.locator("#view").click(position={"x": 5, "y": 300})
+    page.keyboard.press("ArrowLeft")
+    back(page, home)
+    choose(page, "unfold", "conv2d_1")
+    changed(page, home)
+    choose(page, "unfold", "no layer")
+    back(page, home)
+
+
+def test_saved_picture_is_the_one_on_this_page(page: Page) -> None:
+    home = pixels(page)
+    drag(page, 100, 30)
+    shown = changed(page, home)
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    assert download.value.suggested_filename == "digits.png"
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB"))
+    assert saved.shape == shown.shape
+    assert np.abs(saved.astype(int) - shown).mean() < 0.5
+    page.locator("#home").click()
+    back(page, home)
+
+
+def test_hostile_message_of_a_page_is_refused_and_changes_nothing(page: Page) -> None:
+    home = pixels(page)
+    for message in (
+        {"type": "click", "frame": page.evaluate(_STILL), "kind": "CellHit", "record": 10**6, "part": [0, 0, 0]},
+        {"type": "start", "width": 1e300, "height": 1, "density": 1},
+        "<img src=x onerror=alert(1)>",
+    ):
+        answer = page.evaluate("(m) => trame.client.getConnection().getSession().call('nnviz3d.draw', [m])", message)
+        assert set(answer) == {"refused"}
+    assert same(pixels(page), home)
+
+
+def test_large_arrays_need_the_secret(page: Page, served_to_clients: Served) -> None:
+    assert page.request.get(f"{served_to_clients.base}/arrays/none").status == 404
+    other = page.context.browser.new_context()
+    assert other.request.get(f"{served_to_clients.base}/arrays/none").status == 403
+    other.close()
+
+
+def test_page_reconnects_after_a_lost_connection_with_its_camera(webgl: Browser, served_to_clients: Served) -> None:
+    with open_page(webgl, served_to_clients, logs=True) as page:
+        home = pixels(page)
+        drag(page, 160, 60)
+        turned, pose = changed(page, home), pose_of(page)
+        page.evaluate("() => { window.old = true; trame.client.getConnection().getSession().close(); }")
+        wait_until(lambda: not page.evaluate("() => window.old === true"), "the page loads again")
+        wait_until(lambda: page.evaluate(_STILL), "the page draws the scene")
+        wait_until(lambda: pose_of(page) == pose, "the camera is where it was")
+        wait_until(lambda: same(pixels(page), turned), "the picture is as before")
+
+
+def test_browser_without_webgl_shows_the_picture_of_the_server(webgl: Browser, digits_folder: Path) -> None:
+    server = Served("--draw", "auto", str(digits_folder))
+    page = webgl.new_page(viewport={"width": 1280, "height": 720})
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(server.url)
+    wait_until(lambda: page.evaluate("() => document.querySelector('#view img')?.naturalWidth > 500"), "a picture")
+    assert page.locator("#drawn-by-server").get_attribute("title") == (
+        "The server draws this picture, because this browser lacks WebGL2."
+    )
+    page.close()
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors
+
+
+def test_page_that_loses_its_graphics_twice_lets_the_server_draw(webgl: Browser, digits_folder: Path) -> None:
+    server = Served("--draw", "auto", str(digits_folder))
+    with open_page(webgl, server, logs=True) as page:
+        home = pixels(page)
+        lose = """() => {
+          const canvas = document.querySelector("#client canvas");
+          const extension = canvas.getContext("webgl2").getExtension("WEBGL_lose_context");
+          extension.loseContext();
+          setTimeout(() => extension.restoreContext(), 300);
+        }"""
+        page.evaluate(lose)
+        wait_until(lambda: page.evaluate("() => window.nnviz3d.losses() === 1"), "the context is lost")
+        time.sleep(1)
+        back(page, home)
+        page.evaluate(lose)
+        wait_until(lambda: page.evaluate("() => document.querySelector('#view img')?.naturalWidth > 500"), "a picture")
+        assert "stopped twice" in str(page.locator("#drawn-by-server").get_attribute("title"))
+        assert page.evaluate(_POSE) is None
+    code, _, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors
