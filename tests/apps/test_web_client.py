@@ -262,8 +262,8 @@ def test_page_reconnects_after_a_lost_connection_with_its_camera(webgl: Browser,
         home = pixels(page)
         drag(page, 160, 60)
         turned, pose = changed(page, home), pose_of(page)
-        page.evaluate("() => { window.old = true; trame.client.getConnection().getSession().close(); }")
-        wait_until(lambda: not page.evaluate("() => window.old === true"), "the page loads again")
+        with page.expect_event("load"):
+            page.evaluate("() => { trame.client.getConnection().getSession().close(); }")
         wait_until(lambda: page.evaluate(_STILL), "the page draws the scene")
         wait_until(lambda: pose_of(page) == pose, "the camera is where it was")
         wait_until(lambda: same(pixels(page), turned), "the picture is as before")
