@@ -110,6 +110,40 @@ class Slopes:
 
 
 @dataclass(frozen=True, eq=False)
+class SheetWords:
+    """Words about the numbers of a tensor that a block shows besides the layers' own blocks: a kernel, a gate.
+
+    Attributes
+    ----------
+    shape
+        Shape of the tensor.
+    title, more
+        Words about an index of it.
+    """
+
+    shape: tuple[int, ...]
+    title: Words
+    more: Words
+
+
+@dataclass(frozen=True, eq=False)
+class SheetCells:
+    """The cells of such a block.
+
+    Attributes
+    ----------
+    source
+        The source of the block.
+    flat
+        For each cell ``(Z, Y, X)`` the flat index (C order) of its number in the tensor; -1 for a spare cell.
+    """
+
+    source: Source
+    flat: NDArray[np.int64]
+    words: SheetWords
+
+
+@dataclass(frozen=True, eq=False)
 class MarkedPick:
     """A pick with its marks.
 
@@ -163,6 +197,7 @@ class PickTable:
     layers: tuple[LayerTable, ...]
     sources: tuple[CellSource, ...]
     slopes: tuple[Slopes, ...]
+    sheets: tuple[SheetCells, ...]
     parts: tuple[PickedParts, ...]
     picks: tuple[MarkedPick, ...]
 

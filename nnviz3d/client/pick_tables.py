@@ -26,20 +26,28 @@ from nnviz3d.client.pick_records import (
     PickedParts,
     PickTable,
     PickTables,
+    SheetCells,
+    SheetWords,
     Slopes,
 )
+from nnviz3d.client.sheet_words import index_in_sheet, sheet_words
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.derived.cell_facts import cell_arrays, cell_pixels, cell_words
+from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.primitives import Callout, DrawList, Points, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Pick, Selection
+from nnviz3d.scene.views.blocks import flat_index
 from nnviz3d.scene.views.connections import EdgePick
+from nnviz3d.scene.views.gates import GatePick
 
 MOST = 4000
 """Maximum number of picks that are described beforehand for one table."""
+MOST_CELLS = 100_000
+"""Maximum number of weights, or of a gate's numbers, in a block whose cells can be picked."""
 _PROBED = 256
 """Number of a primitive's parts of which at least one is picked, if any is."""
 
@@ -94,6 +102,8 @@ class _Maker:
         self._layers: dict[str, None] = {}
         self._sources: dict[Source, bool] = {}
         self._pairs: dict[tuple[str, str], None] = {}
+        self._sheets: dict[Source, SheetCells] = {}
+        self._sheet_words: dict[object, SheetWords] = {}
         self._parts: dict[int, PickedParts] = {}
         self._known: dict[object, NDArray[np.int64]] = {}
         self._kept: list[object] = []
@@ -108,7 +118,7 @@ class _Maker:
             if source is None or id(primitive) in self._parts:
                 continue
             hits = hits_on(primitive)
-            if hits is None or self._by_client(primitive, source, hits):
+            if hits is None or source in self._sheets or self._by_client(primitive, source, hits):
                 continue
             key, held = likeness(primitive)
             if key not in self._known:
@@ -123,6 +133,9 @@ class _Maker:
             return False
         probed = (self._pick(hit) for hit in islice(hits.all(), _PROBED))
         first = next((pick for pick in probed if pick is not None), None)
+        if isinstance(first, KernelPick | GatePick) and isinstance(primitive, Voxels) and hits.count <= MOST_CELLS:
+            self._sheets[source] = self._sheet(source, primitive, hits, first)
+            return True
         if isinstance(first, CellPick):
             self._layers[first.layer] = None
             of_locations = len(first.index) < len(self._scene.context.placement(first.layer).grid.shape)
@@ -132,6 +145,16 @@ class _Maker:
             self._pairs[first.source, first.target] = None
             self._sources[source] = False
         return isinstance(first, CellPick | EdgePick)
+
+    def _sheet(self, source: Source, block: Voxels, hits: PartHits, first: KernelPick | GatePick) -> SheetCells:
+        """Return the cells of a block of weights or of a gate's numbers."""
+        key = (first.layer, first.gate if isinstance(first, GatePick) else None)
+        if key not in self._sheet_words:
+            self._sheet_words[key] = sheet_words(self._scene.context, first, self._selection.sample)
+        words = self._sheet_words[key]
+        picks = [self._pick(hit) for hit in hits.all()]
+        flat = [-1 if pick is None else flat_index(index_in_sheet(pick), words.shape) for pick in picks]
+        return SheetCells(source, np.array(flat, dtype=np.int64).reshape(block.values.shape[::-1]), words)
 
     def _pick(self, hit: Hit) -> Pick | None:
         return self._scene.pick(hit, self._selection)
@@ -177,6 +200,7 @@ class _Maker:
             tuple(layer for layer in layers if layer is not None),
             tuple(CellSource(source, locations) for source, locations in self._sources.items()),
             tuple(slope for pair in self._pairs for slope in self._slopes(*pair)),
+            tuple(self._sheets.values()),
             tuple(self._parts.values()),
             tuple(self._picks),
         )

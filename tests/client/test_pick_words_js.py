@@ -81,7 +81,7 @@ def checked(page: Any, scene: Scene, selection: Selection, times: tuple[float, .
     return counts
 
 
-@pytest.mark.parametrize("name", [name for name in READY if name != "kernels"])
+@pytest.mark.parametrize("name", READY)
 def test_marks_in_a_bundled_scene_are_those_of_python(page: Any, name: str) -> None:
     scene = bundled_scene(name)
     counts = checked(page, scene, Selection(), (0.6 * scene.duration, scene.duration))

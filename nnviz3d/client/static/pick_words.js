@@ -15,6 +15,7 @@ export class PickWords {
     this.layers = new Map(table.layers.map((layer) => [layer.layer, new LayerWords(layer, table.scientific)]));
     this.sources = new Map(table.sources.map(({ source, locations }) => [source, locations]));
     this.parts = new Map(table.parts.map(({ primitive, picks }) => [primitive, picks.data]));
+    this.sheets = new Map(table.sheets.map((sheet) => [sheet.source, sheet]));
     this.picks = table.picks;
     this.named = new Map(table.picks.map((pick) => [pick.name, pick]));
   }
@@ -33,6 +34,11 @@ export class PickWords {
       const cloud = primitive.kind === "Points" ? primitive.name : null;
       return found ? { kind: "marked", name: found.name, cloud, part } : null;
     }
+    if (this.sheets.has(primitive.source)) {
+      const { flat } = this.sheets.get(primitive.source);
+      const part = partNumber(hit);
+      return flat.data[part] < 0 ? null : { kind: "sheet", block: primitive.name, part };
+    }
     if (!this.sources.has(primitive.source)) return null;
     if (hit.kind === "LineHit") return this.#edge(primitive, hit.number);
     const layer = this.layers.get(primitive.source.layer);
@@ -49,7 +55,24 @@ export class PickWords {
   marks(pick, drawList) {
     if (!pick) return [];
     if (pick.kind === "cell") return this.layers.get(pick.layer)?.marks(pick.index) ?? [];
+    if (pick.kind === "sheet") return this.#sheetMarks(pick, drawList);
     return pick.kind === "edge" ? this.#edgeMarks(pick) : this.#marked(pick, drawList);
+  }
+
+  #sheetMarks({ block: name, part }, drawList) {
+    const block = drawList.primitives.find((one) => one.kind === "Voxels" && one.name === name);
+    const sheet = block && this.sheets.get(block.source);
+    if (!sheet || part >= block.values.data.length) return [];
+    const index = unflattened(sheet.flat.data[part], sheet.words.shape);
+    const cell = unflattened(part, block.values.shape).reverse();
+    const origin = block.origin.map((low, axis) => low + cell[axis] * block.cell[axis]);
+    const spans = [{ kind: "Span", origin, size: block.cell }];
+    const value = writtenNumbers([block.values.data[part]], 1, block.values, this.scientific);
+    const { title, more } = sheet.words;
+    return [
+      framesOf(spans),
+      calloutOf(spans, { title: inWords(title, index), value, parts: [], more: [inWords(more, index)] }),
+    ];
   }
 
   #edge({ ends, points }, number) {
@@ -237,10 +260,8 @@ class LayerWords {
     return this.#written({ values: products, count: found.count }, {});
   }
 
-  #written({ values, count }, { dtype }) {
-    const half = dtype === "float16";
-    const texts = values.map((number) => exactNumber(number, this.scientific[half ? 1 : 0], half));
-    return texts.join(", ") + (count > MOST_CHANNELS ? ", …" : "");
+  #written({ values, count }, array) {
+    return writtenNumbers(values, count, array, this.scientific);
   }
 
   #pixel(index) {
@@ -254,6 +275,13 @@ class LayerWords {
     if (red === green && green === blue) return `${channel}pixel ${red} of 255`;
     return `${channel}pixel red ${red}, green ${green}, blue ${blue}`;
   }
+}
+
+/** Write the first ones of some numbers of an array exactly. */
+function writtenNumbers(values, count, { dtype }, scientific) {
+  const half = dtype === "float16";
+  const texts = values.map((number) => exactNumber(number, scientific[half ? 1 : 0], half));
+  return texts.join(", ") + (count > MOST_CHANNELS ? ", …" : "");
 }
 
 /** Return the sentence about an index, from its parts. */

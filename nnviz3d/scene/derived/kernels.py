@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,17 +72,18 @@ class Kernel:
         index = self.grid.index(cell)
         if index is None or not 0 <= number < len(self.filters):
             return None
-        flat = self._order()[(number, *index)]
+        flat = self._order[(number, *index)]
         return KernelPick(self.layer, tuple(int(i) for i in np.unravel_index(int(flat), self.values.shape)))
 
     def cell(self, index: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
         """Return the filter, and the cell ``(3,)`` in it, of a weight: the inverse of `pick`."""
         flat = np.ravel_multi_index(index, self.values.shape)
-        number, flat_index = divmod(int(np.flatnonzero(self._order() == flat)[0]), self.filters[0].size)
+        number, flat_index = divmod(int(np.flatnonzero(self._order == flat)[0]), self.filters[0].size)
         return number, self.grid.cells(np.array([flat_index], dtype=np.int64))[0]
 
+    @cached_property
     def _order(self) -> NDArray[np.int64]:
-        """Return the flat index in `values` of each number of `filters`."""
+        """The flat index in `values` of each number of `filters`."""
         return _stacked(np.arange(self.values.size, dtype=np.int64).reshape(self.values.shape), self.kind)
 
 

@@ -48,6 +48,16 @@ class GatesSpec(ViewSpec):
     kind: Literal["gates"]
 
 
+def step_words(context: SceneContext, layer: str, step: int, sample: int) -> str:
+    """Name a step of a recurrent layer, in the order of processing, by its token if the layer's input has some."""
+    node = context.graph.node(layer)
+    source = next((s for s in context.graph.sources(node.id)), None)
+    if source is None or not context.placement(source).grid.tokens:
+        return f"step {step}"
+    last = context.placement(source).grid.shape[0] - 1
+    return token_words(context, source, last - step if node.details.get("go_backwards") else step, sample)
+
+
 def gates_before(context: SceneContext, node: LayerNode) -> tuple[PlacedGate, ...]:
     """Return the sheets of a layer's gates, before its block; none if they are not drawn."""
     if not context.setting.filled or not node.details.get("gates"):
@@ -112,7 +122,8 @@ class GatesView(View):
         if values is None or pick.step >= values.shape[0] or pick.unit >= values.shape[1]:
             return None
         title = f"{pick.layer}: {pick.gate} [{pick.step}, {pick.unit}]"
-        return Facts(title, exact(values[pick.step, pick.unit]), more=(self._words(pick, selection.sample),))
+        words = f"{step_words(self._context, pick.layer, pick.step, selection.sample)}, unit {pick.unit}"
+        return Facts(title, exact(values[pick.step, pick.unit]), more=(words,))
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return a frame around a number of a gate, and the callout."""
@@ -124,16 +135,6 @@ class GatesView(View):
         return framed(
             [Span((float(low[0]), float(low[1]), float(low[2])), placed.cell)], self.describe(pick, selection)
         )
-
-    def _words(self, pick: GatePick, sample: int) -> str:
-        """Name the step by its token, if the layer's input has some, and the unit."""
-        node = self._context.graph.node(pick.layer)
-        source = next((s for s in self._context.graph.sources(node.id)), None)
-        if source is None or not self._context.placement(source).grid.tokens:
-            return f"step {pick.step}, unit {pick.unit}"
-        last = self._context.placement(source).grid.shape[0] - 1
-        row = last - pick.step if node.details.get("go_backwards") else pick.step
-        return f"{token_words(self._context, source, row, sample)}, unit {pick.unit}"
 
     def _gate(self, layer: str, gate: str) -> PlacedGate | None:
         return next((placed for placed in self._placed.get(layer, ()) if placed.name == gate), None)
