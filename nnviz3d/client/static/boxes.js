@@ -1,7 +1,7 @@
-/** Drawing of all `Box`es: the frames as straight pieces, the bodies as lit faces. */
+/** Drawing of all `Box`es: the frames as lines, the bodies as lit faces. */
 
 import { Mesh } from "./gl.js";
-import { Pieces, colorBytes } from "./lines.js";
+import { Polylines, colorBytes, packedColors } from "./lines.js";
 import { SHADERS } from "./shaders.js";
 
 const FRAME_WIDTH = 1.1;
@@ -79,14 +79,14 @@ export class BoxesDrawer {
 
   remove() {
     this.faces.remove();
-    this.frames.pieces.remove();
+    this.frames.polylines.remove();
   }
 }
 
 /** Draws the edges of boxes. */
 class FramesDrawer {
   constructor(graphics) {
-    this.pieces = new Pieces(graphics);
+    this.polylines = new Polylines(graphics);
     this.visible = false;
   }
 
@@ -97,7 +97,7 @@ class FramesDrawer {
       const corners = boxCorners(box);
       for (const [a, b] of BOX_EDGES) {
         ends.push(...corners[a], ...corners[b]);
-        colors.push(...edgeColor(box));
+        colors.push(...edgeColor(box), ...edgeColor(box));
       }
       for (const corner of corners) {
         corner.forEach((one, i) => {
@@ -106,13 +106,13 @@ class FramesDrawer {
         });
       }
     }
-    this.pieces.place(Float32Array.from(ends));
-    this.pieces.paint(colorBytes(colors));
+    this.polylines.place(Float32Array.from(ends), 2);
+    this.polylines.paint(packedColors(colorBytes(colors)));
     this.extent = [low, high];
     this.visible = boxes.length > 0;
   }
 
   draw(view) {
-    this.pieces.draw(view, FRAME_WIDTH * view.scale, 1, true);
+    this.polylines.draw(view, FRAME_WIDTH * view.scale, 1, true);
   }
 }

@@ -72,7 +72,7 @@ class Program {
   }
 }
 
-/** Vertices in buffers, drawn as triangles. */
+/** Vertices in buffers, drawn as triangles or lines. */
 export class Mesh {
   constructor(gl) {
     this.gl = gl;
@@ -81,21 +81,29 @@ export class Mesh {
   }
 
   /**
-   * Set an attribute of all vertices, or with `each` of all instances.
+   * Set an attribute of all vertices.
    *
    * @param {number} at Location in the program.
    * @param {ArrayBufferView} data
    * @param {number} components Numbers of each vertex; bytes mean shares of 255.
    */
-  attribute(at, data, components, each = false) {
+  attribute(at, data, components) {
+    this.interleaved([at], data, components);
+  }
+
+  /** Set several attributes, whose numbers follow each other for each vertex. */
+  interleaved(places, data, components) {
     const gl = this.gl;
-    this.write(at, data);
-    if (at < 0) return;
+    this.write(places[0], data);
     gl.bindVertexArray(this.vertices);
-    gl.enableVertexAttribArray(at);
     const bytes = data instanceof Uint8Array;
-    gl.vertexAttribPointer(at, components, bytes ? gl.UNSIGNED_BYTE : gl.FLOAT, bytes, 0, 0);
-    gl.vertexAttribDivisor(at, each ? 1 : 0);
+    const length = components * data.BYTES_PER_ELEMENT;
+    places.forEach((at, i) => {
+      if (at < 0) return;
+      gl.enableVertexAttribArray(at);
+      const stride = length * places.length;
+      gl.vertexAttribPointer(at, components, bytes ? gl.UNSIGNED_BYTE : gl.FLOAT, bytes, stride, i * length);
+    });
     gl.bindVertexArray(null);
   }
 
@@ -109,6 +117,15 @@ export class Mesh {
 
   /** Draw triangles by the indices of their vertices, from now on. */
   triangles(indices) {
+    this.#cells(indices, this.gl.TRIANGLES);
+  }
+
+  /** Draw lines of one pixel by the indices of their ends, from now on. */
+  lines(indices) {
+    this.#cells(indices, this.gl.LINES);
+  }
+
+  #cells(indices, kind) {
     const gl = this.gl;
     gl.bindVertexArray(this.vertices);
     if (this.indices === undefined) this.indices = gl.createBuffer();
@@ -116,13 +133,14 @@ export class Mesh {
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
     gl.bindVertexArray(null);
     this.count = indices.length;
+    this.kind = kind;
     this.indexType = indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT;
   }
 
-  draw(instances = 1) {
+  draw() {
     const gl = this.gl;
     gl.bindVertexArray(this.vertices);
-    gl.drawElementsInstanced(gl.TRIANGLES, this.count, this.indexType, 0, instances);
+    gl.drawElements(this.kind, this.count, this.indexType, 0);
     gl.bindVertexArray(null);
   }
 

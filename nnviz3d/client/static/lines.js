@@ -1,61 +1,145 @@
-/** Drawing of `Lines`, and of the straight pieces that boxes and ridges have. */
+/** Drawing of `Lines`, and of the straight lines that boxes and ridges have. */
 
 import { Mesh } from "./gl.js";
 import { SHADERS } from "./shaders.js";
 
-/** Which end of a piece each corner is at, and on which side of it. */
-const SIDES = Float32Array.of(0, -1, 0, 1, 1, -1, 1, 1);
-const TWO_TRIANGLES = Uint16Array.of(0, 2, 1, 1, 2, 3);
+/** Return the indices of two triangles for each of some quads; each has four corners: left and right, then ahead. */
+export function quadTriangles(count) {
+  const indices = new Uint32Array(count * 6);
+  for (let i = 0; i < count; ++i) {
+    const first = 4 * i;
+    indices.set([first, first + 2, first + 1, first + 1, first + 2, first + 3], 6 * i);
+  }
+  return indices;
+}
 
-/** Straight pieces with a width in pixels. */
-export class Pieces {
+/** Most pieces of a polyline in a coarse picture. */
+const COARSE_PIECES = 8;
+
+/** Polylines with a width in pixels. Those of one pixel are lines of WebGL, wider ones are quads. */
+export class Polylines {
   constructor(graphics) {
     this.gl = graphics.gl;
-    this.program = graphics.program(SHADERS["pieces.vert.glsl"], SHADERS["pieces.frag.glsl"]);
-    this.mesh = new Mesh(this.gl);
-    this.mesh.attribute(this.program.attribute("side"), SIDES, 2);
-    this.mesh.triangles(TWO_TRIANGLES);
-    this.count = 0;
+    this.thin = new ThinLines(graphics);
+    this.wide = new WideLines(graphics);
   }
 
-  /** Set the ends of all pieces: 2 x 3 numbers for each. */
-  place(ends) {
-    this.count = ends.length / 6;
-    const [begin, end] = [new Float32Array(this.count * 3), new Float32Array(this.count * 3)];
-    for (let i = 0; i < this.count; ++i) {
-      begin.set(ends.subarray(6 * i, 6 * i + 3), 3 * i);
-      end.set(ends.subarray(6 * i + 3, 6 * i + 6), 3 * i);
-    }
-    this.mesh.attribute(this.program.attribute("begin"), begin, 3, true);
-    this.mesh.attribute(this.program.attribute("end"), end, 3, true);
+  /**
+   * Set the points, three numbers each.
+   *
+   * @param {Float32Array} points
+   * @param {number} length Points of each polyline.
+   */
+  place(points, length) {
+    this.points = points;
+    this.length = length;
+    this.count = points.length / 3 / length;
+    this.thin.placed = this.wide.placed = false;
   }
 
-  /** Set the colours of both ends of all pieces: 4 bytes for each end. */
-  paint(begin, end = begin) {
-    this.mesh.attribute(this.program.attribute("beginColor"), begin, 4, true);
-    this.mesh.attribute(this.program.attribute("endColor"), end, 4, true);
+  /** Set the colours of all points: four bytes of each as one integer. */
+  paint(colors) {
+    this.colors = colors;
+    this.thin.painted = this.wide.painted = false;
   }
 
-  /** Draw the pieces, each over those before it. */
+  /** Draw the polylines, each over those before it. */
   draw(view, width, opacity, blended) {
     const gl = this.gl;
-    this.program.use();
     // OpenGL rounds the width of a line.
     const whole = Math.max(1, Math.round(width));
-    this.program.set({ matrix: view.matrix, size: view.eye.size, width: whole, opacity });
+    const form = whole > 1 ? this.wide : this.thin;
+    if (!form.placed) form.place(this);
+    if (!form.painted) form.paint(this);
+    form.placed = form.painted = true;
+    form.program.use();
+    form.program.set({ matrix: view.matrix, size: view.eye.size, width: whole, opacity });
     if (blended) {
       gl.enable(gl.BLEND);
       gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
       gl.depthMask(false);
     }
-    this.mesh.draw(this.count);
+    form.draw(view);
     gl.disable(gl.BLEND);
     gl.depthMask(true);
   }
 
   remove() {
-    this.mesh.remove();
+    this.thin.mesh.remove();
+    this.thin.coarse.remove();
+    this.wide.mesh.remove();
   }
+}
+
+/** Return the first and last point of each piece of polylines, joining points that are `stride` apart. */
+function pieceEnds(count, length, stride) {
+  const pieces = Math.ceil((length - 1) / stride);
+  const ends = new Uint32Array(count * pieces * 2);
+  for (let i = 0, to = 0; i < count; ++i) {
+    for (let k = 0; k < length - 1; k += stride) {
+      ends[to++] = i * length + k;
+      ends[to++] = i * length + Math.min(k + stride, length - 1);
+    }
+  }
+  return ends;
+}
+
+/** Polylines of one pixel. */
+class ThinLines {
+  constructor(graphics) {
+    this.mesh = new Mesh(graphics.gl);
+    this.coarse = new Mesh(graphics.gl);
+    this.program = graphics.program(SHADERS["thin.vert.glsl"], SHADERS["pieces.frag.glsl"]);
+  }
+
+  place({ points, count, length }) {
+    this.stride = Math.ceil((length - 1) / COARSE_PIECES);
+    for (const mesh of [this.mesh, this.coarse]) mesh.attribute(this.program.attribute("point"), points, 3);
+    this.mesh.lines(pieceEnds(count, length, 1));
+    this.coarse.lines(pieceEnds(count, length, this.stride));
+  }
+
+  paint({ colors }) {
+    const bytes = new Uint8Array(colors.buffer);
+    for (const mesh of [this.mesh, this.coarse]) mesh.attribute(this.program.attribute("fill"), bytes, 4);
+  }
+
+  draw({ coarse }) {
+    (coarse ? this.coarse : this.mesh).draw();
+  }
+}
+
+/** Polylines as quads. Each piece has four vertices of its own: software renderers draw many instances slowly. */
+class WideLines {
+  constructor(graphics) {
+    this.mesh = new Mesh(graphics.gl);
+    this.program = graphics.program(SHADERS["pieces.vert.glsl"], SHADERS["pieces.frag.glsl"]);
+  }
+
+  place({ points, count, length }) {
+    this.ends = pieceEnds(count, length, 1);
+    const places = new Float32Array(this.ends.length * 12);
+    for (let i = 0, to = 0; i < this.ends.length; i += 2) {
+      const piece = points.subarray(3 * this.ends[i], 3 * this.ends[i] + 6);
+      for (let corner = 0; corner < 4; ++corner, to += 6) places.set(piece, to);
+    }
+    this.mesh.interleaved([this.program.attribute("begin"), this.program.attribute("end")], places, 3);
+    this.mesh.triangles(quadTriangles(this.ends.length / 2));
+  }
+
+  paint({ colors }) {
+    const each = Uint32Array.from({ length: this.ends.length * 2 }, (_, i) => colors[this.ends[i >> 1]]);
+    this.mesh.attribute(this.program.attribute("fill"), new Uint8Array(each.buffer), 4);
+  }
+
+  draw() {
+    this.mesh.draw();
+  }
+}
+
+/** Return the bytes of colours, four for each, as integers. */
+export function packedColors(bytes) {
+  return new Uint32Array(bytes.buffer);
 }
 
 /** Return shares of 1 as bytes, as VTK does. */
@@ -77,7 +161,7 @@ export function extentOfPoints(points) {
 /** Draws `Lines`. Changed colours do not upload the points. */
 export class LinesDrawer {
   constructor(graphics) {
-    this.pieces = new Pieces(graphics);
+    this.polylines = new Polylines(graphics);
   }
 
   /** Lines are blended with what is behind them, so they are drawn after all that is opaque. */
@@ -91,28 +175,23 @@ export class LinesDrawer {
     const [n, p] = lines.points.shape;
     const moved = before === undefined || before.points !== lines.points;
     if (moved) {
-      const { data } = lines.points;
-      const ends = new Float32Array(n * (p - 1) * 6);
-      for (let i = 0, to = 0; i < n; ++i) {
-        for (let k = 0; k < p - 1; ++k, to += 6) ends.set(data.subarray((i * p + k) * 3, (i * p + k + 2) * 3), to);
-      }
-      this.pieces.place(ends);
-      this.extent = extentOfPoints(data);
+      this.polylines.place(lines.points.data, p);
+      this.extent = extentOfPoints(lines.points.data);
     }
     if (moved || before.colors !== lines.colors) {
-      const bytes = new Uint32Array(colorBytes(lines.colors.data).buffer);
-      const colors = new Uint32Array(n * (p - 1));
-      for (let i = 0; i < n; ++i) colors.fill(bytes[i], i * (p - 1), (i + 1) * (p - 1));
-      this.pieces.paint(new Uint8Array(colors.buffer));
+      const bytes = packedColors(colorBytes(lines.colors.data));
+      const colors = new Uint32Array(n * p);
+      for (let i = 0; i < n; ++i) colors.fill(bytes[i], i * p, (i + 1) * p);
+      this.polylines.paint(colors);
     }
-    this.visible = lines.opacity > 0 && this.pieces.count > 0;
+    this.visible = lines.opacity > 0 && n > 0 && p > 1;
   }
 
   draw(view) {
-    this.pieces.draw(view, this.lines.width * view.scale, this.lines.opacity, true);
+    this.polylines.draw(view, this.lines.width * view.scale, this.lines.opacity, true);
   }
 
   remove() {
-    this.pieces.remove();
+    this.polylines.remove();
   }
 }

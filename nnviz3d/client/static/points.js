@@ -2,14 +2,14 @@
 
 import { vecDot } from "./camera.js";
 import { Mesh } from "./gl.js";
-import { extentOfPoints } from "./lines.js";
+import { extentOfPoints, quadTriangles } from "./lines.js";
 import { SHADERS } from "./shaders.js";
 
 const BALL_VERTEX = `${SHADERS["points.head.vert.glsl"]}
 void main()
 {
   vec4 vertexMC = vec4(center, 1.0);
-  vec3 ballCorner = vec3(cornerOfSquare, ballSize);
+  vec3 ballCorner = vec3(squareCorner(), ballSize);
 ${SHADERS["points.vert.glsl"]}}
 `;
 const BALL_FRAGMENT = `${SHADERS["points.head.frag.glsl"]}
@@ -18,20 +18,28 @@ void main()
 ${SHADERS["points.frag.glsl"]}}
 `;
 
+/** Return numbers, some for each thing, as often as each thing has vertices. */
+export function repeated(data, components, times) {
+  const found = new data.constructor(data.length * times);
+  for (let from = 0, to = 0; from < data.length; from += components) {
+    for (let k = 0; k < times; ++k) for (let i = 0; i < components; ++i) found[to++] = data[from + i];
+  }
+  return found;
+}
+
 /** Draws `Points`. Only changed arrays are uploaded. */
 export class PointsDrawer {
   constructor(graphics) {
     this.gl = graphics.gl;
     this.program = graphics.program(BALL_VERTEX, BALL_FRAGMENT);
     this.squares = new Mesh(this.gl);
-    this.squares.attribute(this.program.attribute("cornerOfSquare"), Float32Array.of(-1, -1, 1, -1, 1, 1, -1, 1), 2);
-    this.squares.triangles(Uint16Array.of(0, 1, 2, 0, 2, 3));
   }
 
   update(cloud) {
     const before = this.cloud;
     this.cloud = cloud;
     const count = cloud.points.shape[0];
+    if (before?.points.shape[0] !== count) this.squares.triangles(quadTriangles(count));
     if (before?.points !== cloud.points) {
       this.#write("center", cloud.points.data, 3);
       this.extent = extentOfPoints(cloud.points.data);
@@ -45,12 +53,12 @@ export class PointsDrawer {
   }
 
   #write(name, data, components) {
-    this.squares.attribute(this.program.attribute(name), data, components, true);
+    this.squares.attribute(this.program.attribute(name), repeated(data, components, 4), components);
   }
 
   draw(view) {
     const { position, ahead, size } = view.eye;
-    const { data, shape } = this.cloud.points;
+    const { data } = this.cloud.points;
     const offset = vecDot(position, ahead);
     let [nearest, farthest] = [Infinity, -Infinity];
     for (let i = 0; i < data.length; i += 3) {
@@ -67,7 +75,7 @@ export class PointsDrawer {
       farthestHaze: this.cloud.haze,
       groundColor: view.ground,
     });
-    this.squares.draw(shape[0]);
+    this.squares.draw();
   }
 
   remove() {

@@ -137,10 +137,11 @@ export class Renderer {
    * @param {object} options
    * @param {number} options.scale Factor for the widths of lines and the sizes of balls; 1 in 1280 x 720 pixels.
    * @param {boolean} options.careful Whether to darken corners and creases and to shade the background.
+   * @param {boolean} options.coarse Whether to draw curves with fewer points.
    * @param {[number, number]} options.shift Pixels, less than one, by which the picture moves right and up.
    * @param {WebGLFramebuffer | null} options.target As large as the canvas, which is the default.
    */
-  render(pose, { scale = 1, careful = true, shift = [0, 0], target = null } = {}) {
+  render(pose, { scale = 1, careful = true, coarse = false, shift = [0, 0], target = null } = {}) {
     if (this.lost) return;
     const gl = this.graphics.gl;
     const [width, height] = this.size;
@@ -153,6 +154,7 @@ export class Renderer {
       ground: careful ? low : middle,
       scale,
       careful,
+      coarse,
     };
     gl.bindFramebuffer(gl.FRAMEBUFFER, target);
     gl.viewport(0, 0, width, height);

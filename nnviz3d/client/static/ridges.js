@@ -1,7 +1,7 @@
 /** Drawing of `Ridges`: opaque filled bands that are brighter towards their upper edge. */
 
 import { Mesh } from "./gl.js";
-import { Pieces, colorBytes, extentOfPoints } from "./lines.js";
+import { Polylines, colorBytes, extentOfPoints, packedColors } from "./lines.js";
 import { SHADERS } from "./shaders.js";
 
 /** Brightness of a band at its foot, at its minimum height and at its maximum height, relative to its upper edge. */
@@ -75,7 +75,7 @@ export class RidgesDrawer {
   constructor(graphics) {
     this.program = graphics.program(SHADERS["mesh.vert.glsl"], SHADERS["faces.frag.glsl"]);
     this.bands = new Mesh(graphics.gl);
-    this.edges = new Pieces(graphics);
+    this.edges = new Polylines(graphics);
   }
 
   update(ridges) {
@@ -94,9 +94,8 @@ export class RidgesDrawer {
     const width = data.length ? Math.max(...data) - Math.min(...data) : 0;
     const [x, y, z] = [0, 0, BEFORE * Math.max(width, ridges.bar)];
     const upper = ([, , top]) => [top[0] + x, top[1] + y, top[2] + z];
-    this.edges.place(Float32Array.from(segments.flatMap((ends) => ends.flatMap((at) => upper(points[at])))));
-    const ends = [0, 1].map((side) => opaqueBytes(segments.map((segment) => bright[segment[side]])));
-    this.edges.paint(...ends);
+    this.edges.place(Float32Array.from(segments.flatMap((ends) => ends.flatMap((at) => upper(points[at])))), 2);
+    this.edges.paint(packedColors(opaqueBytes(segments.flatMap((ends) => ends.map((at) => bright[at])))));
     this.extent = extentOfPoints(places);
     this.visible = segments.length > 0;
   }

@@ -2,7 +2,8 @@
 
 import { vecAdd, vecScale } from "./camera.js";
 import { GraphicsError, Mesh, bindTexture, texture } from "./gl.js";
-import { extentOfPoints } from "./lines.js";
+import { extentOfPoints, quadTriangles } from "./lines.js";
+import { repeated } from "./points.js";
 import { SHADERS } from "./shaders.js";
 
 /** Maximum width in pixels of pictures whose pixels are drawn as squares. */
@@ -33,8 +34,6 @@ export class TilesDrawer {
     this.gl = graphics.gl;
     this.program = graphics.program(SHADERS["pictures.vert.glsl"], SHADERS["pictures.frag.glsl"]);
     this.squares = new Mesh(this.gl);
-    this.squares.attribute(this.program.attribute("place"), Float32Array.of(0, 0, 1, 0, 1, 1, 0, 1), 2);
-    this.squares.triangles(Uint16Array.of(0, 1, 2, 0, 2, 3));
   }
 
   update(tiles) {
@@ -61,6 +60,7 @@ export class TilesDrawer {
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, small ? gl.LINEAR_MIPMAP_LINEAR : gl.LINEAR);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     }
+    if (count !== this.count) this.squares.triangles(quadTriangles(count));
     this.count = count;
     this.layout = { tileSize: [w, h], wholeSize: [packed.width, packed.height], across: packed.across };
     this.layout.inset = small ? 0 : this.smooth ? SMOOTH_INSET : CRISP_INSET;
@@ -68,7 +68,7 @@ export class TilesDrawer {
 
   /** Move the rectangles. */
   place({ origins, size, right, up }) {
-    this.squares.attribute(this.program.attribute("start"), origins.data, 3, true);
+    this.squares.attribute(this.program.attribute("start"), repeated(origins.data, 3, 4), 3);
     this.sides = { right: vecScale(right, size[0]), up: vecScale(up, size[1]) };
     const [low, high] = extentOfPoints(origins.data);
     const far = vecAdd(this.sides.right, this.sides.up);
@@ -79,7 +79,7 @@ export class TilesDrawer {
     this.program.use();
     this.program.set({ matrix: view.matrix, pixels: 0, brightness: this.tiles.opacity, ...this.layout, ...this.sides });
     bindTexture(this.gl, 0, this.made);
-    this.squares.draw(this.count);
+    this.squares.draw();
   }
 
   remove() {

@@ -8,8 +8,11 @@ import { TextLayer, pictureScale } from "./text.js";
 
 /** Milliseconds without a change after which the picture rests. */
 const REST = 160;
+const LONGEST_REST = 1500;
 /** Mean milliseconds between frames above which a moving picture is drawn with half the width and height. */
 const SLOW = 24;
+/** Enlargement of text, lines and balls in small pictures on a page. */
+const READABLE = 1.3;
 const ANY_POSE = { position: [0, 0, 10], target: [0, 0, 0], up: [0, 1, 0], field_of_view: 26 };
 
 /**
@@ -75,7 +78,7 @@ export class Viewer {
 
   /** Factor for the sizes of text, lines and balls. */
   get scale() {
-    return pictureScale(this.size, devicePixelRatio);
+    return pictureScale(this.size, READABLE * devicePixelRatio);
   }
 
   /** The camera's pose. */
@@ -180,7 +183,9 @@ export class Viewer {
   /** Note a change, which the next frame shows. */
   #change() {
     const time = performance.now();
-    this.changes.moving = time - this.changes.last < REST;
+    // Where a frame takes long, the next change comes late.
+    const patience = Math.max(REST, Math.min(4 * this.pace.mean, LONGEST_REST));
+    this.changes.moving = this.controls.held || time - this.changes.last < patience;
     this.changes.last = time;
     this.stale = true;
     this.#wake();
@@ -209,7 +214,7 @@ export class Viewer {
     const pace = this.pace;
     const passed = time - pace.last;
     pace.last = time;
-    if (passed < 1000) pace.mean = pace.mean * 0.7 + passed * 0.3;
+    if (passed < LONGEST_REST) pace.mean = pace.mean * 0.7 + passed * 0.3;
     if (!pace.coarse && pace.mean > SLOW) [pace.coarse, pace.mean] = [true, 0];
     this.#draw({ careful: false, coarse: pace.coarse });
     this.rough = true;
@@ -253,8 +258,9 @@ export class Viewer {
     const share = coarse ? 0.5 : 1;
     resized(this.picture, [Math.ceil(width * share), Math.ceil(height * share)]);
     resized(this.words, [width, height]);
-    this.renderer.render(this.camera, { scale: this.scale * share, careful });
-    this.text.place(this.drawList, this.renderer.matrix(this.camera, [width, height]), [width, height], this.scale);
+    this.renderer.render(this.camera, { scale: this.scale * share, careful, coarse });
+    const matrix = this.renderer.matrix(this.camera, [width, height]);
+    this.text.place(this.drawList, matrix, [width, height], this.scale, !careful);
     this.on.drawn?.({ moving: !careful, coarse, smooth: false });
   }
 }

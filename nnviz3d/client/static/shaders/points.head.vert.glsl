@@ -2,7 +2,6 @@
 uniform mat4 MCDCMatrix;
 uniform vec2 pixelShare;
 uniform float nearestBall, farthestBall;
-in vec2 cornerOfSquare;
 in vec3 center;
 in float ballSize;
 in vec4 ballColor, ringColor;
@@ -12,3 +11,6 @@ out vec4 ballRing;
 out vec2 ballDepth;
 out vec2 ballFront;
 out float ballAhead;
+
+// The four vertices of each ball are the corners of a square.
+vec2 squareCorner() { return 2.0 * vec2(gl_VertexID & 1, (gl_VertexID >> 1) & 1) - 1.0; }
