@@ -22,6 +22,8 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    origin: str | Sequence[str] = (),
+    base_path: str | None = None,
     open: bool = True,
     draw: Literal["auto", "client", "server"] = "auto",
     block: bool | None = None,
@@ -37,8 +39,10 @@ def serve(
     x
         Input of the model: an array ``(N, *shape)`` or one sample, a list or dictionary of arrays for several inputs,
         or a value of ``--input``, such as ``cat.jpg`` or ``digits:7``. By default random.
-    host, port, open, draw
+    host, port, base_path, open, draw
         As on the command line.
+    origin
+        As on the command line; several as a sequence.
     block
         Whether to wait until the page is closed. The default is `True` in a script, and `False` in a notebook or at a
         prompt.
@@ -55,7 +59,9 @@ def serve(
     UserError
         If the target, the input or an option is missing or invalid; the message is one sentence.
     """
-    more = ["--host", host, *given("--port", port), "--open" if open else "--no-open", "--draw", draw]
+    origins = [origin] if isinstance(origin, str) else origin
+    proxy = [*(word for one in origins for word in ("--origin", one)), *given("--base-path", base_path)]
+    more = ["--host", host, *given("--port", port), *proxy, "--open" if open else "--no-open", "--draw", draw]
     return _view("serve", target, x, more, block, options)
 
 

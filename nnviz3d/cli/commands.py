@@ -104,6 +104,8 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: Annotated[int | None, OPTIONAL] = None,
+    origin: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    base_path: Annotated[str | None, OPTIONAL] = None,
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
     draw: Literal["auto", "client", "server"] = "auto",
     model: Model = NO_MODEL,
@@ -120,6 +122,8 @@ def serve(
 
       nnviz3d serve run.zarr --port 9000 --no-open
 
+      nnviz3d serve --origin https://hub.example
+
     Parameters
     ----------
     target
@@ -128,6 +132,11 @@ def serve(
         The address to listen on.
     port
         The port to listen on; by default 8080, or the next free one.
+    origin
+        The public address of a proxy or hub in front of the server, or of a page that may hold it in a frame, such as
+        https://hub.example. May be repeated.
+    base_path
+        The path of a proxy that keeps it in the addresses that it passes on, such as /user/x/proxy/8080.
     open
         Open the browser.
     draw
@@ -135,12 +144,15 @@ def serve(
         browser where it can.
     """
     from nnviz3d.apps.snapshot import require_graphics
+    from nnviz3d.apps.web.origins import public_address
 
+    public = public_address(origin, base_path)
     require_graphics()
     with open_live_target(target, model, look, live) as found:
         from nnviz3d.apps.web.server import serve as run_server
 
-        run_server(found, host=host, port=port, open_browser=open, drawer=draw, selection=selection_of(look, found))
+        selection = selection_of(look, found)
+        run_server(found, host=host, port=port, public=public, open_browser=open, drawer=draw, selection=selection)
 
 
 @app.command(help_epilogue="")

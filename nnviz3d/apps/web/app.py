@@ -80,8 +80,8 @@ class WebApp(TrameApp):  # type: ignore[misc]
         for panel in self._panels:
             self._keys.update(panel.keys)
         self._clients = ClientCounter(self._show_clients)
-        self._page.show({"message": "", "clients": 0})
-        self._page.show({"draw": drawer})
+        # The secret for files: in a frame of another site, the browser may keep no cookie.
+        self._page.show({"message": "", "clients": 0, "draw": drawer, "secret": gate.token})
         self._page.client_only(drawer=None, drawing="", drawing_reason="")
         self._page.synchronize()
         self.state.trame__template_error = GONE

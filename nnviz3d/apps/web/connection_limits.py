@@ -60,7 +60,7 @@ class ConnectionLimits(LinkProtocol):  # type: ignore[misc]
     def _middleware(self) -> Middleware:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.path == "/ws" and not web.WebSocketResponse().can_prepare(request):
+            if self._gate.path_of(request) == "/ws" and not web.WebSocketResponse().can_prepare(request):
                 # Otherwise wslink counts it as a page and cannot close it at the end.
                 return web.Response(status=426, text="This address is for the page's own connection.\n")
             known = self._gate.knows(self._gate.token_of(request))

@@ -13,13 +13,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.drawing import Drawer
+from nnviz3d.apps.web.origins import PublicAddress
 from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
+from nnviz3d.apps.web.surroundings import Surroundings
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.look_check import scene_of
@@ -37,6 +40,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    public: PublicAddress | None = None,
     open_browser: bool = True,
     size: tuple[int, int] = (1280, 720),
     drawer: Drawer = "auto",
@@ -54,6 +58,8 @@ def serve(
         The address to listen at; the loopback by default, which only this machine reaches.
     port
         The port to listen at; by default 8080, or the next free one.
+    public
+        The origins and the base path of proxies in front of the server; by default none but what the environment names.
     open_browser
         Whether to open the page in a browser.
     size
@@ -86,8 +92,10 @@ def serve(
         while True:
             if port is None and chosen != PORT:
                 print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
+            surroundings = Surroundings(os.environ, chosen)
+            gate = Gate(host, chosen, surroundings.trusted(public or PublicAddress()))
             try:
-                asyncio.run(_serve(session, host, chosen, open_browser, drawer))
+                asyncio.run(_serve(session, gate, surroundings, host, open_browser, drawer))
             except PortTaken:
                 if port is not None:
                     raise
@@ -98,23 +106,31 @@ def serve(
         renderer.close()
 
 
-async def _serve(session: Session, host: str, port: int, open_browser: bool, drawer: Drawer = "auto") -> None:
+async def _serve(
+    session: Session, gate: Gate, surroundings: Surroundings, host: str, open_browser: bool, drawer: Drawer
+) -> None:
     asyncio.get_running_loop().set_exception_handler(_report_task_error)
     with _isolated_trame(), _signals() as stop:
         try:
-            await _serve_until(stop.event, session, host, port, open_browser, drawer)
+            await _serve_until(stop.event, session, gate, surroundings, host, open_browser, drawer)
         except PortTaken:
             if not stop.asked:  # otherwise the caller would serve at another port
                 raise
 
 
 async def _serve_until(
-    stop: asyncio.Event, session: Session, host: str, port: int, open_browser: bool, drawer: Drawer
+    stop: asyncio.Event,
+    session: Session,
+    gate: Gate,
+    surroundings: Surroundings,
+    host: str,
+    open_browser: bool,
+    drawer: Drawer,
 ) -> None:
     # Imported only when needed: importing trame takes a second.
     from nnviz3d.apps.web.app import WebApp
 
-    gate = Gate(host, port)
+    port = surroundings.port
     app = WebApp(session, gate, drawer)
     serving = asyncio.ensure_future(app.listen(host, port))
     drawing, watching = asyncio.ensure_future(app.draw()), asyncio.ensure_future(app.watch())
@@ -125,7 +141,7 @@ async def _serve_until(
             await serving  # raises its error
         if stop.is_set():  # before the address was printed
             return
-        _announce(gate, host, port, open_browser)
+        _announce(gate, surroundings, host, open_browser)
         done, _ = await asyncio.wait({serving, drawing, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -146,12 +162,16 @@ def _report_task_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
         loop.default_exception_handler(context)
 
 
-def _announce(gate: Gate, host: str, port: int, open_browser: bool) -> None:
-    base = address(host, port)
-    if is_wildcard(host):
-        name = f"http://{socket.gethostname()}:{port}/?secret={gate.token}"
+def _announce(gate: Gate, surroundings: Surroundings, host: str, open_browser: bool) -> None:
+    port = surroundings.port
+    base = f"{address(host, port)}{quote(gate.public.base_path)}"
+    elsewhere = surroundings.instructions(host, gate.public, gate.token)
+    for sentence in elsewhere:
+        print(sentence, file=sys.stderr, flush=True)
+    if is_wildcard(host) and not elsewhere:
+        name = f"http://{socket.gethostname()}:{port}{quote(gate.public.base_path)}/?secret={gate.token}"
         print(f"From other machines: {name}", file=sys.stderr, flush=True)
-    elif not is_loopback(host):
+    elif not is_loopback(host) and not is_wildcard(host):
         print(
             "Other machines can reach this server; anyone with the address can see the page.",
             file=sys.stderr,

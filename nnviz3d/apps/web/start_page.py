@@ -1,14 +1,20 @@
-"""Pages that trame's server lacks: the start page, the loading page and the address of the websocket."""
+"""Pages that trame's server lacks: the start page and the loading page.
+
+All addresses are relative to the page, because a proxy may put any host, port and path before them.
+"""
 
 from __future__ import annotations
 
 import html
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 from aiohttp import web
 from trame_client.module import vue3
 
+from nnviz3d.apps.web.base_path import BasePath
+from nnviz3d.apps.web.refusal import Refusal
 from nnviz3d.apps.web.security import Gate
 
 STATIC = Path(__file__).parent / "static"
@@ -20,6 +26,7 @@ MODULE = {
     "scripts": ["nnviz3d_web/keys.js", "nnviz3d_web/upload.js", "nnviz3d_web/live.js"],
 }
 """Styles and scripts that trame serves and loads beside its own."""
+_USED = Refusal("This address worked once; open the one that nnviz3d printed.")
 
 
 def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
@@ -35,22 +42,24 @@ def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
     async def page(request: web.Request) -> web.StreamResponse:
         if "secret" not in request.query:
             # trame's page removes the secret from its address; after a reload the cookie carries it.
-            raise web.HTTPSeeOther(f"/?secret={gate.token}")
+            query = [(name, value) for name, value in request.query.items() if name != "secret"]
+            raise web.HTTPSeeOther(f"./?{urlencode([('secret', gate.token), *query])}")
         response = web.Response(text=start, content_type="text/html", headers={"Cache-Control": "no-store"})
-        response.set_cookie(gate.cookie, gate.token, httponly=True, samesite="Strict")
+        gate.give_cookie(request, response)
         return response
 
     async def loading(_request: web.Request) -> web.FileResponse:
         return web.FileResponse(STATIC / "loading.html")
 
-    async def session(request: web.Request) -> web.Response:
-        # trame's page first asks for the address of its websocket; without an answer the browser logs an error.
-        return web.json_response({"sessionURL": f"ws://{request.host}/ws"})
+    async def session(_request: web.Request) -> web.Response:
+        # trame's page first asks for the address of its websocket. Null lets it take the one beside its own address, which
+        # has the page's scheme, host and path; an error would be logged by the browser.
+        return web.json_response(None)
 
     async def opened(request: web.Request) -> web.Response:
         if not gate.redeem(request.match_info["ticket"]):
-            return web.Response(status=403, text="This address worked once; open the one that nnviz3d printed.\n")
-        raise web.HTTPSeeOther(f"/?secret={gate.token}")
+            return _USED.answer(request)
+        raise web.HTTPSeeOther(f"../?secret={gate.token}")
 
     application.middlewares.append(gate.middleware)
     application.add_routes(
@@ -62,11 +71,14 @@ def add_pages(application: web.Application, gate: Gate, *, title: str) -> None:
             web.get("/open/{ticket}", opened),
         ]
     )
+    if gate.public.base_path:
+        application.router.register_resource(BasePath(gate.public.base_path, application))
 
 
 def _start_page(template: Path, title: str) -> str:
     text = template.read_text(encoding="utf-8")
     text = re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, flags=re.DOTALL)
     text = re.sub(r'<link rel="icon"[^>]*>', '<link rel="icon" href="nnviz3d_web/icon.svg">', text)
+    text = text.replace("<script", '<script src="nnviz3d_web/connection.js"></script><script', 1)
     # Dark before the styles are loaded.
     return text.replace("<body>", '<body style="background: #07090d">')

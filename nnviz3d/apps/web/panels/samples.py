@@ -162,7 +162,7 @@ class SamplesPanel(PagePanel[SamplesState]):
 def _build_item(name: str) -> None:
     html.Img(
         v_if=f"pictures && {name}",
-        src=(f"`samples/${{{name}.index}}/thumbnail?run={RUN}`",),
+        src=(f"`samples/${{{name}.index}}/thumbnail?run={RUN}&secret=${{secret}}`",),
         key=(f"{name}.index",),
         loading="lazy",
         classes="thumb",

@@ -4,7 +4,8 @@
   const allowed = () => window.trame && window.trame.state.get("uploads");
 
   async function upload(file) {
-    const answer = await fetch(`samples/new?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+    const query = new URLSearchParams({ name: file.name, secret: window.trame.state.get("secret") });
+    const answer = await fetch(`samples/new?${query}`, { method: "POST", body: file });
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const result = await answer.json();
     return result.problem ? say(result.problem) : window.trame.trigger("choose_sample", [result.position]);
