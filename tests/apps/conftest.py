@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from typing import IO, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from nnviz3d.apps.web.origins import PublicAddress
+from nnviz3d.apps.web.surroundings import Surroundings
 
 
 class Served:
@@ -50,6 +54,13 @@ class Served:
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def notices(self) -> tuple[str, str]:
+        """What a server on the loopback may print on its standard error, when the usual port is free or taken."""
+        told = Surroundings(os.environ, self.port).instructions("127.0.0.1", PublicAddress(), self.token)
+        lines = "".join(f"{sentence}\n" for sentence in told)
+        return lines, f"Port 8080 is taken; using {self.port}.\n{lines}"
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal; returns the exit code, the output after the address, and the standard error."""

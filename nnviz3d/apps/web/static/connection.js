@@ -1,9 +1,10 @@
-// Says on the page why its websocket does not open: refused by the server, or not passed on by a proxy.
+// Says on the page why its program or its websocket does not come: refused by the server, or not passed on by a proxy.
 (() => {
-  const proxies =
+  const noSockets =
     "The page is here, but its connection for pictures, a websocket, is not let through. A proxy in front of nnviz3d " +
     "must pass on websockets: with nginx, the lines proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and " +
     "proxy_set_header Connection upgrade.";
+  const noScripts = "A part of the page could not be loaded. Reload it.";
 
   function say(text) {
     const box = document.createElement("div");
@@ -17,15 +18,18 @@
     document.body.append(box);
   }
 
-  async function explain() {
+  async function explain(otherwise) {
     let answer;
     try {
       answer = await fetch("paraview/", { method: "POST" });
     } catch {
       return; // the server has stopped
     }
-    say(answer.ok ? proxies : await answer.text());
+    say(answer.ok ? otherwise : await answer.text());
   }
+
+  // A browser names the page's origin when it asks for a module, so the server may refuse it.
+  window.addEventListener("error", (event) => event.target instanceof HTMLScriptElement && explain(noScripts), true);
 
   const Plain = window.WebSocket;
   window.WebSocket = class extends Plain {
@@ -37,7 +41,7 @@
         document.getElementById("no-connection")?.remove();
       });
       this.addEventListener("close", () => {
-        if (!opened) explain();
+        if (!opened) explain(noSockets);
       });
     }
   };
