@@ -94,7 +94,9 @@ def test_uploaded_picture_runs_through_the_model(page, tmp_path):
     assert "predicted 1" in text(page, "#sample")
     thumbnail = page.locator("#sample img")
     wait_until(lambda: thumbnail.evaluate("image => image.complete && image.naturalWidth > 0"), "it has a thumbnail")
-    assert re.fullmatch(r"samples/\d+/thumbnail\?run=[0-9a-f]{8}&secret=[\w-]{20,}", str(thumbnail.get_attribute("src")))
+    assert re.fullmatch(
+        r"samples/\d+/thumbnail\?run=[0-9a-f]{8}&secret=[\w-]{20,}", str(thumbnail.get_attribute("src"))
+    )
 
 
 def test_upload_that_is_no_picture_is_refused_with_a_sentence(page, tmp_path):

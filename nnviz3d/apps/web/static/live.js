@@ -181,7 +181,8 @@
         giveUp(`its numbers take ${megabytes} MB.`);
         return null;
       }
-      const answer = await fetch(`arrays/${parcel}`);
+      const secret = encodeURIComponent(window.trame.state.get("secret"));
+      const answer = await fetch(`arrays/${parcel}?secret=${secret}`);
       if (!answer.ok) throw new Error(`The server does not send the picture (${answer.status} ${answer.statusText}).`);
       const bytes = new Uint8Array(size);
       const start = performance.now();
