@@ -19,16 +19,19 @@ const AROUND = { left: 0.2, right: 0.2, top: 0.22, bottom: 0.22 }; // Free space
  * @param {object} pose Its camera pose.
  * @param {number[]} size Its width and height in pixels.
  * @param {number[]} at Pixels from its upper left corner.
+ * @param {object} [options]
+ * @param {number} [options.scale] Factor of the sizes of balls, by default that of a picture without a device factor.
+ * @param {number} [options.reach] Factor of the distances from which balls and lines are picked: more for a fingertip.
  * @returns {object|null} `{kind, primitive, ...}` as the hits of the Python module scene.hits: the ball at the point, or
  *   the nearest one within a few pixels; else the nearest line within a few pixels that nothing hides; else a cube,
  *   pixel, tile, ridge, surface or solid box; else null.
  */
-export function pick(drawList, pose, size, at) {
+export function pick(drawList, pose, size, at, { scale = plainScale(size), reach = 1 } = {}) {
   const eye = new Eye(pose, size);
-  const ball = pickPoint(drawList, eye, at);
+  const ball = pickPoint(drawList, eye, at, Math.fround(scale), REACH * reach);
   if (ball) return ball;
   const found = pickSolid(drawList, eye, eye.ray(at[0], at[1]));
-  const line = pickLine(drawList, eye, at, found);
+  const line = pickLine(drawList, eye, at, found, (found ? REACH_BEFORE : REACH) * reach);
   return line ?? (found ? found.hit : null);
 }
 
@@ -72,6 +75,10 @@ export function voxelsSize(block) {
   return voxelsShape(block).map((count, axis) => count * block.cell[axis]);
 }
 
+function plainScale([width, height]) {
+  return Math.max(SMALLEST_SCALE, Math.min(width / 1280, height / 720));
+}
+
 /** Return the first opaque primitive that a ray hits, and its depth along the view: `{hit, depth}` or null. */
 function pickSolid(drawList, eye, ray) {
   let [hit, distance] = [null, Infinity];
@@ -90,8 +97,7 @@ function pickSolid(drawList, eye, ray) {
 }
 
 /** Return the foremost ball at a point of the picture, or else the nearest one within a few pixels. */
-function pickPoint(drawList, eye, at) {
-  const scale = Math.fround(Math.max(SMALLEST_SCALE, Math.min(eye.size[0] / 1280, eye.size[1] / 720)));
+function pickPoint(drawList, eye, at, scale, reach) {
   let best = null;
   for (const cloud of drawList.primitives) {
     if (cloud.kind !== "Points") continue;
@@ -102,7 +108,7 @@ function pickPoint(drawList, eye, at) {
       const [x, y, depth] = eye.project(points[3 * number], points[3 * number + 1], points[3 * number + 2]);
       const radius = Math.fround(Math.fround(sizes[number] * scale) / 2);
       const off = Math.max(Math.sqrt((x - at[0]) ** 2 + (y - at[1]) ** 2) - radius, 0);
-      if (!(off <= REACH) || depth <= EYE_DISTANCE) continue;
+      if (!(off <= reach) || depth <= EYE_DISTANCE) continue;
       if (!nearest || off < nearest.off || (off === nearest.off && depth < nearest.depth)) {
         nearest = { off, depth, number };
       }
@@ -308,8 +314,7 @@ function meetBox(box, eye, ray) {
 }
 
 /** Return the nearest connection within reach that nothing hides. */
-function pickLine(drawList, eye, at, behind) {
-  const reach = behind ? REACH_BEFORE : REACH;
+function pickLine(drawList, eye, at, behind, reach) {
   const before = behind ? behind.depth : Infinity;
   const found = [];
   for (const lines of drawList.primitives) {

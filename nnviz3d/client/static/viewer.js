@@ -1,7 +1,8 @@
 /** The interactive picture of a draw list: a WebGL canvas, text on a canvas over it, and a camera that the user moves. */
 
+import { PoseFlight } from "./camera.js";
 import { Controls } from "./controls.js";
-import { pick } from "./picking.js";
+import { closeUpPose, pick } from "./picking.js";
 import { Renderer } from "./renderer.js";
 import { StillPicture } from "./still_picture.js";
 import { TextLayer, pictureScale } from "./text.js";
@@ -27,7 +28,8 @@ export class Viewer {
    * @param {object} on Callbacks, each optional.
    * @param {(hit: object | null, at: number[], event: Event) => void} on.hit A click, and what it met; `at` is in device
    *   pixels from the upper left corner.
-   * @param {(hit: object | null, at: number[], event: Event) => void} on.double The same for a double click.
+   * @param {(hit: object | null, at: number[], event: Event) => boolean} on.double The same for a double click; unless it
+   *   returns true, the camera flies to what lies there.
    * @param {(pose: object, by_user: boolean) => void} on.pose The camera has moved.
    * @param {(event: KeyboardEvent) => boolean} on.key A key; true if it needs nothing more.
    * @param {(drawn: object) => void} on.drawn A picture was drawn: `{moving, coarse, smooth}`.
@@ -43,6 +45,7 @@ export class Viewer {
     this.stale = false;
     this.frame = null;
     this.camera = ANY_POSE;
+    this.flight = null;
     this.homePose = ANY_POSE;
     this.told = "[]";
     this.picture = document.createElement("canvas");
@@ -57,9 +60,9 @@ export class Viewer {
     this.text = new TextLayer(this.words);
     this.controls = new Controls(element, {
       pose: () => this.camera,
-      onPose: (pose) => this.#moved(pose, true),
+      onPose: (pose) => this.#steer(pose),
       onClick: (at, event) => this.#click(on.hit, at, event),
-      onDouble: on.double === undefined ? undefined : (at, event) => this.#click(on.double, at, event),
+      onDouble: (at, event) => this.#double(at, event),
       onKey: (event) => on.key?.(event) ?? false,
       onHome: () => this.goHome(),
     });
@@ -102,12 +105,23 @@ export class Viewer {
 
   /** Return to the home pose. */
   goHome() {
-    this.#moved(this.homePose, true);
+    this.#steer(this.homePose);
   }
 
   /** Take a pose. */
   look(pose) {
+    this.flight = null;
     this.#moved(pose, false);
+  }
+
+  /** Fly to a pose; at once if the reader prefers pictures without motion. */
+  fly(pose) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      this.#steer(pose);
+      return;
+    }
+    this.flight = { path: new PoseFlight(this.camera, pose), start: performance.now() };
+    this.#change();
   }
 
   /** Draw the picture again, such as after a font has loaded. */
@@ -115,9 +129,14 @@ export class Viewer {
     this.#change();
   }
 
-  /** Return what is visible at a point, in device pixels from the upper left corner; `null` if nothing is there. */
-  pick(at) {
-    return this.drawList === null ? null : pick(this.drawList, this.camera, this.size, at);
+  /**
+   * Return what is visible at a point, in device pixels from the upper left corner; `null` if nothing is there.
+   * @param {string} [pointer] Type of the pointer: a fingertip reaches farther than a mouse.
+   */
+  pick(at, pointer = "mouse") {
+    if (this.drawList === null) return null;
+    const reach = devicePixelRatio * (pointer === "touch" ? 2.5 : 1);
+    return pick(this.drawList, this.camera, this.size, at, { scale: this.scale, reach });
   }
 
   /** Return the whole picture with its text as a PNG file. */
@@ -156,7 +175,27 @@ export class Viewer {
   #click(callback, [x, y], event) {
     if (callback === undefined) return;
     const at = [x * devicePixelRatio, y * devicePixelRatio];
-    callback(this.pick(at), at, event);
+    callback(this.pick(at, event.pointerType), at, event);
+  }
+
+  #double([x, y], event) {
+    const at = [x * devicePixelRatio, y * devicePixelRatio];
+    if (this.drawList === null || this.on.double?.(this.pick(at, event.pointerType), at, event)) return;
+    const pose = closeUpPose(this.drawList, this.camera, this.size, at);
+    if (pose !== null) this.fly(pose);
+  }
+
+  /** Take a pose by the user's hand, which ends a flight. */
+  #steer(pose) {
+    this.flight = null;
+    this.#moved(pose, true);
+  }
+
+  #advance() {
+    const { path, start } = this.flight;
+    const [pose, arrived] = path.at((performance.now() - start) / 1000);
+    if (arrived) this.flight = null;
+    this.#moved(pose, true);
   }
 
   #tell() {
@@ -199,6 +238,7 @@ export class Viewer {
   #tick(time) {
     this.frame = null;
     if (this.drawList === null || this.renderer.lost) return;
+    if (this.flight !== null) this.#advance();
     if (this.stale) {
       this.stale = false;
       this.#endStill();
@@ -207,7 +247,7 @@ export class Viewer {
     } else if (performance.now() - this.changes.last >= REST) {
       this.#rest();
     }
-    if (this.still !== null || this.rough || this.waiting) this.#wake();
+    if (this.flight !== null || this.still !== null || this.rough || this.waiting) this.#wake();
   }
 
   #drawMoving(time) {
