@@ -17,13 +17,14 @@ pytestmark = pytest.mark.chromium
 
 SIZE = (600, 400)
 POSE = CameraPose((3.0, 4.0, 20.0), (1.0, 1.0, 0.0))
-_START = """(pose) => {
+_START = """([pose, framed]) => {
   document.body.style.margin = "0";
   const place = document.createElement("div");
   place.style.cssText = "position: absolute; inset: 0";
   document.body.replaceChildren(place);
   Object.assign(window, { pose, poses: 0, clicks: [], doubles: [], homes: 0, keys: [] });
   window.controls = new client.Controls(place, {
+    framed,
     pose: () => window.pose,
     onPose: (pose) => Object.assign(window, { pose, poses: poses + 1 }),
     onClick: (at) => clicks.push(at),
@@ -41,8 +42,12 @@ def opened(chromium: Any) -> Any:
 
 @pytest.fixture
 def page(opened: Any) -> Any:
-    opened.evaluate(_START, {field.name: getattr(POSE, field.name) for field in fields(POSE)})
-    return opened
+    return started(opened)
+
+
+def started(page: Any, *, framed: bool = False) -> Any:
+    page.evaluate(_START, [{field.name: getattr(POSE, field.name) for field in fields(POSE)}, framed])
+    return page
 
 
 def looks_as(page: Any, wanted: CameraPose) -> None:
@@ -163,6 +168,23 @@ def test_finger_turns_the_scene_and_a_tap_is_a_click(page: Any, touch: Callable[
     touch("Start", (200, 150))
     touch("End")
     assert page.evaluate("clicks") == [[200, 150]]
+
+
+def test_wheel_in_a_frame_scrolls_the_page_around_it_until_a_click(opened: Any) -> None:
+    page = started(opened, framed=True)
+    hinted = "document.body.textContent.includes('click to zoom')"
+    page.mouse.move(450, 100)
+    page.mouse.wheel(0, -200)
+    page.wait_for_function(hinted)
+    assert page.evaluate("poses") == 0
+    page.mouse.click(450, 100)
+    assert not page.evaluate(hinted)
+    page.mouse.wheel(0, -200)
+    page.wait_for_function("poses === 1")
+    page.keyboard.press("Escape")
+    page.mouse.wheel(0, -200)
+    page.wait_for_function(hinted)
+    assert page.evaluate("poses") == 1
 
 
 def test_closed_controls_do_nothing(page: Any) -> None:

@@ -12,13 +12,15 @@ const DOUBLE_PIXELS = { mouse: 6, pen: 12, touch: 30 };
 const KEY_DEGREES = 5;
 const KEY_SHARE = 0.05; // Share of the picture's height by which a key moves the scene.
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const HINT_MILLISECONDS = 1600;
 const ZOOM_KEYS = { "+": NOTCH, "=": NOTCH, "-": 1 / NOTCH, _: 1 / NOTCH };
 
 /**
  * Turns events of an element into camera poses and clicks.
  *
  * Drag: turn. Shift, the middle or the right button, or two fingers: move. Wheel or pinch: zoom at the pointer. Arrows:
- * turn, with Shift move; + and -: zoom; r: home. All points are pixels of the page from the element's upper left corner.
+ * turn, with Shift move; + and -: zoom; r: home. In a frame of another page, such as a notebook, the wheel scrolls that
+ * page until a click has given the element the focus; Escape takes it away. All points are pixels of the page from the element's upper left corner.
  */
 export class Controls {
   /**
@@ -30,11 +32,14 @@ export class Controls {
    * @param {(at: number[], event: PointerEvent) => void} [options.onDouble] Receives the second click of a double click.
    * @param {(event: KeyboardEvent) => boolean} [options.onKey] Receives each key first; true if it has handled the key.
    * @param {() => void} [options.onHome] Moves the camera back to the scene's own view.
+   * @param {boolean} [options.framed] Whether the page is in a frame of another page.
    * @param {() => number[]} [options.size] Width and height of the picture; by default those of the element.
    */
   constructor(element, options) {
     this.element = element;
-    this.options = { size: () => [element.clientWidth, element.clientHeight], ...options };
+    const size = () => [element.clientWidth, element.clientHeight];
+    this.options = { size, framed: window.self !== window.top, ...options };
+    this.hint = null;
     this.fingers = new Map();
     this.action = null;
     this.slipped = false;
@@ -62,6 +67,7 @@ export class Controls {
   /** Stop listening. */
   close() {
     this.listening.abort();
+    this.#hideHint();
   }
 
   place(event) {
@@ -71,6 +77,7 @@ export class Controls {
 
   press(event) {
     if (event.pointerType === "mouse" && this.held) return;
+    this.#hideHint();
     this.element.focus({ preventScroll: true });
     if (event.button === 1) event.preventDefault(); // else the page scrolls by itself
     this.capture(event.pointerId);
@@ -158,6 +165,11 @@ export class Controls {
   }
 
   wheel(event) {
+    // The frame keeps its active element when the page around it has the focus.
+    if (this.options.framed && !(document.hasFocus() && this.element.contains(document.activeElement))) {
+      this.#showHint();
+      return;
+    }
     event.preventDefault();
     const pixels = event.deltaY * [1, NOTCH_PIXELS / 3, NOTCH_PIXELS][event.deltaMode];
     // Browsers report a pinch on a touchpad as a turned wheel with Ctrl, in finer steps.
@@ -185,8 +197,40 @@ export class Controls {
     } else if (this.options.onHome && (event.key === "r" || event.key === "R" || event.key === "Home")) {
       this.options.onHome();
     } else {
+      if (event.key === "Escape" && this.options.framed) this.element.blur();
       return;
     }
     event.preventDefault();
+  }
+
+  /** Say for a moment how the wheel can be used. */
+  #showHint() {
+    if (this.hint === null) {
+      const box = document.createElement("div");
+      box.textContent = "click to zoom with the wheel";
+      Object.assign(box.style, {
+        position: "absolute",
+        left: "50%",
+        bottom: "18%",
+        transform: "translateX(-50%)",
+        padding: "0.4em 0.9em",
+        borderRadius: "1em",
+        background: "rgb(10 14 20 / 80%)",
+        color: "rgb(200 210 222)",
+        font: "14px sans-serif",
+        pointerEvents: "none",
+      });
+      this.element.append(box);
+      this.hint = { box, timer: 0 };
+    }
+    clearTimeout(this.hint.timer);
+    this.hint.timer = setTimeout(() => this.#hideHint(), HINT_MILLISECONDS);
+  }
+
+  #hideHint() {
+    if (this.hint === null) return;
+    clearTimeout(this.hint.timer);
+    this.hint.box.remove();
+    this.hint = null;
   }
 }
