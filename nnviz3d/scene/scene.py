@@ -40,6 +40,8 @@ _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.4
 """Factors of the network's aspect that are tried: flatter if a view draws above it, narrower if a view draws beside it."""
 _BELOW_CURVE = replace(MARGINS, top=0.2)
 """Margins of a picture with the curve of a training in its corner."""
+_UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19, bottom=0.23), 0.7
+"""Margins of an upright picture, whose panels are one above the other, and the greatest width over height of one."""
 _MOMENTS = 4
 """Number of scenes of earlier training steps that are kept."""
 _AS_WIDE = 0.94
@@ -393,6 +395,7 @@ class Scene:
         """Return the margins of a picture, with room for the title of the first sample."""
         if aspect not in self._below_title:
             margins = MARGINS if self.timeline.training is None else _BELOW_CURVE
+            margins = _UPRIGHT_MARGINS if aspect < _UPRIGHT else margins
             known = self.context.capture.committed > 0
             rows = title_panel(self.context, 0).rows if known else ()
             title = [TextRow(self.title(0), "title"), *(row for row in rows if isinstance(row, TextRow))]

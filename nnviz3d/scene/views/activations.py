@@ -44,7 +44,9 @@ _PICTURES, _ROW = 0.075, 0.035
 _BEHIND = 0.4
 """Brightness of the cells behind a curve."""
 _NAMES = 0.085
-"""Width of a class's name and score as a share of the network's."""
+"""Width of a class's name and score as a share of the network's, in a picture that is not upright."""
+_UPRIGHT = 0.5
+"""Width over height of upright pictures, in which text is a larger share of the width."""
 _LETTER, _WIDEST_NAME = 0.0048, 0.16
 """Width of a letter in the name of an input's number, and the maximum width of such a name, as shares of the network's."""
 
@@ -314,7 +316,7 @@ class ActivationsView(View):
         for output in vector_outputs(context.graph):
             if plan.placements[output].grid.count <= NAMED_CELLS and (len(self._answering) > 1 or output == self._head):
                 beside = plan.corners([output])
-                beside[:, 0] += _NAMES * (high - low)
+                beside[:, 0] += _NAMES / min(max(context.aspect, _UPRIGHT), 1.0) * (high - low)
                 found.append(beside)
         for number, panel in enumerate(comparisons(context, self._answering, 0)):
             # The panel at the upper right is higher than the title, for which the camera leaves room.
