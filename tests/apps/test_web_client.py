@@ -29,7 +29,6 @@ from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
 from tests.support.browser import choose, same, text, wait_until
 from tests.support.pinhole import to_pixels
-from tests.support.proxies import Site, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -225,6 +224,23 @@ def test_playing_seeking_and_choosing_change_the_picture(page: Page, digits_fold
     back(page, home)
 
 
+def test_upright_telephone_has_a_layout_and_a_bar_that_fit(webgl: Browser, served_to_clients: Served) -> None:
+    size = {"width": 390, "height": 844}
+    with open_page(webgl, served_to_clients, viewport=size, is_mobile=True, has_touch=True) as phone:
+        assert phone.evaluate("document.documentElement.scrollWidth") == 390
+        for control in ("#toggle", "#home", "#save", "#play", "#layer-right", "#speed"):
+            box = phone.locator(control).first.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 390
+        assert phone.locator("#transport .time").bounding_box()["width"] > 80  # type: ignore[index]
+        assert phone.evaluate("() => window.nnviz3d.pose()") is not None
+        heights = phone.evaluate(
+            """() => window.nnviz3d.drawList().primitives.filter((p) => p.kind === "Voxels").map((p) => p.origin[1])"""
+        )
+        assert max(heights) - min(heights) > 10, "the network has several rows"
+
+
 def test_saved_picture_is_the_one_on_this_page(page: Page) -> None:
     home = pixels(page)
     drag(page, 100, 30)
@@ -270,23 +286,16 @@ def test_page_reconnects_after_a_lost_connection_with_its_camera(webgl: Browser,
         wait_until(lambda: same(pixels(page), turned), "the picture is as before")
 
 
-def test_browser_without_webgl_shows_the_picture_of_the_server(webgl: Browser, digits_folder: Path) -> None:
+def test_server_draws_where_webgl_is_lacking_or_is_lost_twice(webgl: Browser, digits_folder: Path) -> None:
     server = Served("--draw", "auto", str(digits_folder))
+    image = "() => document.querySelector('#view img')?.naturalWidth > 500"
+    reason = "() => document.querySelector('#drawn-by-server')?.title"
     page = webgl.new_page(viewport={"width": 1280, "height": 720})
     page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     page.goto(server.url)
-    wait_until(lambda: page.evaluate("() => document.querySelector('#view img')?.naturalWidth > 500"), "a picture")
-    assert page.locator("#drawn-by-server").get_attribute("title") == (
-        "The server draws this picture, because this browser lacks WebGL2."
-    )
+    wait_until(lambda: page.evaluate(image), "the server's picture")
+    assert page.evaluate(reason) == "The server draws this picture, because this browser lacks WebGL2."
     page.close()
-    code, _, errors = server.end()
-    assert code == 0
-    assert "Traceback" not in errors
-
-
-def test_page_that_loses_its_graphics_twice_lets_the_server_draw(webgl: Browser, digits_folder: Path) -> None:
-    server = Served("--draw", "auto", str(digits_folder))
     with open_page(webgl, server, logs=True) as page:
         home = pixels(page)
         lose = """() => {
@@ -300,24 +309,9 @@ def test_page_that_loses_its_graphics_twice_lets_the_server_draw(webgl: Browser,
         time.sleep(1)
         back(page, home)
         page.evaluate(lose)
-        wait_until(lambda: page.evaluate("() => document.querySelector('#view img')?.naturalWidth > 500"), "a picture")
-        assert "stopped twice" in str(page.locator("#drawn-by-server").get_attribute("title"))
+        wait_until(lambda: page.evaluate(image), "the server's picture")
+        assert "stopped twice" in page.evaluate(reason)
         assert page.evaluate(_POSE) is None
     code, _, errors = server.end()
     assert code == 0
     assert "Traceback" not in errors
-
-
-def test_page_draws_by_itself_in_a_frame_of_another_site(webgl, digits_folder):
-    notebook = Site("<iframe width=1000 height=650></iframe>")
-    with running(notebook) as (port,):
-        around = f"http://notebook.localhost:{port}"
-        with Served("--draw", "client", "--origin", around, str(digits_folder)) as server:
-            page = webgl.new_context(viewport={"width": 1100, "height": 700}).new_page()
-            page.goto(around)
-            with page.expect_event("framenavigated"):
-                page.evaluate("address => { document.querySelector('iframe').src = address }", server.url)
-            frame = page.frames[-1]
-            wait_until(lambda: frame.evaluate(_STILL), "the page draws the scene")
-            page.context.close()
-            assert "The page reports" not in server.end()[2]

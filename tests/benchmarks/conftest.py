@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from nnviz3d.data.capture import is_capture
-from tests.apps.conftest import chromium  # noqa: F401 - the browser that the tests drive
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ TOPIC = "nnviz3d.draw"
 """Name of the messages to the pages."""
 _SHORTEST = 1 / 45
 """Least seconds between two frames."""
-_INLINE = 256 * 2**10
+_INLINE = 2**20
 """Most bytes of arrays that travel with a frame."""
 _MOST_RECORDS = 20_000
 """Most records that the encoder holds before those that no page shows are forgotten."""

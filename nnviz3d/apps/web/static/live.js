@@ -7,6 +7,8 @@
   const mostSeconds = 30;
   const secondsToMeasure = 3;
   const mostLosses = 2;
+  const slowest = 500; // Milliseconds for each of several pictures of a motion.
+  const mostSlow = 6;
   const poseKey = "nnviz3d pose";
 
   const trame = window.trame;
@@ -69,6 +71,8 @@
       this.losses = 0;
       this.pictures = 0;
       this.smooth = false;
+      this.slow = 0;
+      this.time = -Infinity;
       this.viewer = new client.Viewer(this.stage, {
         hit: (hit) => this.click(hit),
         pose: (_, byUser) => (this.following = this.following && !byUser),
@@ -149,9 +153,13 @@
       this.viewer.look(pose);
     }
 
-    drawn({ smooth }) {
+    drawn({ smooth, moving }) {
       this.pictures += 1;
       this.smooth = smooth;
+      const time = performance.now();
+      this.slow = moving && time - this.time > slowest ? this.slow + 1 : 0;
+      this.time = time;
+      if (mode === "auto" && this.slow >= mostSlow) giveUp("its graphics are too slow for this scene.");
       if (this.unacknowledged === null) return;
       const frame = this.unacknowledged;
       this.unacknowledged = null;
@@ -239,8 +247,10 @@
     if (drawing !== null && !drawing.following) sessionStorage.setItem(poseKey, JSON.stringify(drawing.viewer.pose));
     for (let pause = 500; pause < 60000; pause *= 1.5) {
       await new Promise((resolve) => setTimeout(resolve, pause));
-      const answer = await fetch("./").catch(() => null);
-      if (answer !== null) return answer.ok ? location.reload() : undefined;
+      const address = new URL(location);
+      address.searchParams.set("secret", trame.state.get("secret"));
+      const answer = await fetch(address).catch(() => null);
+      if (answer !== null) return answer.ok ? location.replace(address) : undefined;
     }
   }
   trame.client.onConnectionClose(() => reconnect());
