@@ -138,6 +138,10 @@ class Encoder:
         """
         return self._array(values, cells=False)
 
+    def cells(self, block: Voxels) -> int:
+        """Return the index of the cells of a block, in the order in which the client gets them."""
+        return self._array(block.values, cells=True)
+
     def primitive_of(self, index: int) -> object | None:
         """Return the primitive that a record was made from last, or another value; `None` if there is no such record."""
         return self._made_from.get(index)

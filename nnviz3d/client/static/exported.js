@@ -1,5 +1,6 @@
 // The content of an exported file: its words, and its tables of frames, which are read one part after the other.
 
+import { Looks } from "./looks.js";
 import { Store } from "./store.js";
 import { FileError, readArrays, readJson } from "./unpack.js";
 
@@ -7,9 +8,10 @@ const FORMAT = 1;
 
 /** Frames of one layout, sample and quantity. */
 class FrameTable {
-  constructor(words, store) {
+  constructor(words, page, store) {
     this.words = words;
     this.store = store;
+    this.looks = new Looks(words, page.looks, store, page.layers.map(({ id }) => id));
     this.lists = [];
     this.drawn = new Map();
     let now = [];
@@ -24,8 +26,12 @@ class FrameTable {
     this.at = words.runs.flatMap((count, number) => Array(count).fill(number));
   }
 
-  /** Return the draw list of a moment. Equal moments have the same one. */
-  frame(moment) {
+  /** Return the draw list of a moment, as it looks with some choices. */
+  frame(moment, look) {
+    return this.looks.apply(this.#plain(moment), look);
+  }
+
+  #plain(moment) {
     const number = this.at[Math.min(Math.max(moment, 0), this.at.length - 1)];
     if (!this.drawn.has(number)) {
       const { background } = this.words;
@@ -87,6 +93,6 @@ export class ExportedFile {
     ]);
     const { first_record, first_array } = part;
     this.store.add({ first_record, records, first_array, arrays });
-    this.tables.set(JSON.stringify([table.layout, table.sample, table.quantity]), new FrameTable(table, this.store));
+    this.tables.set(JSON.stringify([table.layout, table.sample, table.quantity]), new FrameTable(table, this.words, this.store));
   }
 }

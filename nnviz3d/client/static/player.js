@@ -9,9 +9,9 @@ import { PlayerTime } from "./player_time.js";
 import { FileError } from "./unpack.js";
 import { Viewer } from "./viewer.js";
 
-const PORTRAIT = 0.9; // Width over height of the picture below which the tall layout is shown.
-const NARROW = 900; // Pixels of the page below which the panels cover the picture.
-const NEEDED = [
+const TALL_BELOW = 0.9; // Width over height of the picture below which the tall layout is shown.
+const DRAWER_BESIDE = 900; // Pixels of the page below which the panels cover the picture.
+const BROWSER_NEEDS = [
   ["DecompressionStream", "This browser is too old to read the file; open it with a newer one."],
   ["WebGL2RenderingContext", "This browser has no WebGL 2, which draws the network; open the file with another one."],
 ];
@@ -27,7 +27,10 @@ class Player {
       layout: "wide",
       sample: first.words.sample,
       quantity: first.words.quantity,
-      layer: null,
+      layer: words.layer,
+      colormap: words.looks?.colormap,
+      normalize: words.looks?.normalize,
+      threshold: words.looks?.threshold,
     };
     this.time = new PlayerTime(words, () => this.show());
     this.panels = new PlayerPanels(this);
@@ -42,7 +45,7 @@ class Player {
       ...(words.duration > 0 ? [this.time.element] : []),
       this.help,
     );
-    this.openDrawer(innerWidth >= NARROW);
+    this.openDrawer(innerWidth >= DRAWER_BESIDE);
     this.viewer = new Viewer(this.view, {
       hit: () => this.view.focus({ preventScroll: true }),
       key: (event) => this.key(event),
@@ -59,7 +62,7 @@ class Player {
   /** Draw what is chosen. */
   show() {
     const table = this.file.table(this.state);
-    this.viewer.show(table.frame(this.time.moment));
+    this.viewer.show(table.frame(this.time.moment, this.state));
     this.panels.synchronize();
     const sample = this.sample;
     document.title = sample.title;
@@ -89,7 +92,7 @@ class Player {
   fit() {
     const { clientWidth: width, clientHeight: height } = this.view;
     if (width === 0 || height === 0) return;
-    const layout = width / height < PORTRAIT && this.file.holds("layout", "tall") ? "tall" : "wide";
+    const layout = width / height < TALL_BELOW && this.file.holds("layout", "tall") ? "tall" : "wide";
     const home = homeFor(this.words.layouts.find(({ name }) => name === layout).homes, width / height);
     const moved = this.home !== undefined && this.viewer.pose !== this.home;
     this.home = home;
@@ -168,7 +171,7 @@ function fileName(title) {
 async function openPage() {
   const opening = document.getElementById("opening");
   try {
-    const missing = NEEDED.find(([name]) => !(name in globalThis));
+    const missing = BROWSER_NEEDS.find(([name]) => !(name in globalThis));
     if (missing !== undefined) throw new FileError(missing[1]);
     const file = await ExportedFile.open();
     await file.next();

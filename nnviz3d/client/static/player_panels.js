@@ -20,6 +20,7 @@ export class PlayerPanels {
       item.disabled = !file.holds("sample", index);
     }
     if (this.quantity !== undefined) this.quantity.value = state.quantity;
+    if (this.threshold !== undefined) this.#showColors();
     for (const [id, row] of this.rows) {
       row.setAttribute("aria-pressed", String(id === state.layer));
       row.classList.toggle("dimmed", state.layer !== null && id !== state.layer);
@@ -67,7 +68,46 @@ export class PlayerPanels {
       this.quantity = quantity;
       fields.push(fieldRow("Cells show", "What the cells of the blocks show", quantity));
     }
+    if (words.looks !== null) fields.push(...this.#colors(words.looks));
     return fields.length > 0 ? [make("section", { class: "section looks", id: "looks" }, ...fields)] : [];
+  }
+
+  #colors({ colormaps, scales }) {
+    const { player } = this;
+    this.threshold = make("input", {
+      type: "range", id: "threshold", min: 0, max: 100, step: 1,
+      input: () => player.choose({ threshold: Number(this.threshold.value) / 100 }),
+    });
+    this.reach = make("span", { class: "field-value" });
+    this.strip = make("canvas", { class: "strip", width: 256, height: 1 });
+    this.colormap = make(
+      "select",
+      { id: "colormap", change: () => player.choose({ colormap: this.colormap.value }) },
+      ...colormaps.map(({ name, record }) => {
+        const { diverging } = player.file.store.record(record);
+        return make("option", { value: name }, diverging ? `${name} (signed)` : name);
+      }),
+    );
+    this.scale = new ChoiceButtons("Scale", scales.map((name) => ({ name, title: name })), (normalize) => player.choose({ normalize }));
+    return [
+      fieldRow("Threshold", "Hides cells below this share of their layer's range", this.threshold, this.reach),
+      fieldRow("Colours", "The colours of the numbers", make("span", { class: "map" }, this.strip, this.colormap)),
+      make("div", { class: "field", title: "One colour scale for each layer, or one for all" }, make("span", { class: "field-name" }, "Scale"), this.scale.element),
+    ];
+  }
+
+  #showColors() {
+    const { state, words, file } = this.player;
+    const percent = Math.round(100 * state.threshold);
+    this.threshold.value = percent;
+    this.threshold.style.setProperty("--share", `${percent}%`);
+    this.reach.textContent = `${percent} %`;
+    this.colormap.value = state.colormap;
+    this.scale.value = state.normalize;
+    const { table } = file.store.record(words.looks.colormaps.find(({ name }) => name === state.colormap).record);
+    const pixels = new ImageData(256, 1);
+    for (let i = 0; i < 256; i += 1) pixels.data.set([...table.data.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+    this.strip.getContext("2d").putImageData(pixels, 0, 0);
   }
 
   #layers() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -80,9 +81,11 @@ class BackwardView(View):
         turned = self._timeline.turned(t)
         if t < self._first or turned <= 0:
             return ()
-        key = (min(t, self._last), selection.sample, selection.target, selection.layer)
+        # When the last light has arrived, none is left, however late it is.
+        moment = t if t < self._last else math.inf
+        key = (moment, selection.sample, selection.target, selection.layer)
         if self._kept[0] != key:
-            self._kept = (key, self._build(t, selection))
+            self._kept = (key, self._build(moment, selection))
         if turned >= 1:
             return self._kept[1]
         return tuple(replace(p, opacity=turned) if isinstance(p, Lines) else p for p in self._kept[1])

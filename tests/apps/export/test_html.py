@@ -41,7 +41,7 @@ def test_page_holds_every_frame_of_a_bundled_scene(bundled_target, bundled_page,
         for key, table in page.tables.items():
             if key[0] == layout:
                 assert len(table) == len(times)
-                for moment in {0, len(times) // 3, len(times) - 1}:
+                for moment in {0, len(times) // 3, len(times) * 4 // 7, len(times) - 1}:
                     what = scene.at(times[moment], selection_for(Key(*key), Selection(found.sample)))
                     decoder.frame({"background": page.looks[key]["background"], "primitives": table[moment]}, what)
 

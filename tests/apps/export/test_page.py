@@ -33,7 +33,7 @@ def shown(browser, path: Path, size: tuple[int, int] = (960, 600), *, ready: boo
 
 def until(page, condition: str) -> None:
     """Wait for a condition; the page's policy forbids Playwright's own way of waiting."""
-    for _ in range(600):
+    for _ in range(250):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(100)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nnviz3d.apps.export.html.looks import Telling, table_looks
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
@@ -53,6 +54,8 @@ class Table:
         Number of moments that each frame lasts.
     arrays
         Indices of all arrays of the frames.
+    looks
+        What other scales, thresholds and colour maps change.
     """
 
     key: Key
@@ -60,6 +63,7 @@ class Table:
     frames: list[list[int]]
     runs: list[int]
     arrays: frozenset[int]
+    looks: dict[str, Any]
 
 
 def moments(duration: float) -> list[float]:
@@ -106,8 +110,10 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> 
     before: list[int] | None = None
     background: list[list[float]] = []
     shown = []
+    telling = Telling()
     for moment in moments(scene.duration):
-        frame = encoder.frame(scene.at(moment, chosen))
+        what = scene.at(moment, chosen)
+        frame = encoder.frame(what)
         now = frame["primitives"]
         background = frame["background"]
         if now == before:
@@ -117,7 +123,9 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> 
         runs.append(1)
         before = now
         shown.append(frame)
-    return Table(key, background, frames, runs, encoder.arrays_in(shown))
+        telling.add(moment, what)
+    looks = table_looks(scene, chosen, telling.moments, encoder)
+    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks)
 
 
 def _changes(before: list[int], now: list[int]) -> list[int]:

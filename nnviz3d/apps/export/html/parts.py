@@ -82,15 +82,12 @@ class Packer:
         self,
         table: Table,
         added: Additions,
-        looks: Mapping[str, Any],
         step: Callable[[], None] = lambda: None,
     ) -> Part:
         """Pack a table and what an encoder added for it.
 
         Parameters
         ----------
-        looks
-            How other colour maps, scales and thresholds change the table's frames.
         step
             Is called after each pack.
         """
@@ -117,7 +114,7 @@ class Packer:
                 "background": table.background,
                 "frames": table.frames,
                 "runs": table.runs,
-                **looks,
+                **table.looks,
             },
         }
         return Part(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nnviz3d.apps.choices import QUANTITIES
 from nnviz3d.apps.export.html.frames import LAYOUTS, moments
+from nnviz3d.apps.export.html.looks import page_looks
 from nnviz3d.apps.provenance import answering_output, provenance_lines, sample_note
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.data.quantities import Quantity
@@ -21,6 +22,7 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import shape_text
 from nnviz3d.scene.layer_families import FAMILIES, family_of
 from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.structure import number_of_parameters
 
 _THUMB = 88
@@ -30,7 +32,11 @@ _ASPECTS = 33
 
 
 def page_words(
-    scenes: dict[str, Scene], samples: Sequence[int], quantities: Sequence[Quantity | None], encoder: Encoder
+    scenes: dict[str, Scene],
+    samples: Sequence[int],
+    quantities: Sequence[Quantity | None],
+    selection: Selection,
+    encoder: Encoder,
 ) -> dict[str, Any]:
     """Return what the page says, as JSON. Pictures and fonts are arrays of the encoder."""
     scene = scenes["wide"]
@@ -51,6 +57,8 @@ def page_words(
         "quantities": [{"name": name, "title": QUANTITIES[name]} for name in quantities if name is not None],
         "layers": _layers(scene),
         "layer_total": _total(scene),
+        "layer": selection.layer,
+        "looks": page_looks(scene, selection, encoder),
         "fonts": [encoder.array(_font(weight)) for weight in ("Regular", "SemiBold")],
     }
 

@@ -63,12 +63,12 @@ def _packed(job: ExportJob, samples: Sequence[int], bar: ExportBar) -> _Page:
     scenes = scenes_of(job.found, job.selection)
     keys = list(_keys(scenes, job, samples))
     quantities: tuple[Quantity | None, ...] = tuple(dict.fromkeys(key.quantity for key in keys))
-    words = page_words(scenes, samples, quantities, encoder)
+    words = page_words(scenes, samples, quantities, job.selection, encoder)
     parts = []
     for number, key in enumerate(keys):
         bar(number, len(keys))
         table = table_of(encoder, scenes[key.layout], key, job.selection)
-        parts.append(packer.pack(table, encoder.take(), {}))
+        parts.append(packer.pack(table, encoder.take()))
     bar(len(keys), len(keys))
     return _Page(scenes["wide"].title(samples[0]), words, parts)
 
