@@ -160,6 +160,13 @@ def test_page_in_a_frame_of_another_site_needs_only_its_address(page, behind):
     shows_the_picture(page.frames[-1])
 
 
+def test_path_without_its_slash_behind_a_proxy_that_strips_it(page, served):
+    with running(ReverseProxy(served.port, PATH, strips=True)) as (port,):
+        page.goto(f"http://localhost:{port}{PATH}?secret={served.token}")
+        page.wait_for_url(f"http://localhost:{port}{PATH}/*")
+        shows_the_picture(page)
+
+
 def test_page_in_a_frame_without_leave_says_what_to_type(page, served):
     with running(Site(NOTEBOOK)) as (port,):
         page.goto(f"http://notebook.localhost:{port}/")
@@ -167,7 +174,7 @@ def test_page_in_a_frame_without_leave_says_what_to_type(page, served):
         said = page.frame_locator("#f").locator("main")
         wait_until(lambda: said.count() == 1, "the frame says something")
         assert "not shown inside a page of another address" in said.inner_text()
-        assert "--origin" in said.inner_text()
+        assert f"--origin http://notebook.localhost:{port}" in said.inner_text()
 
 
 def test_proxy_that_is_not_given_is_named_on_the_page(page, served):

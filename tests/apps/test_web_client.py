@@ -29,6 +29,7 @@ from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
 from tests.support.browser import choose, same, text, wait_until
 from tests.support.pinhole import to_pixels
+from tests.support.proxies import Site, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -315,3 +316,18 @@ def test_server_draws_where_webgl_is_lacking_or_is_lost_twice(webgl: Browser, di
     code, _, errors = server.end()
     assert code == 0
     assert "Traceback" not in errors
+
+
+def test_page_draws_by_itself_in_a_frame_of_another_site(webgl, digits_folder):
+    notebook = Site("<iframe width=1000 height=650></iframe>")
+    with running(notebook) as (port,):
+        around = f"http://notebook.localhost:{port}"
+        with Served("--draw", "client", "--origin", around, str(digits_folder)) as server:
+            page = webgl.new_context(viewport={"width": 1100, "height": 700}).new_page()
+            page.goto(around)
+            with page.expect_event("framenavigated"):
+                page.evaluate("address => { document.querySelector('iframe').src = address }", server.url)
+            frame = page.frames[-1]
+            wait_until(lambda: frame.evaluate(_STILL), "the page draws the scene")
+            page.context.close()
+            assert "The page reports" not in server.end()[2]

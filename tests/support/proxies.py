@@ -55,13 +55,13 @@ class ReverseProxy:
                 return await (self._join if upgrade and self.websockets else self._pass)(client, request)
 
             application = web.Application(client_max_size=2**26)
-            application.router.add_route("*", self.path + "/{rest:.*}", handle)
+            application.router.add_route("*", (self.path or "/") + "{rest:.*}", handle)
             async with _listening(application, self.tls) as port:
                 yield port
 
     def _url(self, request: web.Request) -> URL:
         raw = request.raw_path.removeprefix(self.path) if self.strips else request.raw_path
-        return URL(f"http://127.0.0.1:{self.target}{raw}", encoded=True)
+        return URL(f"http://127.0.0.1:{self.target}/{raw.removeprefix('/')}", encoded=True)
 
     def _headers(self, request: web.Request, left_out: set[str]) -> dict[str, str]:
         left_out = left_out if self.keeps_host else {*left_out, "host"}

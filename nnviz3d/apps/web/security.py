@@ -118,13 +118,10 @@ class Gate:
             or request.headers.get("Sec-Fetch-Site") not in ("cross-site", "same-site")
         ):
             return None
-        return Refusal(
-            "This page is not shown inside a page of another address.",
-            (
-                _start_with("If you trust the page around it", "http://localhost:8888", " and its address instead"),
-                Remedy("Or open the address that nnviz3d printed in a tab of its own"),
-            ),
-        )
+        around = _plain_origin(request.headers.get("Referer", ""))
+        trusted = (_start_with("If you trust the page around it", around),) if around else ()
+        own_tab = Remedy("Open the address that nnviz3d printed in a tab of its own")
+        return Refusal("This page is not shown inside a page of another address.", (*trusted, own_tab))
 
     def _is_own(self, endpoint: Endpoint) -> bool:
         # A server bound to all addresses does not know its own; but DNS can redirect only names, not numeric addresses.
@@ -233,19 +230,22 @@ class Gate:
         return {name: value.format(sockets=sockets, parents=parents) for name, value in _HEADERS.items()}
 
 
-def _start_with(case: str, origin: str, more: str = "") -> Remedy:
-    return Remedy(f"{case}, start nnviz3d again with this option{more}", f"--origin {origin}")
+def _start_with(case: str, origin: str) -> Remedy:
+    return Remedy(f"{case}, start nnviz3d again with this option", f"--origin {origin}")
+
+
+def _plain_origin(address: str) -> str:
+    """Return the origin of an address that may stand in a command line; empty if there is none."""
+    endpoint = endpoint_of_origin(address)
+    return f"{address.partition(':')[0].lower()}://{endpoint}" if endpoint is not None and endpoint.is_plain else ""
 
 
 def _foreign_origin(origin: str) -> Refusal:
     reason = f"This server answers only its own pages; the request comes from {_quoted(origin)}."
-    endpoint = endpoint_of_origin(origin)
-    if endpoint is None or not endpoint.is_plain:
+    plain = _plain_origin(origin)
+    if not plain:
         return Refusal(reason, (Remedy("Open the address that nnviz3d printed in a tab of its own"),))
-    scheme = origin.partition(":")[0].lower()
-    return Refusal(
-        reason, (_start_with("If that is a proxy, hub or notebook that you trust", f"{scheme}://{endpoint}"),)
-    )
+    return Refusal(reason, (_start_with("If that is a proxy, hub or notebook that you trust", plain),))
 
 
 def _is_page(path: str) -> bool:

@@ -26,6 +26,10 @@ MODULE = {
     "scripts": ["nnviz3d_web/keys.js", "nnviz3d_web/upload.js", "nnviz3d_web/live.js"],
 }
 """Styles and scripts that trame serves and loads beside its own."""
+_ADD_SLASH = """
+if (!/(\\/|\\/index\\.html)$/.test(location.pathname)) location.replace(`${location.pathname}/${location.search}`);
+"""
+"""Script for a proxy that shows the page at a path without a slash at its end, to which nothing can be relative."""
 _USED = Refusal("This address worked once; open the one that nnviz3d printed.")
 
 
@@ -79,6 +83,7 @@ def _start_page(template: Path, title: str) -> str:
     text = template.read_text(encoding="utf-8")
     text = re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, flags=re.DOTALL)
     text = re.sub(r'<link rel="icon"[^>]*>', '<link rel="icon" href="nnviz3d_web/icon.svg">', text)
-    text = text.replace("<script", '<script src="nnviz3d_web/connection.js"></script><script', 1)
+    text = text.replace("<head>", f"<head><script>{_ADD_SLASH}</script>", 1)
+    text = text.replace("<script src", '<script src="nnviz3d_web/connection.js"></script><script src', 1)
     # Dark before the styles are loaded.
     return text.replace("<body>", '<body style="background: #07090d">')
