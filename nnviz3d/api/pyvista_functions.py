@@ -106,6 +106,7 @@ def _opened(target: Any, x: Any, options: Options) -> Iterator[tuple[Opened, Sel
             whole=look.whole,
             groups=look.groups,
             wanted=look.wanted(),
+            chosen=look.chosen(),
         ) as found:
             yield found, selection_of(look, found)
 

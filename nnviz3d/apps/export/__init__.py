@@ -87,6 +87,9 @@ FORMATS: Mapping[str, Format] = {
     ".glb": Format(
         "a 3D model, binary glTF", "nnviz3d.apps.export.model_file:write_model_file", frozenset({"max_size"})
     ),
+    ".csv": Format("a table of points", "nnviz3d.apps.export.points_table:write_points_table"),
+    ".svg": Format("the structure or a chart", "nnviz3d.apps.export.vector_file:write_vector_file"),
+    ".pdf": Format("the same for printing", "nnviz3d.apps.export.vector_file:write_vector_file"),
     ".vtm": Format("the numbers for PyVista and ParaView", "nnviz3d.apps.export.data_sets:write_data_sets"),
 }
 """The formats by ending, in lower case. To add one: an entry, and a module with its function."""

@@ -8,13 +8,12 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
+from nnviz3d.apps.export.points_table import point_columns
 from nnviz3d.apps.export.solids import box_mesh, colored, polylines, ridge_mesh, surface_mesh
-from nnviz3d.data.capabilities.embeddings import embedding_names
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.render.text_arrays import add_texts
-from nnviz3d.scene.context import LayerValues, SceneContext, class_name
-from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
+from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.layout.routes import Route
 from nnviz3d.scene.primitives import Box, Image, Labels, Lines, Points, Primitive, Ridges, Surface, Tiles
@@ -159,40 +158,6 @@ def _points(cloud: Points, context: SceneContext) -> pv.PolyData:
         else:
             add_texts(mesh.GetPointData(), name, column)
     return mesh
-
-
-def point_columns(cloud: Points, context: SceneContext) -> dict[str, NDArray[np.generic] | list[str]]:
-    """Return what is known of points besides their positions in the world, by name.
-
-    Returns
-    -------
-    dict
-        Of samples: their own coordinates ``e1`` to ``e3``, ``sample``, ``label`` and ``prediction`` with the names of these
-        classes, and ``probability``. Of neurons and channels: ``layer`` and ``unit``; -1 is a whole layer.
-    """
-    found: dict[str, NDArray[np.generic] | list[str]] = {}
-    if cloud.units is not None:
-        found["layer"] = [layer for layer, _ in cloud.units]
-        found["unit"] = np.array([-1 if unit is None else unit for _, unit in cloud.units], dtype=np.int64)
-    source = cloud.source
-    if source is None or source.layer is None or cloud.name != source.layer:
-        return found
-    embedded = embedded_of(context.capture)
-    names = {*embedding_names(context.capture.stored), *(() if embedded is None else (embedded.samples.layer,))}
-    if source.view != "embedding" or source.layer not in names:
-        return found
-    embedding = embedding_of(context, source.layer)
-    if len(embedding.points) != len(cloud.points):
-        return found
-    found |= {f"e{axis + 1}": column for axis, column in enumerate(embedding.points.T)}
-    found["sample"] = list(embedding.names)
-    for name, classes in (("label", embedding.labels), ("prediction", embedding.predictions)):
-        if len(classes):
-            found[name] = classes
-            found[f"{name}_name"] = [class_name(context.capture.classes, int(k)) if k >= 0 else "" for k in classes]
-    if len(embedding.probabilities):
-        found["probability"] = embedding.probabilities
-    return found
 
 
 def _pictures(primitives: Iterable[Primitive]) -> Iterable[tuple[str, pv.ImageData | pv.MultiBlock]]:
