@@ -44,11 +44,12 @@ def is_narrow(size: tuple[int, int], scale: float) -> bool:
     return size[0] < min(_NARROW * scale, size[1])
 
 
-def panel_widest(corner: str, size: tuple[int, int], scale: float) -> float:
-    """Return the maximum width of the rows of a panel in a corner, in pixels."""
+def panel_widest(corner: str, beside: int, size: tuple[int, int], scale: float) -> float:
+    """Return the maximum width of the rows of each of `beside` panels in a corner, in pixels."""
+    margin, shade = _MARGIN * scale, _SHADE * scale
     if is_narrow(size, scale):
-        return size[0] - (2 * _MARGIN + _SHADE) * scale
-    return _WIDEST[corner] * size[0] - _MARGIN * scale
+        return size[0] - 2 * margin - shade
+    return min(_WIDEST[corner] * size[0] - margin, size[0] / beside - 2 * margin - shade)
 
 
 def place_panels(
@@ -56,8 +57,8 @@ def place_panels(
 ) -> list[PlacedPanel]:
     """Place the panels that are not too high.
 
-    Panels of one corner are side by side, the first one outermost. If the picture has no room for that, they are one above
-    the other.
+    Panels of one corner are side by side, the first one outermost, in as many rows as needed. In a narrow upright picture
+    they are one above the other.
 
     Parameters
     ----------
@@ -94,27 +95,37 @@ def _side_by_side(
 ) -> list[PlacedPanel]:
     width, height = size
     margin = _MARGIN * scale
-    corners = dict.fromkeys(corner for _, corner, _, _ in panels)
-    tallest = {corner: max(h for _, c, _, h in panels if c == corner) for corner in corners}
-    across = {corner: sum(w + margin for _, c, w, _ in panels if c == corner) for corner in corners}
-    stacked = {corner for corner, w in across.items() if w + margin > width}
-    down: dict[str, float] = {}
-    for edge in ("top", "bottom"):
-        both = across.get(f"{edge}-left", 0) + across.get(f"{edge}-right", 0)
-        if both - 2 * _SHADE * scale > width:
-            down[f"{edge}-right"] = tallest.get(f"{edge}-left", 0)
-    used: dict[str, float] = {}
+    shelves = {corner: _shelves([p for p in panels if p[1] == corner], width, margin) for _, corner, _, _ in panels}
+    across = {corner: max(sum(w + margin for _, _, w, _ in s) for s in found) for corner, found in shelves.items()}
     found = []
-    for i, corner, w, h in panels:
-        offset = margin if corner in stacked else used.get(corner, margin)
-        rise = down.get(corner, 0)
-        if corner in stacked:
-            down[corner] = rise + h
-        used[corner] = offset + w + margin
-        left = width - offset - w if corner.endswith("right") else offset
-        level = 0 if corner in stacked else tallest[corner] - h
-        bottom = height - margin - h - rise if corner.startswith("top") else margin + level + rise
-        found.append(_placed(i, left, bottom, (w, h), scale))
+    for corner, rows in shelves.items():
+        rise = margin
+        other = corner.replace("right", "left")
+        if other != corner and other in across and across[other] + across[corner] - 2 * _SHADE * scale > width:
+            rise += sum(max(h for *_, h in shelf) for shelf in shelves[other])
+        for shelf in rows:
+            tallest, offset = max(h for *_, h in shelf), margin
+            for i, _, w, h in shelf:
+                left = width - offset - w if corner.endswith("right") else offset
+                bottom = height - rise - h if corner.startswith("top") else rise + tallest - h
+                found.append(_placed(i, left, bottom, (w, h), scale))
+                offset += w + margin
+            rise += tallest
+    return sorted(found, key=lambda one: one.index)
+
+
+def _shelves(
+    panels: Sequence[tuple[int, str, int, int]], width: int, margin: float
+) -> list[list[tuple[int, str, int, int]]]:
+    """Divide panels among rows that are not wider than a picture; a panel that is wider has a row of its own."""
+    found: list[list[tuple[int, str, int, int]]] = []
+    used = margin
+    for panel in panels:
+        if not found or used + panel[2] + margin > width:
+            found.append([])
+            used = margin
+        found[-1].append(panel)
+        used += panel[2] + margin
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -294,7 +295,8 @@ class Renderer:
         """Place the panels in the corners; returns them and the rectangles that other text must not cover."""
         size = self.size
         narrow = is_narrow(size, scale)
-        keys = [(p, scale, panel_widest(p.corner, size, scale), narrow) for p in self._panels]
+        beside = Counter(p.corner for p in self._panels)
+        keys = [(p, scale, panel_widest(p.corner, beside[p.corner], size, scale), narrow) for p in self._panels]
         known = self._panel_pixels
         self._panel_pixels = {
             key: known[key] if key in known else panel_sprite(key[0], scale, key[2], at_left=narrow) for key in keys

@@ -23,7 +23,7 @@ PLAYING = 1 / 12
 """The same while a scene plays."""
 _RATIOS = (0.5, 0.625, 0.75, 1.0)
 """Possible sizes of a moving picture, as shares of the full width and height."""
-_READABLE = 1.3
+_READABLE = 1.45
 """Enlargement of text on the page, since a page cannot be zoomed like a saved picture."""
 _MOST = 16_000_000
 """Most pixels of a picture."""

@@ -19,17 +19,18 @@ export function isNarrow(size, scale) {
   return size[0] < Math.min(NARROW_PICTURE * scale, size[1]);
 }
 
-/** Return the maximum width of the rows of a panel in a corner, in pixels. */
-export function panelWidest(corner, size, scale) {
-  if (isNarrow(size, scale)) return size[0] - (2 * PANEL_MARGIN + PANEL_SHADE) * scale;
-  return WIDEST[corner] * size[0] - PANEL_MARGIN * scale;
+/** Return the maximum width of the rows of each of `beside` panels in a corner, in pixels. */
+export function panelWidest(corner, beside, size, scale) {
+  const [margin, shade] = [PANEL_MARGIN * scale, PANEL_SHADE * scale];
+  if (isNarrow(size, scale)) return size[0] - 2 * margin - shade;
+  return Math.min(WIDEST[corner] * size[0] - margin, size[0] / beside - 2 * margin - shade);
 }
 
 /**
  * Place the panels that are not too high.
  *
- * Panels of one corner are side by side, the first one outermost. If the picture has no room for that, they are one above
- * the other.
+ * Panels of one corner are side by side, the first one outermost, in as many rows as needed. In a narrow upright picture
+ * they are one above the other.
  *
  * @param {{corner: string, width: number, height: number}[]} panels in their order
  * @param {number[]} size width and height of the picture
@@ -61,30 +62,46 @@ function oneAboveTheOther(panels, size, scale) {
 
 function sideBySide(panels, [width, height], scale) {
   const margin = PANEL_MARGIN * scale;
-  const tallest = {};
-  const across = {};
-  for (const panel of panels) {
-    tallest[panel.corner] = Math.max(tallest[panel.corner] ?? 0, panel.height);
-    across[panel.corner] = (across[panel.corner] ?? 0) + panel.width + margin;
+  const shelves = new Map();
+  for (const { corner } of panels) {
+    if (!shelves.has(corner)) shelves.set(corner, panelShelves(panels, corner, width, margin));
   }
-  const stacked = (corner) => across[corner] + margin > width;
-  const down = {};
-  for (const edge of ["top", "bottom"]) {
-    const both = (across[`${edge}-left`] ?? 0) + (across[`${edge}-right`] ?? 0);
-    if (both - 2 * PANEL_SHADE * scale > width) down[`${edge}-right`] = tallest[`${edge}-left`] ?? 0;
+  const across = (corner) => Math.max(...shelves.get(corner).map((shelf) => shelf.reduce((sum, p) => sum + p.width + margin, 0)));
+  const tallest = (shelf) => Math.max(...shelf.map((panel) => panel.height));
+  const placed = new Map();
+  for (const [corner, rows] of shelves) {
+    let rise = margin;
+    const other = corner.replace("right", "left");
+    if (other !== corner && shelves.has(other) && across(other) + across(corner) - 2 * PANEL_SHADE * scale > width) {
+      rise += shelves.get(other).reduce((sum, shelf) => sum + tallest(shelf), 0);
+    }
+    for (const shelf of rows) {
+      let offset = margin;
+      for (const panel of shelf) {
+        const left = corner.endsWith("right") ? width - offset - panel.width : offset;
+        const bottom = corner.startsWith("top") ? height - rise - panel.height : rise + tallest(shelf) - panel.height;
+        placed.set(panel, placedPanel(panel, left, bottom, scale));
+        offset += panel.width + margin;
+      }
+      rise += tallest(shelf);
+    }
   }
-  const used = {};
-  return panels.map((panel) => {
-    const corner = panel.corner;
-    const offset = stacked(corner) ? margin : (used[corner] ?? margin);
-    const rise = down[corner] ?? 0;
-    if (stacked(corner)) down[corner] = rise + panel.height;
-    used[corner] = offset + panel.width + margin;
-    const left = corner.endsWith("right") ? width - offset - panel.width : offset;
-    const level = stacked(corner) ? 0 : tallest[corner] - panel.height;
-    const bottom = corner.startsWith("top") ? height - margin - panel.height - rise : margin + level + rise;
-    return placedPanel(panel, left, bottom, scale);
-  });
+  return panels.map((panel) => placed.get(panel));
+}
+
+/** Divide the panels of a corner among rows that are not wider than a picture; a panel that is wider has its own. */
+function panelShelves(panels, corner, width, margin) {
+  const shelves = [];
+  let used = margin;
+  for (const panel of panels.filter((one) => one.corner === corner)) {
+    if (!shelves.length || used + panel.width + margin > width) {
+      shelves.push([]);
+      used = margin;
+    }
+    shelves[shelves.length - 1].push(panel);
+    used += panel.width + margin;
+  }
+  return shelves;
 }
 
 function placedPanel(panel, left, bottom, scale) {

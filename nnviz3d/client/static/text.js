@@ -93,7 +93,8 @@ export class TextLayer {
   panels(panels, size) {
     const narrow = isNarrow(size, this.scale);
     const sprites = panels.map((panel) => {
-      const widest = panelWidest(panel.corner, size, this.scale);
+      const beside = panels.filter((other) => other.corner === panel.corner).length;
+      const widest = panelWidest(panel.corner, beside, size, this.scale);
       const sprite = this.kept(panel, `${widest} ${narrow}`, () => panelSprite(panel, this.scale, widest, narrow));
       return { corner: panel.corner, width: sprite.width, height: sprite.height, sprite };
     });

@@ -13,7 +13,7 @@ const LONGEST_REST = 1500;
 /** Mean milliseconds between frames above which a moving picture is drawn with half the width and height. */
 const SLOW = 24;
 /** Enlargement of text, lines and balls in small pictures on a page. */
-const READABLE = 1.3;
+const READABLE = 1.45;
 const ANY_POSE = { position: [0, 0, 10], target: [0, 0, 0], up: [0, 1, 0], field_of_view: 26 };
 
 /**
