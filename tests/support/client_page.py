@@ -48,7 +48,7 @@ class ClientPage:
     """
 
     def __init__(self, browser: Any, size: tuple[int, int] = (1280, 720)) -> None:
-        self.page = page_with(browser, "viewer.js", size=size)
+        self.page = page_with(browser, "cells.js", "viewer.js", size=size)
         self.logged: list[str] = []
         self.page.on("console", lambda m: self.logged.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.logged.append(str(e)))

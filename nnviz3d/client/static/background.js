@@ -34,6 +34,11 @@ export class BackgroundDrawer {
 
   draw([low, high]) {
     const gl = this.gl;
+    if (low.every((one, i) => one === high[i])) {
+      gl.clearColor(...low, 1);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+      return;
+    }
     this.program.use();
     this.program.set({ lowColor: low, highColor: high });
     gl.disable(gl.DEPTH_TEST);

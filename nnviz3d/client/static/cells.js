@@ -46,14 +46,18 @@ export function packAtlas(data, shape, largest) {
 function largestOfCubes(data, [z, y, x], mask) {
   const shape = [(z + 1) >> 1, (y + 1) >> 1, (x + 1) >> 1];
   const found = new data.constructor(shape[0] * shape[1] * shape[2]);
+  const even = x & ~1;
   for (let k = 0; k < z; ++k) {
     for (let j = 0; j < y; ++j) {
-      const to = ((k >> 1) * shape[1] + (j >> 1)) * shape[2];
+      let to = ((k >> 1) * shape[1] + (j >> 1)) * shape[2];
       const from = (k * y + j) * x;
-      for (let i = 0; i < x; ++i) {
-        const one = data[from + i] & mask;
-        if (one > found[to + (i >> 1)]) found[to + (i >> 1)] = one;
+      for (let i = from; i < from + even; i += 2, ++to) {
+        const one = data[i] & mask;
+        const other = data[i + 1] & mask;
+        const larger = one > other ? one : other;
+        if (larger > found[to]) found[to] = larger;
       }
+      if (even < x) found[to] = Math.max(found[to], data[from + even] & mask);
     }
   }
   return { data: found, shape };
@@ -101,7 +105,7 @@ export function rankLevels(values) {
   const bounds = boundsOf(maxima.data);
   const [z, y, x] = maxima.shape;
   const ranks = new Uint8Array(maxima.data.length);
-  for (let i = 0; i < ranks.length; ++i) ranks[i] = rankOf(bounds, maxima.data[i]);
+  for (let i = 0; i < ranks.length; ++i) if (maxima.data[i] !== 0) ranks[i] = rankOf(bounds, maxima.data[i]);
   let level = { data: ranks, shape: maxima.shape };
   const data = new Uint8Array(ranks.length * LEVELS);
   for (let n = 0; n < LEVELS; ++n) {
@@ -122,13 +126,41 @@ export function thresholdRank(bounds, threshold) {
   return rankOf(bounds, magnitudes(Float32Array.of(Math.max(threshold, 0)))[0]);
 }
 
-/** Return the textures of a grid: `{numbers, levels, pairs, bounds}`. */
+/**
+ * Return the range of cells outside of which all are below a threshold: `[first, end]`, each `[x, y, z]`.
+ *
+ * @param {{data: Uint8Array, shape: number[], bounds: Int32Array}} levels From `rankLevels`.
+ * @param {number[]} shape `[z, y, x]` of the cells.
+ * @param {number} rank From `thresholdRank`.
+ */
+export function shownRange(levels, shape, rank) {
+  const [first, end] = [[0, 0, 0], [...shape].reverse()];
+  if (rank === 0) return [first, end];
+  const [z, y, x] = levels.shape;
+  const [low, high] = [[x, y, z], [0, 0, 0]];
+  for (let k = 0, at = 0; k < z; ++k) {
+    for (let j = 0; j < y; ++j) {
+      let [left, right] = [x, -1];
+      for (let i = 0; i < x; ++i, at += LEVELS) {
+        if (levels.data[at] < rank) continue;
+        if (right < 0) left = i;
+        right = i;
+      }
+      if (right < 0) continue;
+      [left, j, k].forEach((one, axis) => (low[axis] = Math.min(low[axis], one)));
+      [right, j, k].forEach((one, axis) => (high[axis] = Math.max(high[axis], one + 1)));
+    }
+  }
+  if (high[0] === 0) return [first, first];
+  return [low.map((one) => 2 * one), high.map((one, axis) => Math.min(2 * one, end[axis]))];
+}
+
+/** Return the textures of a grid: `{numbers, ranks, levels}`. */
 export function packCells(values, largest) {
   const [z, y, x] = values.shape;
   const numbers = packAtlas(values.data, [z, y, x], largest);
   const levels = rankLevels(values);
-  const texels = new Uint32Array(levels.data.buffer);
-  const ranks = packAtlas(texels, levels.shape, largest);
+  const ranks = packAtlas(new Uint32Array(levels.data.buffer), levels.shape, largest);
   ranks.data = new Uint8Array(ranks.data.buffer, ranks.data.byteOffset, ranks.data.byteLength);
-  return { numbers, levels: ranks, pairs: [...levels.shape].reverse(), bounds: levels.bounds };
+  return { numbers, ranks, levels };
 }

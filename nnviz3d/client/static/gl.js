@@ -1,5 +1,8 @@
 /** What all drawers need of WebGL2: programs, meshes and textures, and the sentences for what a browser cannot draw. */
 
+/** Texels from which an upload may find no room. */
+const LARGE_TEXTURE = 4e6;
+
 /** A picture that this browser's graphics cannot draw; the message is a sentence for the reader. */
 export class GraphicsError extends Error {}
 
@@ -168,6 +171,11 @@ export function texture(gl, { width, height, data, components }) {
   }[components];
   gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
   gl.texImage2D(gl.TEXTURE_2D, 0, inside, width, height, 0, format, kind, data);
+  // Asking for errors waits for the graphics card, so only large textures are checked.
+  if (width * height > LARGE_TEXTURE && gl.getError() === gl.OUT_OF_MEMORY) {
+    gl.deleteTexture(made);
+    throw new GraphicsError(`The graphics card has no room for ${width} x ${height} numbers.`);
+  }
   for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
   for (const name of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) {
     gl.texParameteri(gl.TEXTURE_2D, name, gl.CLAMP_TO_EDGE);

@@ -21,6 +21,15 @@ const DRAWERS = {
   Tiles: TilesDrawer,
   Voxels: VoxelsDrawer,
 };
+/** Most cells that are uploaded without a pause. */
+const AT_ONCE = 3e6;
+
+/** Return the number of cells that have to be uploaded to draw a primitive. */
+function newCells(primitive, drawer) {
+  if (primitive.kind !== "Voxels" || drawer?.block?.values === primitive.values) return 0;
+  return primitive.values.data.length;
+}
+
 /** Draws into a canvas; the size of the picture is that of the canvas. */
 export class Renderer {
   /** @param {HTMLCanvasElement} canvas */
@@ -29,6 +38,7 @@ export class Renderer {
     this.drawList = { background: [[0, 0, 0], [0, 0, 0]], primitives: [] };
     this.drawers = new Map();
     this.problems = new Map();
+    this.waiting = [];
     this.lost = false;
     this.#begin();
   }
@@ -75,19 +85,43 @@ export class Renderer {
       this.drawers.delete(key);
     }
     const ordered = new Map();
+    this.waiting = [];
+    const large = [...wanted].reduce((sum, [key, one]) => sum + newCells(one, this.drawers.get(key)), 0) > AT_ONCE;
     for (const [key, primitive] of wanted) {
-      const drawer = this.drawers.get(key) ?? new DRAWERS[primitive.kind](this.graphics);
-      try {
-        drawer.update(primitive);
-        ordered.set(key, drawer);
-      } catch (error) {
-        if (!(error instanceof GraphicsError)) throw error;
-        drawer.remove();
-        this.problems.set(key, `${primitive.name} is not drawn: ${error.message}`);
-      }
+      const known = this.drawers.get(key);
+      const drawer = known ?? new DRAWERS[primitive.kind](this.graphics);
+      ordered.set(key, drawer);
+      if (large && newCells(primitive, known) > 0) this.waiting.push([key, primitive]);
+      else this.#update(ordered, key, primitive);
     }
     this.drawers = ordered;
     this.boxes.update(drawList.primitives.filter((primitive) => primitive.kind === "Box"));
+  }
+
+  #update(drawers, key, primitive) {
+    try {
+      drawers.get(key).update(primitive);
+    } catch (error) {
+      if (!(error instanceof GraphicsError)) throw error;
+      drawers.get(key).remove();
+      drawers.delete(key);
+      this.problems.set(key, `${primitive.name} is not drawn: ${error.message}`);
+    }
+  }
+
+  /**
+   * Upload blocks that wait, because their cells are too many to upload without a pause; others show what they showed.
+   *
+   * @param {number} milliseconds After this time no further one is begun.
+   * @returns {boolean} Whether any was uploaded.
+   */
+  prepare(milliseconds = Infinity) {
+    const end = performance.now() + milliseconds;
+    const count = this.waiting.length;
+    while (!this.lost && this.waiting.length > 0 && performance.now() < end) {
+      this.#update(this.drawers, ...this.waiting.shift());
+    }
+    return this.waiting.length < count;
   }
 
   /** All drawers of visible things, in the order in which they are drawn: what is blended comes last. */

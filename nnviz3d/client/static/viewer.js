@@ -12,6 +12,11 @@ const REST = 160;
 const LONGEST_REST = 1500;
 /** Mean milliseconds between frames above which a moving picture is drawn with half the width and height. */
 const SLOW = 24;
+/** Mean milliseconds between coarse frames below which whole frames are tried again, and how often. */
+const QUICK = 20;
+const MOST_FAILURES = 3;
+/** Milliseconds of each frame for the upload of cells, while there are many. */
+const UPLOAD = 30;
 /** Enlargement of text, lines and balls in small pictures on a page. */
 const READABLE = 1.45;
 const ANY_POSE = { position: [0, 0, 10], target: [0, 0, 0], up: [0, 1, 0], field_of_view: 26 };
@@ -40,7 +45,7 @@ export class Viewer {
     this.on = on;
     this.drawList = null;
     this.changes = { last: -Infinity, moving: false };
-    this.pace = { last: -Infinity, mean: 0, coarse: false };
+    this.pace = { last: -Infinity, mean: 0, coarse: false, failures: 0 };
     this.still = null;
     this.stale = false;
     this.frame = null;
@@ -144,6 +149,7 @@ export class Viewer {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = this.size;
     const context = canvas.getContext("2d");
+    this.renderer.prepare();
     this.#drawWhole();
     this.#startStill();
     while (this.still !== null && !this.still.done) this.still.add();
@@ -239,25 +245,47 @@ export class Viewer {
     this.frame = null;
     if (this.drawList === null || this.renderer.lost) return;
     if (this.flight !== null) this.#advance();
+    if (this.renderer.prepare(UPLOAD)) {
+      this.#tell();
+      this.stale = true;
+    }
     if (this.stale) {
       this.stale = false;
       this.#endStill();
-      if (this.changes.moving) this.#drawMoving(time);
+      if (this.changes.moving || this.uploading) this.#drawMoving(time);
       else this.#drawWhole();
     } else if (performance.now() - this.changes.last >= REST) {
       this.#rest();
     }
-    if (this.flight !== null || this.still !== null || this.rough || this.waiting) this.#wake();
+    if (this.flight !== null || this.still !== null || this.rough || this.waiting || this.uploading) this.#wake();
+  }
+
+  /** Whether cells wait for their upload. */
+  get uploading() {
+    return this.renderer.waiting.length > 0;
   }
 
   #drawMoving(time) {
+    this.#measure(time);
+    this.#draw({ careful: false, coarse: this.pace.coarse });
+    this.rough = true;
+  }
+
+  /** Measure how long frames take while one follows the other, and draw coarse frames if the others take too long. */
+  #measure(time) {
     const pace = this.pace;
     const passed = time - pace.last;
     pace.last = time;
-    if (passed < LONGEST_REST) pace.mean = pace.mean * 0.7 + passed * 0.3;
-    if (!pace.coarse && pace.mean > SLOW) [pace.coarse, pace.mean] = [true, 0];
-    this.#draw({ careful: false, coarse: pace.coarse });
-    this.rough = true;
+    if (!this.rough || this.uploading) return;
+    pace.mean = pace.mean * 0.7 + Math.min(passed, LONGEST_REST) * 0.3;
+    if (pace.coarse || pace.mean < SLOW) return;
+    Object.assign(pace, { coarse: true, mean: 0, failures: pace.failures + 1 });
+  }
+
+  /** Try whole frames again after a motion whose coarse frames were quick, unless that has failed before. */
+  #recover() {
+    const pace = this.pace;
+    if (pace.coarse && pace.mean < QUICK && pace.failures < MOST_FAILURES) Object.assign(pace, { coarse: false, mean: 0 });
   }
 
   #drawWhole() {
@@ -269,6 +297,7 @@ export class Viewer {
   /** Draw the whole picture, then one frame with smooth edges after the other, then show them. */
   #rest() {
     if (this.rough) {
+      this.#recover();
       this.#drawWhole();
     } else if (this.waiting) {
       this.waiting = false;

@@ -1,7 +1,7 @@
 /** Drawing of `Voxels`: one box for each tensor, whose fragment shader walks the grid of its numbers. */
 
 import { Mesh, bindTexture, texture } from "./gl.js";
-import { packCells, thresholdRank } from "./cells.js";
+import { packCells, shownRange, thresholdRank } from "./cells.js";
 import { GAP_SHARE } from "./picking.js";
 import { SHADERS } from "./shaders.js";
 
@@ -11,6 +11,8 @@ const INF_COLOR = [1.0, 0.15, 0.85];
 const ALL = 1e30;
 /** Width of the light that moves through a block, as a share of its length. */
 const FRONT = 0.16;
+/** Cells by which the drawn box is larger than its cells, so that no pixel at its edge is lost. */
+const MARGIN_CELLS = 0.01;
 const CORNERS = Float32Array.from({ length: 24 }, (_, i) => (Math.floor(i / 3) >> (i % 3)) & 1);
 /** Two triangles of each face; from outside their corners are clockwise, so that the faces in front can be left out. */
 const FACES = Uint16Array.of(
@@ -54,18 +56,18 @@ export class VoxelsDrawer {
     const before = this.block;
     if (before === block) return;
     this.block = block;
-    this.visible = block.values.data.length > 0 && block.reveal > block.since;
     if (before === undefined || before.values !== block.values) {
-      const packed = packCells(block.values, this.graphics.largest);
-      this.#upload("numbers", { ...packed.numbers, components: 1 });
-      this.#upload("levels", { ...packed.levels, components: 4 });
-      this.packed = {
-        tilesAcross: packed.numbers.across,
-        pairTilesAcross: packed.levels.across,
-        pairGrid: packed.pairs,
-      };
-      this.bounds = packed.bounds;
+      const { numbers, ranks, levels } = packCells(block.values, this.graphics.largest);
+      this.#upload("numbers", { ...numbers, components: 1 });
+      this.#upload("levels", { ...ranks, components: 4 });
+      const pairGrid = [...levels.shape].reverse();
+      this.packed = { tilesAcross: numbers.across, pairTilesAcross: ranks.across, pairGrid };
+      this.levels = levels;
+      this.rank = undefined;
     }
+    const rank = thresholdRank(this.levels.bounds, block.threshold);
+    if (rank !== this.rank) this.shown = shownRange(this.levels, block.values.shape, rank);
+    this.rank = rank;
     if (before === undefined || before.colormap.table !== block.colormap.table) {
       this.#upload("lookup", { width: 256, height: 1, components: 3, data: block.colormap.table.data });
     }
@@ -83,11 +85,16 @@ export class VoxelsDrawer {
     const [low, cell] = [block.origin, block.cell];
     const size = [x * cell[0], y * cell[1], z * cell[2]];
     this.extent = [low, low.map((one, i) => one + size[i])];
+    // Only the part of the box that can show a cell is drawn, because each of its pixels walks the grid.
+    const [first, last] = this.shown;
+    const from = [Math.max(first[0], begin), first[1], first[2]].map((one) => one - MARGIN_CELLS);
+    const to = [Math.min(last[0], end), last[1], last[2]].map((one) => one + MARGIN_CELLS);
+    this.visible = block.reveal > block.since && to.every((one, i) => one - from[i] > 3 * MARGIN_CELLS);
     const lit = block.front !== null;
     return {
       ...this.packed,
-      lowest: low,
-      extent: size,
+      lowest: low.map((one, i) => one + from[i] * cell[i]),
+      extent: cell.map((one, i) => one * (to[i] - from[i])),
       gridSize: [x, y, z],
       gridStart: [begin, 0, 0],
       gridEnd: [end, y, z],
@@ -98,7 +105,7 @@ export class VoxelsDrawer {
       realCount: block.count ?? ALL,
       limits: block.limits,
       threshold: block.threshold,
-      lowestRank: (thresholdRank(this.bounds, block.threshold) - 0.5) / 255,
+      lowestRank: (this.rank - 0.5) / 255,
       emphasis: block.emphasis,
       nanColor: NAN_COLOR,
       infColor: INF_COLOR,
