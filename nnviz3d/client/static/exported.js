@@ -1,6 +1,7 @@
 // The content of an exported file: its words, and its tables of frames, which are read one part after the other.
 
 import { Looks } from "./looks.js";
+import { PickWords } from "./pick_words.js";
 import { Store } from "./store.js";
 import { FileError, readArrays, readJson } from "./unpack.js";
 
@@ -14,6 +15,7 @@ class FrameTable {
     this.looks = new Looks(words, page.looks, store, page.layers.map(({ id }) => id));
     this.lists = [];
     this.drawn = new Map();
+    this.described = new Map();
     let now = [];
     for (const changes of words.frames) {
       now = this.lists.length === 0 ? changes : changes[0] === -1 ? changes.slice(1) : now.slice();
@@ -26,13 +28,25 @@ class FrameTable {
     this.at = words.runs.flatMap((count, number) => Array(count).fill(number));
   }
 
+  /** Return what can be picked at a moment. */
+  picks(moment) {
+    const { tables, of_frame } = this.words.picks;
+    const index = tables[of_frame[this.#number(moment)]];
+    if (!this.described.has(index)) this.described.set(index, new PickWords(this.store.record(index)));
+    return this.described.get(index);
+  }
+
   /** Return the draw list of a moment, as it looks with some choices. */
   frame(moment, look) {
     return this.looks.apply(this.#plain(moment), look);
   }
 
+  #number(moment) {
+    return this.at[Math.min(Math.max(moment, 0), this.at.length - 1)];
+  }
+
   #plain(moment) {
-    const number = this.at[Math.min(Math.max(moment, 0), this.at.length - 1)];
+    const number = this.#number(moment);
     if (!this.drawn.has(number)) {
       const { background } = this.words;
       this.drawn.set(number, this.store.frame({ background, primitives: this.lists[number] }));

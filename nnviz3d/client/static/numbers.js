@@ -1,5 +1,6 @@
 // Exact numbers as text, as NumPy writes them: as many digits as it takes to read back the same number.
 
+const LARGEST_HALF = 65504;
 const SMALLEST_PLAIN = 1e-4; // NumPy writes smaller numbers with an exponent.
 
 /** Return the float16 that is nearest to a positive decimal. */
@@ -9,6 +10,13 @@ function nearestHalf(decimal) {
   const below = Math.floor(steps);
   const up = steps - below > 0.5 || (steps - below === 0.5 && below % 2 !== 0);
   return (up ? below + 1 : below) * unit;
+}
+
+/** Return the float16 that is nearest to a number; null beyond the range of float16. */
+export function halfNumber(value) {
+  if (value === 0 || !Number.isFinite(value)) return value;
+  const size = nearestHalf(Math.abs(value));
+  return size > LARGEST_HALF ? null : Math.sign(value) * size;
 }
 
 /**

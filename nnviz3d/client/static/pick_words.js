@@ -1,7 +1,7 @@
 // Descriptions and marks of picks without a capture, from the tables of nnviz3d/client/pick_tables.py.
 
 import { CellGrid, flattened, unflattened } from "./cell_grid.js";
-import { exactNumber } from "./numbers.js";
+import { exactNumber, halfNumber } from "./numbers.js";
 import { framesOf, glowOf, calloutOf } from "./pick_marks.js";
 
 const MOST_CHANNELS = 4; // Maximum number of a location's numbers that are written.
@@ -15,9 +15,11 @@ export class PickWords {
     this.layers = new Map(table.layers.map((layer) => [layer.layer, new LayerWords(layer, table.scientific)]));
     this.sources = new Map(table.sources.map(({ source, locations }) => [source, locations]));
     this.parts = new Map(table.parts.map(({ primitive, picks }) => [primitive, picks.data]));
+    this.likely = new Map(table.parts.map(({ primitive, picks }) => [likenessOf(primitive), picks.data]));
     this.sheets = new Map(table.sheets.map((sheet) => [sheet.source, sheet]));
     this.picks = table.picks;
     this.named = new Map(table.picks.map((pick) => [pick.name, pick]));
+    this.last = { pick: null, drawList: null, marks: [] };
   }
 
   /**
@@ -27,7 +29,8 @@ export class PickWords {
   pick(hit) {
     if (!hit) return null;
     const { primitive } = hit;
-    const picks = this.parts.get(primitive);
+    // A primitive with other colours is another object.
+    const picks = this.parts.get(primitive) ?? this.likely.get(likenessOf(primitive));
     if (picks) {
       const part = partNumber(hit);
       const found = this.picks[picks.length === 1 ? picks[0] : picks[part]];
@@ -51,9 +54,20 @@ export class PickWords {
     return this.layers.has(layer) ? { kind: "cell", layer, index } : null;
   }
 
-  /** Return the primitives that mark and describe a pick in a picture; none if the sample lacks it. */
+  /**
+   * Return the primitives that mark and describe a pick in a picture; none if the sample lacks it. They are the same
+   * objects while they do not change.
+   */
   marks(pick, drawList) {
     if (!pick) return [];
+    const still = pick.kind === "cell" || pick.kind === "edge";
+    if (this.last.pick !== pick || !(still || this.last.drawList === drawList)) {
+      this.last = { pick, drawList, marks: this.#marks(pick, drawList) };
+    }
+    return this.last.marks;
+  }
+
+  #marks(pick, drawList) {
     if (pick.kind === "cell") return this.layers.get(pick.layer)?.marks(pick.index) ?? [];
     if (pick.kind === "sheet") return this.#sheetMarks(pick, drawList);
     return pick.kind === "edge" ? this.#edgeMarks(pick) : this.#marked(pick, drawList);
@@ -67,7 +81,7 @@ export class PickWords {
     const cell = unflattened(part, block.values.shape).reverse();
     const origin = block.origin.map((low, axis) => low + cell[axis] * block.cell[axis]);
     const spans = [{ kind: "Span", origin, size: block.cell }];
-    const value = writtenNumbers([block.values.data[part]], 1, block.values, this.scientific);
+    const value = writtenNumbers([block.values.data[part]], 1, isHalf(block.values), this.scientific);
     const { title, more } = sheet.words;
     return [
       framesOf(spans),
@@ -102,8 +116,9 @@ export class PickWords {
       ["contribution", Math.fround(weight * activation) + 0],
     ];
     const slope = this.#slope(source, target, ends);
-    if (slope !== null) numbers.push(["gradient by the weight", slope]);
-    const parts = numbers.map(([name, value]) => [name, exactNumber(value, this.scientific[0])]);
+    const half = [false, isHalf(layers[0].values), isHalf(layers[0].values), slope?.half];
+    if (slope !== null) numbers.push(["gradient by the weight", slope.value]);
+    const parts = numbers.map(([name, value], k) => [name, writtenNumbers([value], 1, half[k], this.scientific)]);
     const title = layers.map((layer, k) => `${layer.name}[${indices[k].join(", ")}]`).join(" → ");
     const way = { data: Float32Array.from(path), shape: [path.length / 3, 3] };
     return [framesOf(spans), ...glowOf(way, weight >= 0), calloutOf(spans, { title, value: "", parts, more: [] }, way)];
@@ -114,7 +129,9 @@ export class PickWords {
       if (slopes.source !== source || slopes.target !== target) continue;
       const index = slopes.index.data;
       for (let k = 0; k < slopes.values.data.length; k++) {
-        if (index[2 * k] === ends[0] && index[2 * k + 1] === ends[1]) return slopes.values.data[k];
+        if (index[2 * k] === ends[0] && index[2 * k + 1] === ends[1]) {
+          return { value: slopes.values.data[k], half: isHalf(slopes.values) };
+        }
       }
     }
     return null;
@@ -132,6 +149,11 @@ export class PickWords {
     }
     return found.framed ? [framesOf(callout.marks), ...found.marks] : [...found.marks];
   }
+}
+
+/** Return a text that is the same for a primitive with other colours. */
+function likenessOf({ kind, name, source }) {
+  return JSON.stringify([kind, name, source]);
 }
 
 /** Return the number of the hit part of a primitive, as pick_tables.py counts them. */
@@ -257,11 +279,12 @@ class LayerWords {
     if (!times_activation) return this.#written(found, values);
     // Adding 0 turns -0.0 into 0.0.
     const products = found.values.map((number, k) => Math.fround(number * here.values[k]) + 0);
-    return this.#written({ values: products, count: found.count }, {});
+    const half = isHalf(values) || isHalf(this.values);
+    return writtenNumbers(products, found.count, half, this.scientific);
   }
 
   #written({ values, count }, array) {
-    return writtenNumbers(values, count, array, this.scientific);
+    return writtenNumbers(values, count, isHalf(array), this.scientific);
   }
 
   #pixel(index) {
@@ -277,11 +300,18 @@ class LayerWords {
   }
 }
 
-/** Write the first ones of some numbers of an array exactly. */
-function writtenNumbers(values, count, { dtype }, scientific) {
-  const half = dtype === "float16";
-  const texts = values.map((number) => exactNumber(number, scientific[half ? 1 : 0], half));
-  return texts.join(", ") + (count > MOST_CHANNELS ? ", …" : "");
+/** Whether the numbers of an array are stored as float16. */
+function isHalf({ dtype }) {
+  return dtype === "float16";
+}
+
+/** Write the first ones of some numbers exactly; those that come from a float16 with as few digits as it has. */
+function writtenNumbers(values, count, half, [single, small]) {
+  const write = (value) => {
+    const rounded = half ? halfNumber(value) : null;
+    return rounded === null ? exactNumber(value, single) : exactNumber(rounded, small, true);
+  };
+  return values.map(write).join(", ") + (count > MOST_CHANNELS ? ", …" : "");
 }
 
 /** Return the sentence about an index, from its parts. */

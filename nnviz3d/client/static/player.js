@@ -31,6 +31,7 @@ class Player {
       colormap: words.looks?.colormap,
       normalize: words.looks?.normalize,
       threshold: words.looks?.threshold,
+      pick: null,
     };
     this.time = new PlayerTime(words, () => this.show());
     this.panels = new PlayerPanels(this);
@@ -47,7 +48,7 @@ class Player {
     );
     this.openDrawer(innerWidth >= DRAWER_BESIDE);
     this.viewer = new Viewer(this.view, {
-      hit: () => this.view.focus({ preventScroll: true }),
+      hit: (hit) => this.pick(hit),
       key: (event) => this.key(event),
       problems: (problems) => this.say(problems.join(" ")),
     });
@@ -62,12 +63,20 @@ class Player {
   /** Draw what is chosen. */
   show() {
     const table = this.file.table(this.state);
-    this.viewer.show(table.frame(this.time.moment, this.state));
+    const drawn = table.frame(this.time.moment, this.state);
+    const marks = table.picks(this.time.moment).marks(this.state.pick, drawn);
+    this.viewer.show({ ...drawn, primitives: [...drawn.primitives, ...marks] });
     this.panels.synchronize();
     const sample = this.sample;
     document.title = sample.title;
     this.title.textContent = sample.title;
     this.caption.textContent = [this.words.model, sample.name].filter(Boolean).join(" · ");
+  }
+
+  /** Mark and describe what a click has hit; a click on nothing removes the marks. */
+  pick(hit) {
+    const table = this.file.table(this.state);
+    this.choose({ pick: table.picks(this.time.moment).pick(hit) });
   }
 
   /** The shown sample. */
@@ -111,7 +120,7 @@ class Player {
       Home: () => this.viewer.goHome(),
       h: () => this.help.showModal(),
       "?": () => this.help.showModal(),
-      Escape: () => this.choose({ layer: null }),
+      Escape: () => this.choose(this.state.pick === null ? { layer: null } : { pick: null }),
       ...(several ? { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1) } : {}),
     };
     const action = actions[event.key];

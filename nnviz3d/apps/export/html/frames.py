@@ -9,6 +9,7 @@ from typing import Any
 from nnviz3d.apps.export.html.looks import Telling, table_looks
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.client.encoding import Encoder
+from nnviz3d.client.pick_tables import pick_tables
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -56,6 +57,8 @@ class Table:
         Indices of all arrays of the frames.
     looks
         What other scales, thresholds and colour maps change.
+    picks
+        The records from which the page describes picks, and for each frame the position of its record.
     """
 
     key: Key
@@ -64,6 +67,7 @@ class Table:
     runs: list[int]
     arrays: frozenset[int]
     looks: dict[str, Any]
+    picks: dict[str, list[int]]
 
 
 def moments(duration: float) -> list[float]:
@@ -111,6 +115,7 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> 
     background: list[list[float]] = []
     shown = []
     telling = Telling()
+    drawn = []
     for moment in moments(scene.duration):
         what = scene.at(moment, chosen)
         frame = encoder.frame(what)
@@ -124,8 +129,11 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> 
         before = now
         shown.append(frame)
         telling.add(moment, what)
+        drawn.append((moment, what))
     looks = table_looks(scene, chosen, telling.moments, encoder)
-    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks)
+    found = pick_tables(scene, drawn, chosen)
+    picks = {"tables": [encoder.record(table) for table in found.tables], "of_frame": list(found.of_frame)}
+    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks)
 
 
 def _changes(before: list[int], now: list[int]) -> list[int]:

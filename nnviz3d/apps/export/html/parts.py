@@ -114,6 +114,7 @@ class Packer:
                 "background": table.background,
                 "frames": table.frames,
                 "runs": table.runs,
+                "picks": table.picks,
                 **table.looks,
             },
         }
