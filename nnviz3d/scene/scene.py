@@ -42,6 +42,8 @@ _BELOW_CURVE = replace(MARGINS, top=0.2)
 """Margins of a picture with the curve of a training in its corner."""
 _UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19, bottom=0.23), 0.7
 """Margins of an upright picture, whose panels are one above the other, and the greatest width over height of one."""
+_CURVE_BELOW_TITLE = 0.08
+"""Share of an upright picture's height that the curve of a training takes below the title."""
 _MOMENTS = 4
 """Number of scenes of earlier training steps that are kept."""
 _AS_WIDE = 0.94
@@ -395,7 +397,9 @@ class Scene:
         """Return the margins of a picture, with room for the title of the first sample."""
         if aspect not in self._below_title:
             margins = MARGINS if self.timeline.training is None else _BELOW_CURVE
-            margins = _UPRIGHT_MARGINS if aspect < _UPRIGHT else margins
+            if aspect < _UPRIGHT:
+                curve = 0.0 if self.timeline.training is None else _CURVE_BELOW_TITLE
+                margins = replace(_UPRIGHT_MARGINS, top=_UPRIGHT_MARGINS.top + curve)
             known = self.context.capture.committed > 0
             rows = title_panel(self.context, 0).rows if known else ()
             title = [TextRow(self.title(0), "title"), *(row for row in rows if isinstance(row, TextRow))]
