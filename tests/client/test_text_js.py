@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from itertools import combinations, pairwise
 from typing import Any
@@ -75,6 +76,14 @@ def page(chromium: Any) -> Iterator[Any]:
     page.evaluate(_FONTS, texts)
     yield page
     page.close()
+    for size, factor in SIZES:
+        vtk(size, factor).close()
+    vtk.cache_clear()
+
+
+@cache
+def vtk(size: tuple[int, int], factor: float) -> Renderer:
+    return Renderer(offscreen_window(size), scale=factor)
 
 
 def texts_of(what: DrawList) -> DrawList:
@@ -95,7 +104,7 @@ def placed_by_both(
         found.append((real(labels, around, measure, size, scale, occupied, lines), list(occupied)))
         return found[-1][0]
 
-    renderer, real = Renderer(offscreen_window(size), scale=factor), module.place_labels
+    renderer, real = vtk(size, factor), module.place_labels
     module.place_labels = watched  # type: ignore[assignment]
     try:
         renderer.draw(what)
@@ -104,7 +113,6 @@ def placed_by_both(
         matrix, scale = renderer._matrix(), renderer.scale
     finally:
         module.place_labels = real
-        renderer.close()
     labels, panels = found[-1]
     frame = sent(page, what)
     got = page.evaluate(_PLACE, {"frame": frame, "matrix": matrix.ravel().tolist(), "size": size, "scale": scale})

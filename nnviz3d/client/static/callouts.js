@@ -34,6 +34,8 @@ const WORD_SIDES = [
 ];
 /** Distances from the mark, as multiples of the usual offset. */
 const FARTHER = [1, 3, 7];
+/** Cost that the words of a moving picture save if they keep their side. */
+const SAME_SIDE = 30;
 
 /**
  * Find the place of a callout's words: beside the marks, inside the picture, where they cover the least.
@@ -45,14 +47,15 @@ const FARTHER = [1, 3, 7];
  * @param {number[]} words width and height of the words
  * @param {number[][]} occupied rectangles that the words should not cover
  * @param {number[][]} blocks outlines of the blocks, which the words cover only if no other place is free; NaN if out of sight
- * @returns {{marks: number[][], words: number[]|null}} `null` if the marked cells are out of sight
+ * @param {number|null} before for a moving picture: the side that the words were at
+ * @returns {{marks: number[][], words: number[]|null, side: number|null}} `null` if the marked cells are out of sight
  */
-export function placeCallout(callout, matrix, size, scale, words, occupied, blocks) {
+export function placeCallout(callout, matrix, size, scale, words, occupied, blocks, before = null) {
   const marks = callout.marks.map((mark) => markOutline(mark, matrix, size, scale)).filter((mark) => mark !== null);
   const path = finePath(callout.path, matrix, size);
   const beside = middleOf(path, size) ?? marks[0] ?? null;
-  if (beside === null || !rectsOverlap(beside, [0, 0, ...size])) return { marks, words: null };
-  let [best, least] = [null, Infinity];
+  if (beside === null || !rectsOverlap(beside, [0, 0, ...size])) return { marks, words: null, side: null };
+  let [best, side, least] = [null, null, Infinity];
   wordPlaces(beside, words, scale).forEach(({ rect, farther }, rank) => {
     const left = Math.max(0, Math.min(rect[0], size[0] - words[0]));
     const bottom = Math.max(0, Math.min(rect[1], size[1] - words[1]));
@@ -62,9 +65,10 @@ export function placeCallout(callout, matrix, size, scale, words, occupied, bloc
     cost += 200 * occupied.filter((other) => rectsOverlap(inside, other)).length;
     cost += 5 * path.filter((point) => rectHolds(inside, point)).length;
     cost += COVERED_COST * shareCovered(inside, blocks);
-    if (cost < least) [best, least] = [inside, cost];
+    if (rank === before) cost -= SAME_SIDE;
+    if (cost < least) [best, side, least] = [inside, rank, cost];
   });
-  return { marks, words: best };
+  return { marks, words: best, side };
 }
 
 /**

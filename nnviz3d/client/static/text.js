@@ -35,6 +35,7 @@ export class TextLayer {
     this.context = canvas.getContext("2d");
     this.placed = { labels: [], occupied: [] };
     this.ways = new Map();
+    this.sides = new Map();
     this.forget(0);
   }
 
@@ -53,7 +54,7 @@ export class TextLayer {
     const { sprites, occupied } = this.panels(parts.panels, size);
     const boards = parts.boards.map((panel) => this.board(panel, size, occupied));
     const around = parts.labels.map((label) => boxOutline(label.anchor, label.span, matrix, size));
-    const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around));
+    const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around, moving));
     const lines = moving ? null : linesOnScreen(parts.avoided, matrix, size);
     const measure = (label, count) => this.extent(label, count);
     const keys = labelKeys(parts.labels);
@@ -111,10 +112,12 @@ export class TextLayer {
     return { sprite, left, bottom };
   }
 
-  callout(callout, matrix, size, occupied, around) {
+  callout(callout, matrix, size, occupied, around, moving) {
     const sprite = this.boardOf(callout, size);
     const extent = [sprite.width, sprite.height];
-    const { marks, words } = placeCallout(callout, matrix, size, this.scale, extent, occupied, around);
+    const before = moving ? (this.sides.get(callout.name) ?? null) : null;
+    const { marks, words, side } = placeCallout(callout, matrix, size, this.scale, extent, occupied, around, before);
+    this.sides.set(callout.name, side);
     const brackets = marks.map((mark) => ({ mark }));
     if (words === null) return brackets;
     occupied.push(words);
