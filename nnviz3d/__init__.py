@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nnviz3d.api.functions import serve as serve
     from nnviz3d.api.functions import show as show
     from nnviz3d.api.functions import snapshot as snapshot
+    from nnviz3d.api.pyvista_functions import plotter as plotter
     from nnviz3d.api.pyvista_functions import to_pyvista as to_pyvista
     from nnviz3d.api.scene_files import read_scene as read_scene
     from nnviz3d.api.training_recorder import TrainingRecorder as TrainingRecorder
@@ -43,6 +44,7 @@ __all__ = [
     "capture",
     "export",
     "open_capture",
+    "plotter",
     "read_scene",
     "record",
     "serve",
@@ -61,7 +63,7 @@ _MODULES = {
     "Viewer": "nnviz3d.api.viewer",
     "open_capture": "nnviz3d.data.capture",
     "read_scene": "nnviz3d.api.scene_files",
-    "to_pyvista": "nnviz3d.api.pyvista_functions",
+    **dict.fromkeys(("plotter", "to_pyvista"), "nnviz3d.api.pyvista_functions"),
     "to_xarray": "nnviz3d.data.labelled_arrays",
     **dict.fromkeys(("export", "record", "serve", "show", "snapshot"), "nnviz3d.api.functions"),
 }

@@ -1,9 +1,9 @@
-"""A target as PyVista's data, in this process: `to_pyvista`, and the reader of captures for `pyvista.read`."""
+"""A target in PyVista, in this process: `to_pyvista`, `plotter`, and the reader of captures for `pyvista.read`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -54,6 +54,50 @@ def to_pyvista(target: Any = None, x: Any = None, **options: Unpack[Options]) ->
         from nnviz3d.apps.export.scenes import scene_of
 
         return multi_block(scene_of(found, selection), selection)
+
+
+def plotter(
+    target: Any = None, x: Any = None, *, plotter_options: Mapping[str, Any] | None = None, **options: Unpack[Options]
+) -> pv.Plotter:
+    """Return a plotter of PyVista that shows a model, a capture or a scene, to go on with.
+
+    Parameters
+    ----------
+    target, x, **options
+        As for `nnviz3d.serve`.
+    plotter_options
+        Options of `pyvista.Plotter`, such as ``{"off_screen": True, "window_size": (1600, 900)}``.
+
+    Returns
+    -------
+    pyvista.Plotter
+        Its camera, colours and names are those of nnviz3d's own picture, without labels that would cover others. Its
+        actors are named after the layers. In a notebook, ``show`` uses PyVista's own backends.
+
+    Raises
+    ------
+    UserError
+        As for `to_pyvista`; or if the system has no OpenGL.
+
+    Examples
+    --------
+    >>> plotter = nnviz3d.plotter("run.zarr")
+    >>> blocks = nnviz3d.to_pyvista("run.zarr")
+    >>> plotter.add_mesh_slice(blocks["layers"]["conv2d"])
+    >>> plotter.show()
+    """
+    with _opened(target, x, options) as (found, selection):
+        from nnviz3d.apps.export.plotting import plotter_of
+        from nnviz3d.apps.export.scenes import scene_of
+        from nnviz3d.apps.snapshot import require_graphics
+
+        require_graphics()
+        more = dict(plotter_options or {})
+        width, height = more.get("window_size", (16, 9))
+        scene = scene_of(found, selection, aspect=width / height)
+        moment = scene.duration
+        pose = scene.camera(moment, aspect=width / height)
+        return plotter_of(scene.at(moment, selection), pose, selection.quantity or "activation", **more)
 
 
 def read_capture(path: str, **options: Any) -> pv.MultiBlock:

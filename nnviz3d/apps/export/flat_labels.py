@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.render.label_placement import line_map, outlines, place_labels
+from nnviz3d.render.fonts import SIZES
+from nnviz3d.render.label_placement import PlacedLabel, line_map, outlines, place_labels
 from nnviz3d.render.text import label_size, label_sprite
 from nnviz3d.scene.camera import CameraPose, height_seen
-from nnviz3d.scene.primitives import Label, vector
+from nnviz3d.scene.primitives import Label, Vector, vector
 
 _SIZE = (1280, 720)
 """Picture in which the labels are placed."""
@@ -75,17 +76,7 @@ def label_quads(
     balls
         ``(n, 3)``: points that names near them must not be hidden by.
     """
-    if not labels:
-        return None
-    matrix = projection(pose, _SIZE[0] / _SIZE[1])
-    placed = place_labels(
-        labels,
-        outlines(labels, matrix, _SIZE),
-        lambda label, shown: label_size(shown, 1.0, label.small),
-        _SIZE,
-        1.0,
-        lines=line_map(lines, matrix, _SIZE),
-    )
+    placed = _placed(labels, pose, lines)
     if not placed:
         return None
     sprites = [label_sprite(one.lines, labels[one.index].emphasis, _SHARP, labels[one.index].small) for one in placed]
@@ -110,6 +101,60 @@ def label_quads(
         np.array(corners, dtype=np.float32),
         (np.array(uv) / (width, height)).astype(np.float32),
         atlas,
+    )
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """A line of a label that has room in the picture.
+
+    Attributes
+    ----------
+    style
+        ``name``, ``score`` or ``detail``, as in `nnviz3d.render.fonts.SIZES`.
+    middle
+        World coordinates of its middle.
+    """
+
+    text: str
+    style: str
+    middle: Vector
+
+
+def label_lines(
+    labels: Sequence[Label], pose: CameraPose, lines: Sequence[NDArray[np.float32]] = ()
+) -> tuple[TextLine, ...]:
+    """Place labels as in a picture from this pose, and return the lines of those that have room.
+
+    Parameters
+    ----------
+    lines
+        Lines that they keep clear of, ``(n, p, 3)`` each.
+    """
+    found = []
+    for one in _placed(labels, pose, lines):
+        label = labels[one.index]
+        front = label.anchor[2] + label.span[2] + _BEFORE
+        styles = ["score" if label.small else "name", *["detail"] * (len(one.lines) - 1)]
+        heights = [SIZES[style] * 1.3 for style in styles]
+        top = one.rect.bottom + one.rect.height / 2 + sum(heights) / 2
+        for text, style, height in zip(one.lines, styles, heights, strict=True):
+            pixel = (one.rect.left + one.rect.width / 2, top - height / 2)
+            found.append(TextLine(text, style, vector(_on_plane(pose, pixel, front))))
+            top -= height
+    return tuple(found)
+
+
+def _placed(labels: Sequence[Label], pose: CameraPose, lines: Sequence[NDArray[np.float32]]) -> list[PlacedLabel]:
+    """Place labels in a picture from a pose."""
+    matrix = projection(pose, _SIZE[0] / _SIZE[1])
+    return place_labels(
+        labels,
+        outlines(labels, matrix, _SIZE),
+        lambda label, shown: label_size(shown, 1.0, label.small),
+        _SIZE,
+        1.0,
+        lines=line_map(lines, matrix, _SIZE),
     )
 
 

@@ -36,7 +36,7 @@ _NAME, _DETAIL, _TITLE = 12.0, 9.5, 19.0
 """Sizes of the text."""
 _PAD = 3.0
 """Free distance around a name."""
-_ROWS = 4
+_ROWS = 3
 """Number of rows of names above and below blocks that are closer together than their names are wide."""
 _MARGIN = 0.15
 """Share of a block's outline at each side that a name of another block may reach into."""
@@ -154,7 +154,7 @@ def _staggered(
     taken: Sequence[Rect],
     size: Size,
 ) -> list[PlacedLabel]:
-    """Return the placed labels, and the names that have room in a second to fourth row below or above their blocks."""
+    """Return the placed labels, and the names that have room in the first three rows below and above their blocks."""
     shown = list(found)
     for k in sorted({*range(len(labels))} - {one.index for one in found}):
         lines = labels[k].lines[:1]

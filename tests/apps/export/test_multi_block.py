@@ -25,6 +25,8 @@ from nnviz3d.scene.spec import default_scene
 from tests.support import captures, command_line
 from tests.support.graphs import chain
 
+pytestmark = pytest.mark.usefixtures("no_tensorflow")
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -35,7 +37,7 @@ def numbers_of(image: pv.ImageData, name: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def blocks(small_capture) -> pv.MultiBlock:
+def blocks(small_capture, no_tensorflow) -> pv.MultiBlock:
     return nnviz3d.to_pyvista(small_capture, sample=1)
 
 
