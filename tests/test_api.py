@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -275,6 +276,18 @@ def test_ended_process_leaves_no_pipe_open(stand_in):
     assert child.first_line() == "http://address"
     child.wait()
     assert child._process.stdout.closed
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [("https://hub.example", ["https://hub.example"]), (("http://a", "http://b"), ["http://a", "http://b"]), ((), [])],
+)
+def test_origins_and_base_path_become_options(stand_in, origin, words):
+    stand_in('echo "$@"; exec sleep 600')
+    with nnviz3d.serve("digits", open=False, block=False, origin=origin, base_path="/user/x") as viewer:
+        given = viewer.url.split()
+    assert [value for option, value in pairwise(given) if option == "--origin"] == words
+    assert given[given.index("--base-path") + 1] == "/user/x"
 
 
 def test_notes_are_printed_and_the_error_message_is_raised(stand_in, tmp_path, capsys):

@@ -13,14 +13,15 @@ from tests.support.command_line import run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+WITH_COMMANDS = TEXT + (REPOSITORY / "docs/anywhere.md").read_text(encoding="utf-8")
 
 
 def commands() -> list[list[str]]:
     """Return the words after ``nnviz3d`` of each command in a code block or in a line of the text."""
-    blocks = re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", WITH_COMMANDS, flags=re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     found = [part for line in lines for part in line.split("&&") if "nnviz3d " in part]
-    found += re.findall(r"`(nnviz3d [^`]+)`", TEXT.replace("\n", " "))
+    found += re.findall(r"`(nnviz3d [^`]+)`", WITH_COMMANDS.replace("\n", " "))
     return [shlex.split(part.partition("nnviz3d ")[2]) for part in found]
 
 

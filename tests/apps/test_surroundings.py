@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import random
+import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from yarl import URL
 
 from nnviz3d.apps.web.base_path import below
 from nnviz3d.apps.web.origins import Endpoint, PublicAddress, endpoint_of, endpoint_of_origin, public_address
+from nnviz3d.apps.web.security import Gate
 from nnviz3d.apps.web.surroundings import Surroundings
 from nnviz3d.errors import UserError
 
 QUERY = "?secret=s"
 HUB = {"JUPYTERHUB_SERVICE_PREFIX": "/user/anna/"}
+WORDS = "localhost 127.0.0.1 [::1] evil hub.example http:// https:// ws:// 8080 443 null %2f \u017f xn-- 0x7f.1"
+PARTS = [*WORDS.split(), *":./@?#%[]\\ ;,*'\"<>\x00\t\u2100\u3002"]
 SSH = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "USER": "anna"}
 
 
@@ -137,3 +144,63 @@ def test_origins_of_the_environment_are_trusted_unless_they_are_odd():
     assert odd.trusted(PublicAddress()) == PublicAddress()
     hub = Surroundings({"JUPYTERHUB_PUBLIC_URL": "https://h.example/user/x/"}, 1, Path())
     assert hub.trusted(PublicAddress()) == public_address(("https://h.example",), None)
+
+
+def with_headers(**headers: str) -> Any:
+    """Return a stand-in for a request; a real one takes milliseconds to make."""
+    return SimpleNamespace(headers=headers)
+
+
+def test_random_hosts_are_let_in_only_by_their_known_names():
+    draw = random.Random(0)
+    gates = [Gate("127.0.0.1", 8080), Gate("127.0.0.1", 8080, public_address(("https://hub.example",), None))]
+    names = (
+        r"(localhost|127\.0\.0\.1|\[::1\])(:\d*)?",
+        r"(localhost|127\.0\.0\.1|\[::1\])(:\d*)?|hub\.example(:0*(80|443)?)?",
+    )
+    counts = [0, 0]
+    for _ in range(10_000):
+        host = "".join(draw.choices(PARTS, k=draw.randrange(1, 5)))
+        for number, gate in enumerate(gates):
+            refusal = gate.refusal(with_headers(Host=host))
+            if refusal is None:
+                counts[number] += 1
+                assert re.fullmatch(names[number], host), host
+            else:
+                assert (
+                    re.sub("<(/?[a-z0-9]+|!doctype html|html lang=.*?|meta [^<>]*)>", "", refusal.page).count("<") == 0
+                )
+                assert all(
+                    re.fullmatch(r"--origin http://[a-z0-9._:\[\]-]+|ssh [^']*", r.line) for r in refusal.remedies
+                )
+    assert min(counts) > 20
+
+
+def test_random_origins_are_let_in_only_if_they_are_the_host_or_given():
+    draw = random.Random(0)
+    gate = Gate("127.0.0.1", 8080, public_address(("https://hub.example",), None))
+    accepted = set()
+    for _ in range(10_000):
+        origin = "".join(draw.choices(PARTS, k=draw.randrange(1, 5)))
+        if gate.refusal(with_headers(Host="localhost:8080", Origin=origin)) is None:
+            accepted.add(origin)
+    assert accepted
+    assert all(re.fullmatch(r"https?://hub\.example", origin) for origin in accepted), accepted
+    for scheme in ("http", "https"):
+        assert gate.refusal(with_headers(Host="localhost:8080", Origin=f"{scheme}://localhost:8080")) is None
+
+
+def test_random_options_are_read_or_refused_in_a_sentence():
+    draw = random.Random(0)
+    sentences: set[str] = set()
+    for _ in range(5_000):
+        text = "".join(draw.choices([*PARTS, "\ud800"], k=draw.randrange(0, 5)))
+        for arguments in (((text,), None), ((), text)):
+            try:
+                found = public_address(*arguments)
+            except UserError as error:
+                sentences.add(str(error))
+                continue
+            assert all(re.fullmatch(r"https?://[a-z0-9._:\[\]-]+", str(origin)) for origin in found.origins), text
+            assert re.fullmatch(r"(/[^/?#{}%\\]+)*", found.base_path), text
+    assert all(len(sentence) < 500 and sentence.isprintable() for sentence in sentences)

@@ -13,6 +13,8 @@ from nnviz3d.data.printable import printable
 from nnviz3d.errors import UserError
 
 _USUAL_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::([0-9]{1,5}))?")
+"""A name or an IPv6 address in brackets, and a port; stricter than `urlsplit`, which skips some characters."""
 _PLAIN_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LONGEST_NAME = 253
 """Most characters of a host name in DNS."""
@@ -37,23 +39,17 @@ class Endpoint(NamedTuple):
 
 def endpoint_of(host: str | None) -> Endpoint | None:
     """Read a host header; `None` if it is missing or invalid."""
-    try:
-        parts = urlsplit(f"//{host or ''}")
-        name, port = parts.hostname, parts.port
-    except ValueError:
+    found = _HOST.fullmatch(host or "")
+    if found is None:
         return None
-    if not name or parts.path or parts.query or parts.fragment or parts.username is not None or "%" in name:
-        return None
-    return Endpoint(name, None if port in _USUAL_PORTS.values() else port)
+    port = int(found[3]) if found[3] else None
+    return Endpoint((found[1] or found[2]).lower(), None if port in _USUAL_PORTS.values() else port)
 
 
 def endpoint_of_origin(origin: str) -> Endpoint | None:
-    """Read an origin header, or the origin of a longer address; `None` if it is not of the web, such as ``null``."""
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return None
-    return endpoint_of(parts.netloc) if parts.scheme in _USUAL_PORTS else None
+    """Read an origin header; `None` if it is not of the web, such as ``null``."""
+    scheme, _, host = origin.partition("://")
+    return endpoint_of(host) if scheme in _USUAL_PORTS else None
 
 
 @dataclass(frozen=True)

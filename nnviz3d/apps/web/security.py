@@ -118,7 +118,7 @@ class Gate:
             or request.headers.get("Sec-Fetch-Site") not in ("cross-site", "same-site")
         ):
             return None
-        around = _plain_origin(request.headers.get("Referer", ""))
+        around = _plain_origin("/".join(request.headers.get("Referer", "").split("/")[:3]))
         trusted = (_start_with("If you trust the page around it", around),) if around else ()
         own_tab = Remedy("Open the address that nnviz3d printed in a tab of its own")
         return Refusal("This page is not shown inside a page of another address.", (*trusted, own_tab))
@@ -234,10 +234,10 @@ def _start_with(case: str, origin: str) -> Remedy:
     return Remedy(f"{case}, start nnviz3d again with this option", f"--origin {origin}")
 
 
-def _plain_origin(address: str) -> str:
-    """Return the origin of an address that may stand in a command line; empty if there is none."""
-    endpoint = endpoint_of_origin(address)
-    return f"{address.partition(':')[0].lower()}://{endpoint}" if endpoint is not None and endpoint.is_plain else ""
+def _plain_origin(origin: str) -> str:
+    """Return an origin if it may stand in a command line; else an empty text."""
+    endpoint = endpoint_of_origin(origin)
+    return f"{origin.partition(':')[0]}://{endpoint}" if endpoint is not None and endpoint.is_plain else ""
 
 
 def _foreign_origin(origin: str) -> Refusal:
