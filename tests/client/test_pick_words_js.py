@@ -16,7 +16,9 @@ from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.data.targets import Target
 from nnviz3d.render import picking
-from nnviz3d.scene.primitives import Callout
+from nnviz3d.scene.facts import exact
+from nnviz3d.scene.hits import CellHit
+from nnviz3d.scene.primitives import Callout, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
@@ -186,3 +188,23 @@ def test_explained_cells_are_those_of_python(page: Any, explained_capture: Any, 
     scene = Scene.build(parse_scene({"format": 1, "views": views}), explained_capture)
     counts = parts_checked(page, scene, Selection(sample=1, target=target, quantity=quantity))
     assert min(counts[name] for name in ("CellPick", "EdgePick", "KernelPick")) > 10
+
+
+def test_numbers_of_a_rounded_file_have_the_digits_of_float16(page: Any, explained_capture: Any) -> None:
+    scene = Scene.build(parse_scene({"format": 1, "views": [{"kind": "activations"}]}), explained_capture)
+    encoder, selection = Encoder(), Selection(sample=1)
+    what = scene.at(scene.duration, selection)
+    frame = encoder.frame(what)
+    table = encoder.record(pick_tables(scene, [(scene.duration, what)], selection).tables[0])
+    send(page, encoder, rounded=True)
+    (block,) = (p for p in what.primitives if isinstance(p, Voxels) and p.name == "conv")
+    (rows,) = page.evaluate(
+        _OF_HITS, {"frame": frame, "table": table, "hits": [in_words(CellHit(block, (3, 2, 1)), what)]}
+    )
+    pick = scene.pick(CellHit(block, (3, 2, 1)), selection)
+    activation = np.float16(explained_capture.activation("conv", 1)[pick.index])
+    gradient = np.float16(scene.context.gradient("conv", selection)[pick.index])
+    told = {row["key"]: row["text"] for row in rows[0]["rows"] if "key" in row}
+    assert told["activation"] == exact(activation)
+    assert told["gradient"] == exact(gradient)
+    assert told["gradient × activation"] == exact(np.float16(np.float32(activation) * np.float32(gradient)))

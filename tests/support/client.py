@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import numpy as np
+
 from nnviz3d.client.bundle import bundle
 from nnviz3d.client.encoding import Encoder
 
@@ -25,16 +27,17 @@ def page_with(browser: Any, *scripts: str, size: tuple[int, int] = (1280, 720)) 
     return page
 
 
-def send(page: Any, encoder: Encoder) -> None:
-    """Add to a page's store what is new in an encoder."""
+def send(page: Any, encoder: Encoder, *, rounded: bool = False) -> None:
+    """Add to a page's store what is new in an encoder; `rounded`: with float32 rounded to float16."""
     added = encoder.take()
+    given = [one.astype("<f2") if rounded and one.dtype == np.float32 else one for one in added.arrays]
     arrays = [
         {
             "dtype": array.dtype.newbyteorder("=").name,
             "shape": list(array.shape),
             "bytes": base64.b64encode(array.tobytes()).decode(),
         }
-        for array in added.arrays
+        for array in given
     ]
     records = {"first_record": added.first_record, "records": list(added.records), "first_array": added.first_array}
     page.evaluate(_ADD, records | {"arrays": arrays})
