@@ -281,6 +281,12 @@ def _importable(custom: str | Callable[..., Any]) -> str:
     return f"{module}:{name}"
 
 
+def of_proxy(origin: str | Sequence[str], base_path: str | None) -> list[str]:
+    """Return the arguments for the public origins, one or several, and the base path of proxies."""
+    origins = [origin] if isinstance(origin, str) else origin
+    return [*(word for one in origins for word in ("--origin", one)), *given("--base-path", base_path)]
+
+
 def given(option: str, value: Any) -> list[str]:
     """Return an option and its value as arguments; none if the value is `None`."""
     return [] if value is None else [option, str(value)]

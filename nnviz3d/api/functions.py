@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from nnviz3d.api.command_arguments import CommandArguments, Options, given
+from nnviz3d.api.command_arguments import CommandArguments, Options, given, of_proxy
 from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.viewer import Viewer
 
@@ -59,9 +59,8 @@ def serve(
     UserError
         If the target, the input or an option is missing or invalid; the message is one sentence.
     """
-    origins = [origin] if isinstance(origin, str) else origin
-    proxy = [*(word for one in origins for word in ("--origin", one)), *given("--base-path", base_path)]
-    more = ["--host", host, *given("--port", port), *proxy, "--open" if open else "--no-open", "--draw", draw]
+    where = ["--host", host, *given("--port", port), *of_proxy(origin, base_path)]
+    more = [*where, "--open" if open else "--no-open", "--draw", draw]
     return _view("serve", target, x, more, block, options)
 
 

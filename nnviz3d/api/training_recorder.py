@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnviz3d.api.command_arguments import CommandArguments, given
+from nnviz3d.api.command_arguments import CommandArguments, given, of_proxy
 from nnviz3d.api.viewer import Viewer
 from nnviz3d.errors import NO_TENSORFLOW, ModelError, lacks_tensorflow
 from nnviz3d.scene.spec import SceneSpec
@@ -27,7 +28,13 @@ class TrainingRecorder(RecordingCallback):  # noqa: D101 - the docstring is that
     _viewer: Viewer | None = None
 
     def show(
-        self, *, scene: str | Path | SceneSpec | None = None, port: int | None = None, open: bool = True
+        self,
+        *,
+        scene: str | Path | SceneSpec | None = None,
+        port: int | None = None,
+        origin: str | Sequence[str] = (),
+        base_path: str | None = None,
+        open: bool = True,
     ) -> Viewer:
         """Show the training in the browser while it runs, from the first recorded step.
 
@@ -38,7 +45,7 @@ class TrainingRecorder(RecordingCallback):  # noqa: D101 - the docstring is that
         ----------
         scene
             A scene file, the name of a bundled scene, or a `SceneSpec`.
-        port, open
+        port, origin, base_path, open
             As for ``nnviz3d serve``.
 
         Returns
@@ -48,7 +55,8 @@ class TrainingRecorder(RecordingCallback):  # noqa: D101 - the docstring is that
         """
         if self._viewer is None or self._viewer.closed:
             arguments = CommandArguments()
-            words = [*arguments.scene(scene), *given("--port", port), "--open" if open else "--no-open"]
+            where = [*given("--port", port), *of_proxy(origin, base_path)]
+            words = [*arguments.scene(scene), *where, "--open" if open else "--no-open"]
             self._viewer = Viewer("serve", [str(self.path), *words], on_close=arguments.close, in_background=True)
             if self.has_recorded:
                 self._viewer.start()

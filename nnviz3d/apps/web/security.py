@@ -194,7 +194,7 @@ class Gate:
             if refusal is None and not inside:  # relative addresses need the slash at the end of the base path
                 address = request.rel_url
                 query = f"?{address.raw_query_string}" if address.raw_query_string else ""
-                raise web.HTTPPermanentRedirect(f"./{address.raw_path.rpartition('/')[2]}/{query}")
+                raise web.HTTPTemporaryRedirect(f"./{address.raw_path.rpartition('/')[2]}/{query}")
             if refusal is None and private and not self.knows(self.token_of(request)):
                 refusal = _NO_SECRET
             if refusal is None and page:
