@@ -15,7 +15,7 @@ class FrameTable {
     this.looks = new Looks(words, page.looks, store, page.layers.map(({ id }) => id));
     this.lists = [];
     this.drawn = new Map();
-    this.described = new Map();
+    this.picks = new Map();
     let now = [];
     for (const changes of words.frames) {
       now = this.lists.length === 0 ? changes : changes[0] === -1 ? changes.slice(1) : now.slice();
@@ -28,17 +28,29 @@ class FrameTable {
     this.at = words.runs.flatMap((count, number) => Array(count).fill(number));
   }
 
-  /** Return what can be picked at a moment. */
-  picks(moment) {
-    const { tables, of_frame } = this.words.picks;
-    const index = tables[of_frame[this.#number(moment)]];
-    if (!this.described.has(index)) this.described.set(index, new PickWords(this.store.record(index)));
-    return this.described.get(index);
-  }
-
   /** Return the draw list of a moment, as it looks with some choices. */
   frame(moment, look) {
     return this.looks.apply(this.#plain(moment), look);
+  }
+
+  /** Return what can be picked at a moment. */
+  pickWords(moment) {
+    const record = this.words.picks[this.words.pick_of[this.#number(moment)]];
+    if (!this.picks.has(record)) this.picks.set(record, new PickWords(this.store.record(record)));
+    return this.picks.get(record);
+  }
+
+  /** Return the draw list of a moment, with the marks of a pick. */
+  marked(moment, look, pick) {
+    const frame = this.frame(moment, look);
+    const marks = this.pickWords(moment).marks(pick, this.#plain(moment));
+    return marks.length > 0 ? { ...frame, primitives: [...frame.primitives, ...marks] } : frame;
+  }
+
+  /** Return what a hit on a frame means, for all samples and moments; null if it means nothing. */
+  pick(moment, hit) {
+    const words = this.pickWords(moment);
+    return hit === null ? null : words.pick({ ...hit, primitive: this.looks.original(hit.primitive) });
   }
 
   #number(moment) {

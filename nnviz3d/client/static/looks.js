@@ -25,6 +25,12 @@ export class Looks {
     this.legends = new Map((words.legends ?? []).map(([index, ...rest]) => [store.record(index), rest]));
     this.steps = (words.steps ?? []).map(([index, steps]) => [store.record(index), steps]);
     this.kept = new Map();
+    this.originals = new WeakMap();
+  }
+
+  /** Return what a primitive of a look is in the file. */
+  original(primitive) {
+    return this.originals.get(primitive) ?? primitive;
   }
 
   /**
@@ -42,7 +48,11 @@ export class Looks {
     this.key = key;
     const others = this.#others(frame, plain ? null : look);
     const primitives = frame.primitives.map((one) => {
-      if (!this.kept.has(one)) this.kept.set(one, this.#highlighted(others.get(one) ?? this.#block(one, look), look.layer));
+      if (!this.kept.has(one)) {
+        const found = this.#highlighted(others.get(one) ?? this.#block(one, look), look.layer);
+        this.kept.set(one, found);
+        this.originals.set(found, one);
+      }
       return this.kept.get(one);
     });
     return { ...frame, primitives: this.#withScales(frame.primitives, primitives, look) };

@@ -3,6 +3,7 @@
 import { make, iconButton } from "./dom.js";
 import { ExportedFile } from "./exported.js";
 import { loadFonts } from "./fonts.js";
+import { PlayerAddress } from "./player_address.js";
 import { helpDialog } from "./player_help.js";
 import { PlayerPanels } from "./player_panels.js";
 import { PlayerTime } from "./player_time.js";
@@ -10,7 +11,7 @@ import { FileError } from "./unpack.js";
 import { Viewer } from "./viewer.js";
 
 const TALL_BELOW = 0.9; // Width over height of the picture below which the tall layout is shown.
-const DRAWER_BESIDE = 900; // Pixels of the page below which the panels cover the picture.
+const DRAWER_BESIDE = 900; // Pixels of the page from which the panels are beside the picture at first.
 const BROWSER_NEEDS = [
   ["DecompressionStream", "This browser is too old to read the file; open it with a newer one."],
   ["WebGL2RenderingContext", "This browser has no WebGL 2, which draws the network; open the file with another one."],
@@ -31,7 +32,6 @@ class Player {
       colormap: words.looks?.colormap,
       normalize: words.looks?.normalize,
       threshold: words.looks?.threshold,
-      pick: null,
     };
     this.time = new PlayerTime(words, () => this.show());
     this.panels = new PlayerPanels(this);
@@ -46,9 +46,11 @@ class Player {
       ...(words.duration > 0 ? [this.time.element] : []),
       this.help,
     );
-    this.openDrawer(innerWidth >= DRAWER_BESIDE);
+    this.openDrawer(innerWidth >= DRAWER_BESIDE && window.self === window.top);
+    this.pick = null;
     this.viewer = new Viewer(this.view, {
-      hit: (hit) => this.pick(hit),
+      hit: (hit) => this.choosePick(this.table.pick(this.time.moment, hit)),
+      pose: (pose, byUser) => byUser && this.address.write(),
       key: (event) => this.key(event),
       problems: (problems) => this.say(problems.join(" ")),
     });
@@ -56,27 +58,25 @@ class Player {
       if (!this.view.contains(event.target) && this.key(event)) event.preventDefault();
     });
     new ResizeObserver(() => this.fit()).observe(this.view);
+    this.address = new PlayerAddress(this);
     this.fit();
+    this.address.read();
     this.show();
+  }
+
+  /** The table of what is chosen. */
+  get table() {
+    return this.file.table(this.state);
   }
 
   /** Draw what is chosen. */
   show() {
-    const table = this.file.table(this.state);
-    const drawn = table.frame(this.time.moment, this.state);
-    const marks = table.picks(this.time.moment).marks(this.state.pick, drawn);
-    this.viewer.show({ ...drawn, primitives: [...drawn.primitives, ...marks] });
+    this.viewer.show(this.table.marked(this.time.moment, this.state, this.pick));
     this.panels.synchronize();
     const sample = this.sample;
     document.title = sample.title;
     this.title.textContent = sample.title;
     this.caption.textContent = [this.words.model, sample.name].filter(Boolean).join(" · ");
-  }
-
-  /** Mark and describe what a click has hit; a click on nothing removes the marks. */
-  pick(hit) {
-    const table = this.file.table(this.state);
-    this.choose({ pick: table.picks(this.time.moment).pick(hit) });
   }
 
   /** The shown sample. */
@@ -88,6 +88,14 @@ class Player {
   choose(changes) {
     Object.assign(this.state, changes);
     this.show();
+    this.address.write();
+  }
+
+  /** Mark what is picked, and say what it is; `null` for nothing. */
+  choosePick(pick) {
+    this.pick = pick;
+    this.show();
+    this.address.write();
   }
 
   /** Show the next sample, or the one before. */
@@ -120,7 +128,7 @@ class Player {
       Home: () => this.viewer.goHome(),
       h: () => this.help.showModal(),
       "?": () => this.help.showModal(),
-      Escape: () => this.choose(this.state.pick === null ? { layer: null } : { pick: null }),
+      Escape: () => (this.pick === null ? this.choose({ layer: null }) : this.choosePick(null)),
       ...(several ? { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1) } : {}),
     };
     const action = actions[event.key];
@@ -190,9 +198,11 @@ async function openPage() {
     globalThis.nnviz3d = player;
     while (file.more) {
       await new Promise((resolve) => setTimeout(resolve));
+      const before = player.table;
       await file.next();
-      player.panels.synchronize();
       player.fit();
+      if (player.table === before) player.panels.synchronize();
+      else player.show();
     }
   } catch (error) {
     const words = error instanceof FileError ? error.message : `The file cannot be shown: ${error.message}`;

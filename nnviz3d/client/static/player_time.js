@@ -14,7 +14,7 @@ export class PlayerTime {
   constructor(words, changed) {
     this.words = words;
     this.changed = changed;
-    this.t = words.duration;
+    this.t = words.time;
     this.playing = false;
     this.speed = 1;
     this.last = null;
@@ -84,7 +84,10 @@ export class PlayerTime {
     this.button = iconButton("play", "Play or pause (space)", () => this.toggle(), { id: "play" });
     this.slider = make("input", {
       type: "range", id: "time", min: 0, max: duration, step: step || 1, "aria-label": "Time",
-      input: () => { this.pause(); this.seek(Number(this.slider.value)); },
+      input: () => {
+        this.playing = false;
+        this.seek(Number(this.slider.value));
+      },
     });
     this.phase = make("span", { class: "phase faint", id: "phase" });
     this.clock = make("span", { class: "clock-now" });

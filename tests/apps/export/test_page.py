@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d.apps.export import ExportJob, ExportSettings, export
+from nnviz3d.apps.open_target import Opened
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene
+from tests.support.captures import write
 from tests.support.gallery import READY
+from tests.support.graphs import chain
 
 
 @contextmanager
-def shown(browser, path: Path, size: tuple[int, int] = (960, 600), *, ready: bool = True):
+def shown(browser, path: Path, size: tuple[int, int] = (960, 600), *, ready: bool = True, address: str | None = None):
     """Open a file with the network off; no request, no error and no message of the console is allowed."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, offline=True)
     page = context.new_page()
@@ -23,11 +29,11 @@ def shown(browser, path: Path, size: tuple[int, int] = (960, 600), *, ready: boo
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     page.on("dialog", lambda dialog: (faults.append("dialog"), dialog.dismiss()))
-    page.goto(path.as_uri())
+    page.goto(address or path.as_uri())
     if ready:
         until(page, "globalThis.nnviz3d !== undefined && !globalThis.nnviz3d.file.more")
     yield page
-    assert [one for one in faults if one != path.as_uri() and "GPU stall" not in one] == []
+    assert [one for one in faults if one not in (path.as_uri(), address) and "GPU stall" not in one] == []
     context.close()
 
 
@@ -112,3 +118,77 @@ def test_damaged_file_says_so(webgl, bundled_page, tmp_path):
     (tmp_path / "bad.html").write_text(text[:at] + "AAAA" + text[at + 4 :])
     with shown(webgl, tmp_path / "bad.html", ready=False) as page:
         until(page, "document.body.innerText.includes('incomplete or damaged')")
+
+
+CALLOUT = """(pick) => {
+  const { table, time, state } = nnviz3d;
+  const { primitives } = table.marked(time.moment, { ...state }, pick);
+  return primitives.filter(({ kind }) => kind === "Callout").flatMap(({ rows }) => rows.map(({ text }) => text));
+}"""
+
+
+def test_picked_cells_are_described_by_their_stored_numbers(webgl, bundled_target, bundled_page):
+    capture = bundled_target("digits").capture
+    random = np.random.default_rng(5)
+    with shown(webgl, bundled_page("digits")) as page:
+        for layer in ("conv2d", "max_pooling2d", "dense"):
+            stored = capture.activation(layer, 0)
+            index = tuple(int(random.integers(n)) for n in stored.shape)
+            words = page.evaluate(CALLOUT, {"kind": "cell", "layer": layer, "index": list(index)})
+            assert str(stored[index]) in words
+        # A click on a cell picks it, in any look, and Escape drops it.
+        page.evaluate("nnviz3d.choose({ colormap: 'viridis', layer: 'conv2d' })")
+        page.locator("#view").click(position={"x": 371, "y": 150})
+        until(page, "nnviz3d.pick !== null")
+        assert page.evaluate("nnviz3d.pick.layer") == "conv2d"
+        page.keyboard.press("Escape")
+        assert page.evaluate("nnviz3d.pick === null && nnviz3d.state.layer === 'conv2d'")
+
+
+def test_address_holds_the_view_and_opens_it_again(webgl, bundled_page):
+    path = bundled_page("digits")
+    with shown(webgl, path) as page:
+        page.locator(".sample").nth(1).click()
+        page.locator("#threshold").fill("60")
+        page.locator("[data-layer=dense]").click()
+        until(page, "location.hash.startsWith('#view=')")
+        address = page.evaluate("location.href")
+    with shown(webgl, path, address=address) as page:
+        assert page.evaluate("[nnviz3d.state.sample, nnviz3d.state.threshold, nnviz3d.state.layer]") == [
+            1,
+            0.6,
+            "dense",
+        ]
+
+
+@pytest.mark.parametrize("view", ["<img src=x onerror=alert(1)>", "1~lgone", "1~s99", "1~cnone", "2", "1~t1e999"])
+def test_hostile_or_unknown_view_in_the_address_is_one_sentence(webgl, bundled_page, view):
+    path = bundled_page("digits")
+    with shown(webgl, path, address=f"{path.as_uri()}#view={view}") as page:
+        until(page, "!document.getElementById('message').hidden")
+        assert page.locator("#message").inner_text().endswith((".", "shown."))
+        assert page.evaluate("nnviz3d.state.layer") is None
+
+
+HOSTILE = "</script><img src=x onerror=alert(1)><!--"
+
+
+def test_html_in_any_name_is_inert(webgl, tmp_path):
+    layers = [(f"in{HOSTILE}", "InputLayer", (5, 6, 1)), (f"a{HOSTILE}", f"Conv2D{HOSTILE}", (4, 4, 3))]
+    graph = chain([*layers, (f"out{HOSTILE}", "Dense", (3,))])
+    random = np.random.default_rng(1)
+    values = {node.id: random.random((2, *node.shape), dtype=np.float32) for node in graph}
+    capture = write(
+        tmp_path / "x.zarr", graph, values, classes=tuple(f"{k}{HOSTILE}" for k in range(3)), notes=(HOSTILE,)
+    )
+    spec = default_scene().model_copy(update={"title": f"T{HOSTILE}"})
+    found = Opened(spec, capture, 0)
+    export(ExportJob(found, Selection(), tmp_path / "x.html", ExportSettings(samples="all")))
+    assert "onerror" not in (tmp_path / "x.html").read_text().replace("onerror=alert(1)&gt;", "")
+    with shown(webgl, tmp_path / "x.html") as page:
+        settled(page)
+        assert page.locator("img").count() == 0
+        assert page.title().startswith(f"T{HOSTILE}"[:20])
+        assert HOSTILE in page.locator(".layer").nth(1).inner_text()
+        page.locator("#help-button").click()
+        assert HOSTILE in page.locator("dialog").inner_text()

@@ -8,9 +8,11 @@ from typing import Any
 
 from nnviz3d.apps.export.html.looks import Telling, table_looks
 from nnviz3d.apps.open_target import Opened
-from nnviz3d.client.encoding import Encoder
+from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.client.pick_tables import pick_tables
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
+from nnviz3d.scene.look_check import scene_of
+from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.activations import ActivationsSpec
@@ -58,7 +60,9 @@ class Table:
     looks
         What other scales, thresholds and colour maps change.
     picks
-        The records from which the page describes picks, and for each frame the position of its record.
+        Records of what can be picked, and for each frame the position of its record among them.
+    left_out
+        Sentences on picks that the table does not describe.
     """
 
     key: Key
@@ -67,7 +71,8 @@ class Table:
     runs: list[int]
     arrays: frozenset[int]
     looks: dict[str, Any]
-    picks: dict[str, list[int]]
+    picks: tuple[list[int], list[int]]
+    left_out: tuple[str, ...]
 
 
 def moments(duration: float) -> list[float]:
@@ -82,8 +87,7 @@ def scenes_of(found: Opened, selection: Selection) -> dict[str, Scene]:
     """Build the scene for each layout, with the groups around the selected layer open."""
     scenes = {}
     for name, aspect in LAYOUTS.items():
-        scene = Scene.build(found.spec, found.capture, aspect=aspect, trajectory=found.trajectory)
-        scenes[name] = scene.showing(selection.layer)
+        scenes[name] = scene_of(found.spec, found.capture, selection, aspect=aspect, trajectory=found.trajectory)
     return scenes
 
 
@@ -103,19 +107,25 @@ def quantities_of(scene: Scene, selection: Selection) -> tuple[Quantity | None, 
 def selection_for(key: Key, selection: Selection) -> Selection:
     """Return the selection that a table shows, from that of the options."""
     explained = selection.target if key.sample == selection.sample else None
-    return replace(selection, sample=key.sample, quantity=key.quantity, target=explained)
+    return replace(selection, sample=key.sample, quantity=key.quantity, target=explained, pick=None)
 
 
-def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> Table:
-    """Encode all frames of a scene."""
+def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection, *, gradients: bool) -> Table:
+    """Encode all frames of a scene.
+
+    Parameters
+    ----------
+    gradients
+        Whether the description of a picked cell has its gradient.
+    """
     chosen = selection_for(key, selection)
     frames: list[list[int]] = []
     runs: list[int] = []
     before: list[int] | None = None
     background: list[list[float]] = []
-    shown = []
+    shown: list[Frame] = []
+    drawn: list[tuple[float, DrawList]] = []
     telling = Telling()
-    drawn = []
     for moment in moments(scene.duration):
         what = scene.at(moment, chosen)
         frame = encoder.frame(what)
@@ -128,12 +138,12 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection) -> 
         runs.append(1)
         before = now
         shown.append(frame)
-        telling.add(moment, what)
         drawn.append((moment, what))
+        telling.add(moment, what)
+    found = pick_tables(scene, drawn, chosen, gradients=gradients)
+    picks = [encoder.record(table) for table in found.tables], list(found.of_frame)
     looks = table_looks(scene, chosen, telling.moments, encoder)
-    found = pick_tables(scene, drawn, chosen)
-    picks = {"tables": [encoder.record(table) for table in found.tables], "of_frame": list(found.of_frame)}
-    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks)
+    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out)
 
 
 def _changes(before: list[int], now: list[int]) -> list[int]:

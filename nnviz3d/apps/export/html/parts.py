@@ -114,7 +114,8 @@ class Packer:
                 "background": table.background,
                 "frames": table.frames,
                 "runs": table.runs,
-                "picks": table.picks,
+                "picks": table.picks[0],
+                "pick_of": table.picks[1],
                 **table.looks,
             },
         }

@@ -22,7 +22,7 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import shape_text
 from nnviz3d.scene.layer_families import FAMILIES, family_of
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.views.structure import number_of_parameters
 
 _THUMB = 88
@@ -58,6 +58,9 @@ def page_words(
         "layers": _layers(scene),
         "layer_total": _total(scene),
         "layer": selection.layer,
+        "pick": _pick(selection),
+        "time": scene.first_time,
+        "pose": None if scene.spec.camera.pose is None else scene.spec.camera.pose.model_dump(),
         "looks": page_looks(scene, selection, encoder),
         "fonts": [encoder.array(_font(weight)) for weight in ("Regular", "SemiBold")],
     }
@@ -78,6 +81,12 @@ def _homes(scene: Scene, aspect: float) -> list[Any]:
     """Return the poses that show the whole scene, with the aspects of their pictures, which rise."""
     every = sorted({*np.geomspace(0.25, 4, _ASPECTS).round(4).tolist(), aspect})
     return [[one, asdict(scene.camera(scene.duration, aspect=one))] for one in every]
+
+
+def _pick(selection: Selection) -> dict[str, Any] | None:
+    """Return the picked number or location; `None` if nothing else is picked."""
+    pick = selection.pick
+    return {"layer": pick.layer, "index": list(pick.index)} if isinstance(pick, CellPick) else None
 
 
 def _sample(scene: Scene, index: int, encoder: Encoder) -> dict[str, Any]:

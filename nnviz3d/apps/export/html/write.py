@@ -18,7 +18,7 @@ from nnviz3d.apps.export.html.settings import chosen_samples, read_size, size_te
 from nnviz3d.apps.export.html.words import page_words
 from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.client.encoding import Encoder
-from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 
@@ -54,7 +54,7 @@ def write_html(job: ExportJob) -> None:
     if most is not None and size > most:
         raise UserError(f"--max-size {job.settings.max_size}: {job.out.name} takes {size_text(size)}.")
     count = f"{len(samples)} sample{'s' * (len(samples) != 1)}"
-    print(f"{job.out}: {size_text(size)}, {count}", file=sys.stderr)
+    print(f"{job.out.name}: {size_text(size)}, {count}", file=sys.stderr)
     _write(job, texts)
 
 
@@ -65,9 +65,10 @@ def _packed(job: ExportJob, samples: Sequence[int], bar: ExportBar) -> _Page:
     quantities: tuple[Quantity | None, ...] = tuple(dict.fromkeys(key.quantity for key in keys))
     words = page_words(scenes, samples, quantities, job.selection, encoder)
     parts = []
+    gradients = any(quantity in OF_GRADIENTS for quantity in quantities)
     for number, key in enumerate(keys):
         bar(number, len(keys))
-        table = table_of(encoder, scenes[key.layout], key, job.selection)
+        table = table_of(encoder, scenes[key.layout], key, job.selection, gradients=gradients)
         parts.append(packer.pack(table, encoder.take()))
     bar(len(keys), len(keys))
     return _Page(scenes["wide"].title(samples[0]), words, parts)
