@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,6 @@ from nnviz3d.apps.web import client_view
 from nnviz3d.apps.web.client_messages import hit_of, message_of
 from nnviz3d.apps.web.client_view import ClientViews, content
 from nnviz3d.render import picking
-from nnviz3d.render.offscreen import offscreen_window
-from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.primitives import Voxels
@@ -38,10 +37,8 @@ def scene(small_capture) -> Scene:
 
 
 @pytest.fixture
-def session(scene: Scene) -> Iterator[Session]:
-    renderer = Renderer(offscreen_window(SIZE))
-    yield Session(scene, renderer)
-    renderer.close()
+def session(scene: Scene) -> Session:
+    return Session(scene, SimpleNamespace())  # type: ignore[arg-type]
 
 
 class Pages:
@@ -201,7 +198,7 @@ def test_click_means_what_it_means_to_the_server(pages: Pages, session: Session,
     pages.open("a")
     frame = pages.sent["a"][0]["frame"]
     drawn, pose = scene.at(scene.duration), scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
-    session.renderer.look(pose)
+    session.renderer = SimpleNamespace(pose=lambda: pose, size=SIZE)  # type: ignore[assignment]
     blocks = {p.name: i for i, p in enumerate(drawn.primitives) if isinstance(p, Voxels)}
     for node in ("conv", "pool"):
         x, y = (float(v) for v in to_pixels(np.array([scene.context.placement(node).center]), pose, SIZE)[0])
@@ -213,6 +210,39 @@ def test_click_means_what_it_means_to_the_server(pages: Pages, session: Session,
         assert pages.picked[-1] is not None
     pages.say("a", type="click", frame=frame["number"], kind=None, record=0, part=[])
     assert pages.picked[-1] is None
+
+
+def steps_of(session: Session) -> Iterator[None]:
+    """Go through some steps of a training, and let it go on."""
+    for index in (0, 3, 5):
+        session.clock.show_recorded(index)
+        yield
+    session._continue_training(session.scene.revised(session.scene.capture))
+    yield
+
+
+def groups_of(session: Session) -> Iterator[None]:
+    """Open some groups of layers."""
+    for name in sorted(session.groups.all)[:2]:
+        session.groups.open(name)
+        yield
+
+
+@pytest.mark.parametrize(("name", "changes"), [("recorded_capture", steps_of), ("long_capture", groups_of)])
+def test_training_and_groups_change_every_layout(request, name: str, changes) -> None:
+    session = Session(
+        Scene.build(default_scene(), request.getfixturevalue(name)),
+        SimpleNamespace(),  # type: ignore[arg-type]
+    )
+    pages = Pages(session)
+    sizes = {"wide": (1280, 720), "tall": (390, 744)}
+    for page, (width, height) in sizes.items():
+        pages.open(page, width=width, height=height)
+    for _ in changes(session):
+        pages.views.changed()
+        for page, (width, height) in sizes.items():
+            pages.acknowledge(page)
+            pages.check(page, width / height)
 
 
 @pytest.mark.parametrize(

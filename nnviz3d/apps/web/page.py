@@ -104,7 +104,7 @@ def _badges() -> None:
         v.VIcon("mdi-server-outline", size=15)
         html.Span("drawn by the server")
     with html.Div(
-        v_if="clients > 1", classes="shared", id="shared", title="Other pages are open; all show the same view"
+        v_if="clients > 1", classes="shared", id="shared", title="Other pages are open; all show the same scene"
     ):
         v.VIcon("mdi-account-multiple-outline", size=15)
         html.Span("shared view")
