@@ -315,6 +315,12 @@ Examples:
 
   nnviz3d export run.zarr -o run.vtm
 
+  nnviz3d export run.zarr -o net.glb                    a 3D model
+
+  nnviz3d export run.zarr --scene structure -o net.svg  or .pdf
+
+  nnviz3d export embedding -o points.csv
+
 Parameters
 ----------
 target

@@ -44,7 +44,7 @@ from nnviz3d.scene.primitives import (
     vector,
 )
 
-MOST_FACES = 2_000_000
+MOST_FACES = 1_000_000
 """Maximum number of faces of cells that a plotter shows."""
 _LIT = {"ambient": 0.6, "diffuse": 0.5, "specular": 0.0}
 _FEW_CELLS = 3000

@@ -43,8 +43,8 @@ def write_points_table(job: ExportJob) -> None:
         tables = [_own_table(read_embedding(capture.stored, name), capture) for name in names]
     if not tables:
         raise UserError(
-            f"{job.out.name}: there are no points in this scene; choose one with points, such as --scene nodes, or capture "
-            "the model with --embed LAYER --dataset DATA."
+            f"{job.out.name}: there are no points in this scene; choose one with points, such as embedding or nodes "
+            "(--scene nodes for a model or a capture), or capture the model with --embed LAYER --dataset DATA."
         )
     write_whole(_text(tables).encode(), job.out)
 
