@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nnviz3d.apps.web.origins import PublicAddress, bracketed, public_address
+from nnviz3d.apps.web.origins import PublicAddress, PublicOrigin, bracketed, public_address
 from nnviz3d.apps.web.security import is_loopback, is_wildcard
 from nnviz3d.errors import UserError
 
@@ -58,14 +58,15 @@ class Surroundings:
             The token, as it stands in an address.
         """
         query = f"?secret={secret}"
+        # An origin on the loopback is that of a notebook around the page.
+        proxies = [origin for origin in public.origins if not is_loopback(origin.endpoint.name)]
         if self.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
-            return [self._on_hub(public, query)]
+            return [self._on_hub(proxies, public.base_path, query)]
         if self._ide:
             return [f"In code-server: {self._ide.rstrip('/')}/{query}"]
-        if public.base_path and public.origins:
-            return [f"Through the proxy: {public.origins[0]}{public.base_path}/{query}"]
-        if public.origins:
-            return [f"Through the proxy: the path that it gives to this server, at {public.origins[0]}, and {query}"]
+        if proxies:
+            path = "" if public.base_path else ", with the proxy's own path, if it has one, before the question mark"
+            return [f"Through the proxy: {proxies[0]}{public.base_path}/{query}{path}"]
         if self.environ.get("VSCODE_IPC_HOOK_CLI"):
             return ["VS Code forwards the port: open the address, as its view Ports shows it, in your own browser."]
         if self.environ.get("SSH_CONNECTION"):
@@ -83,11 +84,11 @@ class Surroundings:
         address = self.environ.get("VSCODE_PROXY_URI", "").replace("{{port}}", str(self.port))
         return address if re.match(r"https?://[^{]*$", address) else ""
 
-    def _on_hub(self, public: PublicAddress, query: str) -> str:
+    def _on_hub(self, proxies: Sequence[PublicOrigin], base_path: str, query: str) -> str:
         prefix = self.environ["JUPYTERHUB_SERVICE_PREFIX"].strip("/")
-        path = public.base_path or f"/{prefix}/proxy/{self.port}"
-        if public.origins:
-            return f"On JupyterHub, by its extension jupyter-server-proxy: {public.origins[0]}{path}/{query}"
+        path = base_path or f"/{prefix}/proxy/{self.port}"
+        if proxies:
+            return f"On JupyterHub, by its extension jupyter-server-proxy: {proxies[0]}{path}/{query}"
         return (
             f"On JupyterHub, by its extension jupyter-server-proxy: start nnviz3d with --origin https://HUB, the address "
             f"of your hub, and open https://HUB{path}/{query}"
