@@ -9,7 +9,7 @@ import pytest
 
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.primitives import DrawList, Voxels
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Voxels
 from tests.support.client_page import ClientPage, client_page
 
 POSE = CameraPose((0.0, 0.0, 12.0), (0.0, 0.0, 0.0))
@@ -168,6 +168,35 @@ class TestLoop:
         assert any(how["moving"] for how in drawn)
         assert [how["moving"] for how in drawn[-2:]] == [False, False]
         np.testing.assert_array_equal(page.pixels(), before)
+
+    def test_text_is_in_a_coarse_picture_where_frames_are_slow(self, page):
+        words = Label((-1.0, -1.0, -1.0), ("a name that is long",), span=(2.0, 2.0, 2.0))
+        page.show(DrawList((block("a", -1.0, np.ones((2, 2, 2))), Labels("names", (words,)))), POSE)
+        whole = page.pixels().astype(float)
+        shown = page.page.evaluate(
+            """async (pose) => {
+              const pace = { ...viewer.pace };
+              Object.assign(viewer.pace, { coarse: true, slow: true });
+              viewer.changes.last = performance.now();
+              viewer.look({ ...pose });
+              await new Promise(requestAnimationFrame);
+              viewer.changes.last = Infinity;  // so that it does not rest
+              Object.assign(viewer.pace, pace);
+              await new Promise(requestAnimationFrame);
+              return [viewer.words.style.display, viewer.picture.width];
+            }""",
+            asdict(POSE),
+        )
+        assert shown == ["none", 200]
+        coarse = page.pixels().astype(float)
+        page.page.evaluate("() => { drawn.length = 0; viewer.changes.last = 0; }")
+        page.rest()
+        assert page.page.evaluate("viewer.words.style.display") == "block"
+        np.testing.assert_array_equal(page.pixels(), whole)
+        below = slice(212, 232)
+        assert whole[below].max() > 180
+        assert coarse[below].max() > 120
+        assert np.abs(coarse - whole).mean() < 4
 
     def test_saved_picture_is_the_shown_one(self, page):
         page.show(picture(block("a", -1.0, np.ones((2, 2, 2)))), POSE)

@@ -8,6 +8,7 @@ import { LinesDrawer } from "./lines.js";
 import { PointsDrawer } from "./points.js";
 import { depthRange, pictureMatrix } from "./projection.js";
 import { RidgesDrawer } from "./ridges.js";
+import { SpritesDrawer } from "./sprites.js";
 import { SurfaceDrawer } from "./surfaces.js";
 import { ImageDrawer, TilesDrawer } from "./tiles.js";
 import { VoxelsDrawer } from "./voxels.js";
@@ -47,6 +48,7 @@ export class Renderer {
     this.graphics = new Graphics(this.canvas);
     this.ground = new BackgroundDrawer(this.graphics);
     this.boxes = new BoxesDrawer(this.graphics);
+    this.sprites = new SpritesDrawer(this.graphics);
     const gl = this.graphics.gl;
     gl.enable(gl.DEPTH_TEST);
     gl.depthFunc(gl.LEQUAL);

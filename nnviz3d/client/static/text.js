@@ -40,7 +40,14 @@ export class TextLayer {
   }
 
   /**
-   * Place and draw the text of a picture.
+   * Place and draw the text of a picture; takes what `arrange` takes.
+   */
+  place(drawList, matrix, size, scale, moving = false) {
+    this.show(this.arrange(drawList, matrix, size, scale, moving), size);
+  }
+
+  /**
+   * Return the text of a picture at its places, for `show`.
    *
    * @param {{primitives: object[]}} drawList
    * @param {ArrayLike<number>} matrix 16 numbers, row by row: world to clip coordinates
@@ -48,7 +55,7 @@ export class TextLayer {
    * @param {number} scale 1 for a picture that is 720 pixels high
    * @param {boolean} moving whether other pictures follow at once, so that labels should stay as they are
    */
-  place(drawList, matrix, size, scale, moving = false) {
+  arrange(drawList, matrix, size, scale, moving = false) {
     if (this.scale !== scale || this.age !== fontAge()) this.forget(scale);
     const parts = partsOf(drawList);
     const { sprites, occupied } = this.panels(parts.panels, size);
@@ -66,7 +73,7 @@ export class TextLayer {
     for (const { index, count, rect } of labels) {
       sprites.push({ sprite: this.label(parts.labels[index], count), left: rect[0], bottom: rect[1] });
     }
-    this.show([...sprites, ...callouts, ...boards], size);
+    return [...sprites, ...callouts, ...boards];
   }
 
   /** Forget all sprites, because the scale or the fonts changed. */

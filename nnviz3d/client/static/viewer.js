@@ -12,6 +12,8 @@ const REST = 160;
 const LONGEST_REST = 1500;
 /** Mean milliseconds between frames above which a moving picture is drawn with half the width and height. */
 const SLOW = 24;
+/** Mean milliseconds between coarse frames above which text is drawn into the coarse picture. */
+const VERY_SLOW = 30;
 /** Mean milliseconds between coarse frames below which whole frames are tried again, and how often. */
 const QUICK = 20;
 const MOST_FAILURES = 3;
@@ -45,7 +47,7 @@ export class Viewer {
     this.on = on;
     this.drawList = null;
     this.changes = { last: -Infinity, moving: false };
-    this.pace = { last: -Infinity, mean: 0, coarse: false, failures: 0 };
+    this.pace = { last: -Infinity, mean: 0, coarse: false, failures: 0, slow: false, cost: 0, begun: null };
     this.still = null;
     this.stale = false;
     this.frame = null;
@@ -229,7 +231,7 @@ export class Viewer {
   #change() {
     const time = performance.now();
     // Where a frame takes long, the next change comes late.
-    const patience = Math.max(REST, Math.min(4 * this.pace.mean, LONGEST_REST));
+    const patience = Math.max(REST, Math.min(3 * this.pace.cost, LONGEST_REST));
     this.changes.moving = this.controls.held || time - this.changes.last < patience;
     this.changes.last = time;
     this.stale = true;
@@ -244,6 +246,8 @@ export class Viewer {
   #tick(time) {
     this.frame = null;
     if (this.drawList === null || this.renderer.lost) return;
+    if (this.pace.begun !== null) this.pace.cost = (this.pace.cost + performance.now() - this.pace.begun) / 2;
+    this.pace.begun = null;
     if (this.flight !== null) this.#advance();
     if (this.renderer.prepare(UPLOAD)) {
       this.#tell();
@@ -278,8 +282,8 @@ export class Viewer {
     pace.last = time;
     if (!this.rough || this.uploading) return;
     pace.mean = pace.mean * 0.7 + Math.min(passed, LONGEST_REST) * 0.3;
-    if (pace.coarse || pace.mean < SLOW) return;
-    Object.assign(pace, { coarse: true, mean: 0, failures: pace.failures + 1 });
+    if (pace.coarse && pace.mean > VERY_SLOW) pace.slow = true;
+    if (!pace.coarse && pace.mean > SLOW) Object.assign(pace, { coarse: true, mean: 0, failures: pace.failures + 1 });
   }
 
   /** Try whole frames again after a motion whose coarse frames were quick, unless that has failed before. */
@@ -323,13 +327,19 @@ export class Viewer {
   }
 
   #draw({ careful, coarse }) {
-    const [width, height] = this.size;
+    const size = this.size;
+    this.pace.begun = performance.now();
     const share = coarse ? 0.5 : 1;
-    resized(this.picture, [Math.ceil(width * share), Math.ceil(height * share)]);
-    resized(this.words, [width, height]);
+    const small = size.map((length) => Math.ceil(length * share));
+    resized(this.picture, small);
+    resized(this.words, size);
     this.renderer.render(this.camera, { scale: this.scale * share, careful, coarse });
-    const matrix = this.renderer.matrix(this.camera, [width, height]);
-    this.text.place(this.drawList, matrix, [width, height], this.scale, !careful);
+    const placed = this.text.arrange(this.drawList, this.renderer.matrix(this.camera, size), size, this.scale, !careful);
+    // A canvas with text over the picture takes a third of the time of a coarse frame.
+    const inPicture = coarse && this.pace.slow && placed.every(({ sprite }) => sprite !== undefined);
+    this.words.style.display = inPicture ? "none" : "block";
+    if (inPicture) this.renderer.sprites.draw(placed, size, small);
+    else this.text.show(placed, size);
     this.on.drawn?.({ moving: !careful, coarse, smooth: false });
   }
 }
