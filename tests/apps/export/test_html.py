@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,41 @@ def test_samples_are_listed_with_the_shown_one_first(small_capture, tmp_path):
     page = exported(found, tmp_path / "page.html", samples="0,1:3")
     assert [one["index"] for one in page.words["samples"]] == [1, 0, 2]
     assert {sample for _, sample, _ in page.tables} == {0, 1, 2}
+
+
+def test_what_does_not_fit_into_a_size_is_left_out_by_name(bundled_target, bundled_page, tmp_path, capsys):
+    found, whole = bundled_target("digits"), bundled_page("digits").stat().st_size
+    limit = f"{whole // 1000 - 20}kB"
+    page = exported(found, tmp_path / "page.html", samples="0:3", max_size=limit)
+    said = capsys.readouterr().err
+    assert (tmp_path / "page.html").stat().st_size <= whole - 20_000
+    names = [found.capture.sample_name(i) for i in range(3)]
+    assert f"left out, because it does not fit into {limit}: activation of {names[2]} in the tall layout" in said
+    assert said.count("left out") == len(page.words["notes"]) == 1
+    assert ("wide", 2, "activation") in page.tables
+
+
+def test_cells_of_large_layers_are_left_out_by_name_if_one_sample_does_not_fit(bundled_target, tmp_path, capsys):
+    found = bundled_target("digits")
+    exported(found, tmp_path / "whole.html")
+    least = int(re.search(r"takes (\d+) kB without any", refused(found, tmp_path, max_size="100kB"))[1])
+    page = exported(found, tmp_path / "page.html", max_size=f"{least + 6}kB")
+    (note,) = [note for note in page.words["notes"] if "cells" in note]
+    gone = note.partition("the cells of ")[2].split(", ")
+    assert gone
+    assert note in capsys.readouterr().err
+    blocks = {
+        page.records[i]["name"] for i in next(iter(page.tables.values()))[-1] if page.records[i]["kind"] == "Voxels"
+    }
+    assert not blocks & set(gone)
+    assert blocks
+    assert not (tmp_path / "none.html").exists()
+
+
+def refused(found: Opened, folder: Path, **settings: Any) -> str:
+    with pytest.raises(UserError) as told:
+        exported(found, folder / "none.html", **settings)
+    return str(told.value)
 
 
 @pytest.mark.slow

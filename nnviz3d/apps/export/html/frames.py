@@ -12,7 +12,7 @@ from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.client.pick_tables import pick_tables
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.scene.look_check import scene_of
-from nnviz3d.scene.primitives import DrawList
+from nnviz3d.scene.primitives import DrawList, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.activations import ActivationsSpec
@@ -63,6 +63,8 @@ class Table:
         Records of what can be picked, and for each frame the position of its record among them.
     left_out
         Sentences on picks that the table does not describe.
+    blocks
+        The indices of the cells of each layer.
     """
 
     key: Key
@@ -73,6 +75,7 @@ class Table:
     looks: dict[str, Any]
     picks: tuple[list[int], list[int]]
     left_out: tuple[str, ...]
+    blocks: dict[str, set[int]]
 
 
 def moments(duration: float) -> list[float]:
@@ -110,11 +113,21 @@ def selection_for(key: Key, selection: Selection) -> Selection:
     return replace(selection, sample=key.sample, quantity=key.quantity, target=explained, pick=None)
 
 
-def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection, *, gradients: bool) -> Table:
+def table_of(
+    encoder: Encoder,
+    scene: Scene,
+    key: Key,
+    selection: Selection,
+    *,
+    gradients: bool,
+    dropped: frozenset[str] = frozenset(),
+) -> Table:
     """Encode all frames of a scene.
 
     Parameters
     ----------
+    dropped
+        Layers whose cells are left out.
     gradients
         Whether the description of a picked cell has its gradient.
     """
@@ -127,7 +140,7 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection, *, 
     drawn: list[tuple[float, DrawList]] = []
     telling = Telling()
     for moment in moments(scene.duration):
-        what = scene.at(moment, chosen)
+        what = _without(scene.at(moment, chosen), dropped)
         frame = encoder.frame(what)
         now = frame["primitives"]
         background = frame["background"]
@@ -143,7 +156,22 @@ def table_of(encoder: Encoder, scene: Scene, key: Key, selection: Selection, *, 
     found = pick_tables(scene, drawn, chosen, gradients=gradients)
     picks = [encoder.record(table) for table in found.tables], list(found.of_frame)
     looks = table_looks(scene, chosen, telling.moments, encoder)
-    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out)
+    blocks: dict[str, set[int]] = {}
+    for _, what in telling.moments:
+        for one in what.primitives:
+            if isinstance(one, Voxels) and one.source is not None and one.source.layer is not None:
+                blocks.setdefault(one.source.layer, set()).add(encoder.cells(one))
+    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out, blocks)
+
+
+def _without(what: DrawList, dropped: frozenset[str]) -> DrawList:
+    """Return a picture without the cells of some layers."""
+    if not dropped:
+        return what
+    kept = (
+        one for one in what.primitives if not (isinstance(one, Voxels) and one.source and one.source.layer in dropped)
+    )
+    return replace(what, primitives=tuple(kept))
 
 
 def _changes(before: list[int], now: list[int]) -> list[int]:

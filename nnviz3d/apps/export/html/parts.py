@@ -39,6 +39,8 @@ class Part:
         The packs of arrays.
     text
         The pack with the records and the table.
+    blocks
+        The index of the cells by layer, for the layers whose blocks are in the part.
     """
 
     key: Key
@@ -48,11 +50,12 @@ class Part:
     groups: list[list[int]]
     packs: list[Pack]
     text: Pack
+    blocks: dict[str, set[int]]
 
     @property
-    def size(self) -> int:
-        """Bytes that the part takes in the file."""
-        return self.text.size + sum(pack.size for pack in self.packs)
+    def layers(self) -> dict[str, float]:
+        """Bytes that the cells of each layer take in the file."""
+        return {layer: sum(self.sizes.get(i, 0.0) for i in cells) for layer, cells in self.blocks.items()}
 
     @cached_property
     def sizes(self) -> dict[int, float]:
@@ -127,6 +130,7 @@ class Packer:
             [group for group, _ in packed],
             [pack for _, pack in packed],
             pack_text(json.dumps(words, separators=(",", ":"), allow_nan=False)),
+            table.blocks,
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nnviz3d.apps.choices import QUANTITIES
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.html.document import document
 from nnviz3d.apps.export.html.frames import LAYOUTS, Key, quantities_of, scenes_of, selection_for, table_of
@@ -23,16 +24,21 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 
 _FORMAT = 1
+_SPARE = 2000
+"""Bytes of a limited size that are kept for the sentences on what is left out."""
+_TAG = 64
+"""Bytes around each pack in the file, at most."""
 _ROUNDED = "the numbers of the cells are rounded to float16, to about three digits"
 
 
 @dataclass(frozen=True)
 class _Page:
-    """The packed content of a page."""
+    """The packed content of a page, and sentences on what it lacks."""
 
     title: str
     words: dict[str, Any]
     parts: list[Part]
+    lacks: list[str]
 
 
 def write_html(job: ExportJob) -> None:
@@ -45,33 +51,96 @@ def write_html(job: ExportJob) -> None:
     """
     capture = job.found.capture
     samples = chosen_samples(job.settings.samples, job.selection.sample, capture.committed)
-    most = None if job.settings.max_size is None else read_size(job.settings.max_size)
-    with ExportBar(job.out.name) as bar:
-        page = _packed(job, samples, bar)
+    limit = None if job.settings.max_size is None else read_size(job.settings.max_size)
+    most = None if limit is None else limit - _SPARE
+    with ExportBar(job.out.name) as bar, capture.stored.remembering():
+        page = _fitting(job, samples, most, bar)
         notes = [_ROUNDED] if job.settings.float16 else []
-        texts = list(_texts(page, notes))
+        index, packs = _packs(page, [*notes, *page.lacks])
+        texts = list(document(page.title, [index, *packs]))
     size = sum(len(text.encode()) for text in texts)
-    if most is not None and size > most:
-        raise UserError(f"--max-size {job.settings.max_size}: {job.out.name} takes {size_text(size)}.")
-    count = f"{len(samples)} sample{'s' * (len(samples) != 1)}"
-    print(f"{job.out.name}: {size_text(size)}, {count}", file=sys.stderr)
+    if limit is not None and size > limit:
+        raise UserError(
+            f"--max-size {job.settings.max_size}: {job.out.name} takes {size_text(size)}; give a larger size."
+        )
+    shown = len(page.words["samples"])
+    print(f"{job.out.name}: {size_text(size)}, {shown} sample{'s' * (shown != 1)}", file=sys.stderr)
+    for sentence in page.lacks:
+        print(f"{job.out.name}: {sentence}", file=sys.stderr)
     _write(job, texts)
 
 
-def _packed(job: ExportJob, samples: Sequence[int], bar: ExportBar) -> _Page:
+def _fitting(job: ExportJob, samples: Sequence[int], most: int | None, bar: ExportBar) -> _Page:
+    """Pack what fits into a size: first without the samples and quantities that come last, then without large layers."""
+    dropped: set[str] = set()
+    while True:
+        page = _packed(job, samples, most, frozenset(dropped), bar)
+        size = _size(page, 1)
+        if most is None or size <= most:
+            break
+        spare, before = size - most, len(dropped)
+        for layer, cells in sorted(page.parts[0].layers.items(), key=lambda one: -one[1]):
+            if spare > 0:
+                dropped.add(layer)
+                spare -= int(cells)
+        if len(dropped) == before:
+            raise UserError(
+                f"--max-size {job.settings.max_size}: {job.out.name} takes {size_text(size)} without any layer's cells."
+            )
+    if not dropped:
+        return page
+    names = ", ".join(node.id for node in job.found.capture.graph if node.id in dropped)
+    limit = job.settings.max_size
+    return replace(page, lacks=[f"left out, because they do not fit into {limit}: the cells of {names}", *page.lacks])
+
+
+def _packed(job: ExportJob, samples: Sequence[int], most: int | None, dropped: frozenset[str], bar: ExportBar) -> _Page:
+    """Pack the tables of a page in their order, as many as fit, but at least one."""
     encoder, packer = Encoder(), Packer(rounded=job.settings.float16)
     scenes = scenes_of(job.found, job.selection)
     keys = list(_keys(scenes, job, samples))
     quantities: tuple[Quantity | None, ...] = tuple(dict.fromkeys(key.quantity for key in keys))
     words = page_words(scenes, samples, quantities, job.selection, encoder)
-    parts = []
+    page = _Page(scenes["wide"].title(samples[0]), words, [], [])
     gradients = any(quantity in OF_GRADIENTS for quantity in quantities)
+    lacks: dict[str, None] = {}
     for number, key in enumerate(keys):
         bar(number, len(keys))
-        table = table_of(encoder, scenes[key.layout], key, job.selection, gradients=gradients)
-        parts.append(packer.pack(table, encoder.take()))
+        scene = scenes[key.layout]
+        table = table_of(encoder, scene, key, job.selection, gradients=gradients, dropped=dropped)
+        page.parts.append(packer.pack(table, encoder.take()))
+        lacks |= dict.fromkeys(table.left_out)
+        if most is not None and number and _size(page, len(page.parts)) > most:
+            page.parts.pop()
+            break
     bar(len(keys), len(keys))
-    return _Page(scenes["wide"].title(samples[0]), words, parts)
+    kept = [part.key for part in page.parts]
+    words["samples"] = [one for one in words["samples"] if any(one["index"] == key.sample for key in kept)]
+    words["quantities"] = [one for one in words["quantities"] if any(one["name"] == key.quantity for key in kept)]
+    missing = _left_out(keys, kept, job)
+    return replace(page, lacks=[*missing, *lacks])
+
+
+def _left_out(keys: Sequence[Key], kept: Sequence[Key], job: ExportJob) -> Iterator[str]:
+    """Yield one sentence for each kind of table that does not fit."""
+    limit, capture = job.settings.max_size, job.found.capture
+    shown = {key.sample for key in kept}
+    samples = dict.fromkeys(key.sample for key in keys if key.sample not in shown)
+    if samples:
+        names = ", ".join(capture.sample_name(sample) for sample in samples)
+        yield f"left out, because they do not fit into {limit}: the samples {names}"
+    for key in keys:
+        if key not in kept and key.sample in shown:
+            what = QUANTITIES[key.quantity].lower() if key.quantity is not None else "the picture"
+            words = f"{what} of {capture.sample_name(key.sample)} in the {key.layout} layout"
+            yield f"left out, because it does not fit into {limit}: {words}"
+
+
+def _size(page: _Page, parts: int) -> int:
+    """Return the bytes of a file with the first parts of a page."""
+    index, packs = _packs(replace(page, parts=page.parts[:parts]), [])
+    around = sum(len(text.encode()) for text in document(page.title, [index]))
+    return around + sum(pack.size + _TAG for pack in packs)
 
 
 def _keys(scenes: dict[str, Scene], job: ExportJob, samples: Sequence[int]) -> Iterator[Key]:
@@ -83,7 +152,8 @@ def _keys(scenes: dict[str, Scene], job: ExportJob, samples: Sequence[int]) -> I
                 yield Key(layout, sample, quantity)
 
 
-def _texts(page: _Page, notes: list[str]) -> Iterator[str]:
+def _packs(page: _Page, notes: list[str]) -> tuple[Pack, list[Pack]]:
+    """Return the pack with the page's words, which is the first one of the file, and the others."""
     packs: list[Pack] = []
     listed = []
     for part in page.parts:
@@ -100,8 +170,7 @@ def _texts(page: _Page, notes: list[str]) -> Iterator[str]:
             }
         )
     words = {"format": _FORMAT, "title": page.title, "notes": notes, **page.words, "parts": listed}
-    index = pack_text(json.dumps(words, separators=(",", ":"), allow_nan=False))
-    yield from document(page.title, [index, *packs])
+    return pack_text(json.dumps(words, separators=(",", ":"), allow_nan=False)), packs
 
 
 def _write(job: ExportJob, texts: Sequence[str]) -> None:
