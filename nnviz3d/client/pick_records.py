@@ -152,7 +152,7 @@ class MarkedPick:
     name
         The same for the same pick in each table.
     moves
-        Whether the mark is a point that moves with the time.
+        Whether the mark is a point that moves with the time; then its position is left open.
     marks
         The primitives that show it, but for the frames around its boxes.
     framed

@@ -48,6 +48,7 @@ MOST = 4000
 """Maximum number of picks that are described beforehand for one table."""
 MOST_CELLS = 100_000
 """Maximum number of weights, or of a gate's numbers, in a block whose cells can be picked."""
+_POINT = Span((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 _PROBED = 256
 """Number of a primitive's parts of which at least one is picked, if any is."""
 
@@ -107,7 +108,7 @@ class _Maker:
         self._parts: dict[int, PickedParts] = {}
         self._known: dict[object, NDArray[np.int64]] = {}
         self._kept: list[object] = []
-        self._numbers: dict[Pick, int] = {}
+        self._numbers: dict[tuple[Pick, bool], int] = {}
         self._picks: list[MarkedPick] = []
         self.left_out: list[str] = []
 
@@ -166,11 +167,13 @@ class _Maker:
             self._leave_out(primitive, hits.count)
             return nothing
         picks = [self._pick(hit) for hit in hits.all()]
-        new = {pick for pick in picks if pick is not None} - self._numbers.keys()
+        of_point = isinstance(primitive, Points)
+        new = {(pick, of_point) for pick in picks if pick is not None} - self._numbers.keys()
         if len(self._picks) + len(new) > self._most:
             self._leave_out(primitive, hits.count)
             return nothing
-        found = np.array([-1 if pick is None else self._number(pick, t) for pick in picks], dtype=np.int64)
+        numbers = [-1 if pick is None else self._number(pick, of_point, t) for pick in picks]
+        found = np.array(numbers, dtype=np.int64)
         return found[:1] if len(found) and (found == found[0]).all() else found
 
     def _leave_out(self, primitive: Primitive, count: int) -> None:
@@ -178,19 +181,23 @@ class _Maker:
             f"The {count:,} parts of {primitive.name} cannot be picked: a file describes at most {self._most:,}."
         )
 
-    def _number(self, pick: Pick, t: float) -> int:
+    def _number(self, pick: Pick, of_point: bool, t: float) -> int:
         """Return the position of a pick in the list; -1 if it has no description."""
-        if pick not in self._numbers:
+        key = (pick, of_point)
+        if key not in self._numbers:
             marks = self._scene.mark(pick, t, self._selection)
             callout = next((mark for mark in marks if isinstance(mark, Callout)), None)
             if callout is None:
-                self._numbers[pick] = -1
+                self._numbers[key] = -1
                 return -1
+            moves = of_point and len(marks) == 1 and [mark.size for mark in callout.marks] == [_POINT.size]
+            name = f"{pick!r}, a point" if moves else repr(pick)
             rest = tuple(mark for mark in marks if mark.name != "pick/frames")
-            moves = len(marks) == 1 and len(callout.marks) == 1 and callout.marks[0].size == (0.0, 0.0, 0.0)
-            self._numbers[pick] = len(self._picks)
-            self._picks.append(MarkedPick(repr(pick), moves, rest, len(rest) < len(marks)))
-        return self._numbers[pick]
+            # The client puts the mark where the point is.
+            rest = (replace(callout, marks=(_POINT,)),) if moves else rest
+            self._numbers[key] = len(self._picks)
+            self._picks.append(MarkedPick(name, moves, rest, len(rest) < len(marks)))
+        return self._numbers[key]
 
     def table(self) -> PickTable:
         """Return the table of all frames that were added."""

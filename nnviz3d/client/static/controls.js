@@ -54,6 +54,7 @@ export class Controls {
     listen("pointermove", this.move);
     listen("pointerup", this.release);
     listen("pointercancel", this.cancel);
+    listen("lostpointercapture", this.cancel);
     listen("wheel", this.wheel);
     listen("keydown", this.key);
     listen("contextmenu", (event) => event.preventDefault());
@@ -151,8 +152,7 @@ export class Controls {
   }
 
   cancel(event) {
-    this.fingers.delete(event.pointerId);
-    this.slipped = true;
+    if (this.fingers.delete(event.pointerId)) this.slipped = true;
   }
 
   click(at, event) {

@@ -141,7 +141,7 @@ export class PickWords {
     const found = this.named.get(name);
     if (!found) return [];
     const callout = found.marks.find((mark) => mark.kind === "Callout");
-    if (found.moves && cloud !== null) {
+    if (found.moves) {
       const points = drawList.primitives.find(({ kind, name: one }) => kind === "Points" && one === cloud)?.points.data;
       if (!points || 3 * part >= points.length) return [];
       const origin = [...points.subarray(3 * part, 3 * part + 3)];
