@@ -6,7 +6,7 @@ import pytest
 
 from nnviz3d.render import picking
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, Selection
 from tests.apps.export.test_page import shown
 from tests.support.scenes import bundled_scene
 
@@ -44,3 +44,27 @@ def test_click_shows_the_words_of_the_scene(webgl, bundled_page, name):
         assert described
         page.keyboard.press("Escape")
         assert page.evaluate(_ROWS) == []
+
+
+def test_pick_of_a_highlighted_scene_keeps_its_words_in_other_samples(webgl, bundled_page):
+    with shown(webgl, bundled_page("digits")) as page:
+        page.evaluate("nnviz3d.time.seek(nnviz3d.words.duration)")
+        page.evaluate("nnviz3d.choose({ layer: 'conv2d_1', colormap: 'viridis' })")
+        blocks = page.evaluate("nnviz3d.viewer.drawList.primitives.filter(({ kind }) => kind === 'Voxels').length")
+        assert blocks == 8
+        size = page.evaluate("nnviz3d.viewer.size")
+        rows = next(found for x in range(60, size[0], 40) if (found := clicked(page, x + 0.5, size[1] * 0.6)))
+        scene = bundled_scene("digits")
+        layer, *index = rows[0].replace("[", "").replace("]", "").replace(",", "").split(" ")
+        for sample in (0, 1, 2):
+            page.evaluate("(sample) => nnviz3d.choose({ sample })", sample)
+            facts = scene.describe(CellPick(layer, tuple(map(int, index))), Selection(sample=sample))
+            assert page.evaluate(_ROWS)[:2] == [facts.title, facts.value]
+
+
+def test_layer_of_a_highlighted_structure_is_picked(webgl, bundled_page):
+    with shown(webgl, bundled_page("structure")) as page:
+        page.evaluate("nnviz3d.choose({ layer: 'dense' })")
+        size = page.evaluate("nnviz3d.viewer.size")
+        rows = next(found for x in range(60, size[0], 40) if (found := clicked(page, x + 0.5, size[1] * 0.55)))
+        assert rows[0] in {node.id for node in bundled_scene("structure").context.graph}
