@@ -40,6 +40,11 @@ class FrameState:
         """Change fields of the selection, given by name."""
         self.selection = replace(self.selection, **changes)
 
+    def show(self, scene: Scene, selection: Selection, t: float) -> None:
+        """Show another selection in a scene of the same capture, at a time in seconds."""
+        self.scene, self.selection = scene, selection
+        self.t = min(max(t, 0.0), scene.duration)
+
     def rearrange(self, scene: Scene) -> None:
         """Show a scene with other groups of layers open; what was chosen of a hidden layer means the group around it."""
         self.scene = scene

@@ -67,6 +67,11 @@ class ModelQueries:
         """Whether the model can be run again on the sample that is shown."""
         return self._requests.can_run(self._samples[self._samples.chosen])
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a model to ask."""
+        return self.runner is not None
+
     def run(self, position: int, more: Insights) -> None:
         """Run the model on a sample for the first time, and show the sample when the answer arrives."""
         self._requests.run(position, self._samples[position], more)

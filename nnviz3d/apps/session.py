@@ -130,6 +130,14 @@ class Session:
         """Change fields of the selection, given by name."""
         self._frame.select(**changes)
 
+    def show(self, scene: Scene, selection: Selection, t: float) -> None:
+        """Show another selection in this scene or in one with other groups open, at a time in seconds."""
+        self.unfolding.stop()
+        self.queries.cancel()
+        self.clock.pause()
+        self._last_tried = None
+        self._frame.show(scene, selection, t)
+
     def choose(self, position: int) -> None:
         """Show another sample: at once if the model has been run on it, else when `poll` receives the answer."""
         self._last_tried = None

@@ -26,6 +26,7 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels import panel_classes
 from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.sample_files import add_files
+from nnviz3d.apps.web.saves import Saves
 from nnviz3d.apps.web.security import Gate
 from nnviz3d.apps.web.start_page import MODULE, add_pages
 from nnviz3d.scene.selection import Pick
@@ -80,6 +81,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         for panel in self._panels:
             self._keys.update(panel.keys)
         self._clients = ClientCounter(self._show_clients)
+        self._saves = Saves(self._page, self.view, lambda: self._clients.count)
         # The secret for files: in a frame of another site, the browser may keep no cookie.
         self._page.show({"message": "", "clients": 0, "draw": drawer, "secret": gate.token})
         self._page.client_only(drawer=None, drawing="", drawing_reason="")
@@ -129,7 +131,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def draw(self) -> None:
         """Draw each new state, as long as the server runs."""
-        await asyncio.gather(self.view.run(), self.client_views.run())
+        await asyncio.gather(self.view.run(), self.client_views.run(), self._saves.run())
 
     async def watch(self) -> None:
         """Close idle connections without the token and stalled pages, as long as the server runs."""

@@ -24,6 +24,11 @@ class ClientCounter(LinkProtocol):  # type: ignore[misc]
         self._changed = changed
         self._ids: set[str] = set()
 
+    @property
+    def count(self) -> int:
+        """The number of connections."""
+        return len(self._ids)
+
     def onConnect(self, _request: Any, client_id: str) -> None:  # noqa: N802 - wslink's name
         """Count a new connection."""
         self._ids.add(client_id)

@@ -15,7 +15,7 @@ from nnviz3d.apps.web.client_view import TOPIC, ClientViews, content
 from nnviz3d.apps.web.security import ARRAYS
 from nnviz3d.client.bundle import bundle
 
-ENTRIES = ("store.js", "viewer.js", "fonts.js")
+ENTRIES = ("store.js", "viewer.js", "fonts.js", "view_text.js")
 """Scripts of the client whose names the page uses."""
 _PIECE = 2**20
 """Most bytes that are written at a time."""

@@ -125,6 +125,12 @@ def _buttons(page: PageContext, home: Callable[[], None]) -> None:
         id="save",
         **theme.icon_button("Save this picture (PNG)"),
     )
+    v.VBtn(
+        icon="mdi-content-save-outline",
+        click="window.nnviz3dSaves.write()",
+        id="write",
+        **theme.icon_button("Save a scene file that opens as it is shown here (W)"),
+    )
 
 
 def _file_name(title: str) -> str:

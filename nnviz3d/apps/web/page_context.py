@@ -64,6 +64,11 @@ class PageContext:
         """Set values of the page's state, by name. They reach the browsers when the current event has been handled."""
         self._state.update(dict(values))
 
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Set values of the page's state outside of any event, and send them."""
+        with self._state:
+            self.show(values)
+
     def client_only(self, **values: Any) -> None:
         """Set initial values that each browser then changes on its own, such as the text of a filter."""
         self._state.update(values)

@@ -106,6 +106,11 @@ class RemoteView:
         """Width over height of the picture."""
         return self._frames.aspect
 
+    @property
+    def camera_set_by_user(self) -> bool:
+        """Whether the user has moved the camera."""
+        return self._camera_set_by_user
+
     def pose(self) -> CameraPose:
         """Return the camera's pose."""
         self._set_camera()
@@ -138,6 +143,7 @@ class RemoteView:
         If the size is unchanged, only that page gets the current picture.
         """
         self._watching.add(self._last_sender())
+        self._wake.set()  # the session may have changed while no page was watching
         other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
         if other or self._last is None or self._streamer is None:
             self.changed()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
+from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
@@ -24,6 +25,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     HistoryPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
     AppearancePanel,
+    KeyframesPanel,
     LayersPanel,
     PlaybackPanel,
 )

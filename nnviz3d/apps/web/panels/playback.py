@@ -59,6 +59,7 @@ class PlaybackPanel(PagePanel[PlaybackState]):
         self.show(
             replace(
                 self.state,
+                duration=round(session.scene.duration, 2),
                 speed=session.clock.speed,
                 t=round(session.clock.t, 2),
                 playing=session.clock.playing,
@@ -128,9 +129,8 @@ class PlaybackPanel(PagePanel[PlaybackState]):
     def build(self) -> None:
         """Make the widgets."""
         guarded = self.page.guarded
-        if self.page.session.scene.duration <= 0:
-            return
-        with v.VFooter(app=True, height=52, classes="transport", id="transport"):
+        # A scene without an animation may get keyframes of the camera.
+        with v.VFooter(app=True, height=52, classes="transport", id="transport", v_if="duration > 0"):
             v.VBtn(icon="mdi-skip-previous", click=guarded(self.restart), id="restart", **theme.icon_button("Restart"))
             v.VBtn(
                 icon=("playing ? 'mdi-pause' : 'mdi-play'",),

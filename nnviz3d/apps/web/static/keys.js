@@ -10,10 +10,12 @@
     Escape: "clear",
     z: "group",
   };
+  // Keys that need the page's own camera, by the functions of saves.js.
+  const saves = { k: "keyframe", K: "removeKeyframe", w: "write", W: "write" };
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
 
   window.addEventListener("keydown", (event) => {
-    const name = names[event.key];
+    const name = names[event.key] ?? saves[event.key];
     const at = event.target instanceof Element ? event.target : document.body;
     if (!name || event.ctrlKey || event.metaKey || event.altKey || at.closest(fields)) return;
     // A focused slider uses the arrow keys; a button that was focused by the keyboard, not by a click, uses the space bar.
@@ -22,6 +24,10 @@
     // Escape closes an open menu first.
     if (event.key === "Escape" && document.querySelector(".v-menu.v-overlay--active")) return;
     event.preventDefault();
+    if (event.key in saves) {
+      if (!event.repeat) window.dispatchEvent(new CustomEvent("nnviz3d-key", { detail: name }));
+      return;
+    }
     if (!event.repeat || name !== "play") window.trame.trigger("key", [name]);
   });
 

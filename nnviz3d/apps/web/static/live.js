@@ -275,6 +275,8 @@
     /** The pose of this page's camera; `null` if the server draws. */
     pose: () => drawing?.viewer.pose ?? null,
     look: (pose) => drawing?.look(pose),
+    /** Whether the user has moved this page's camera. */
+    moved: () => drawing !== null && !drawing.following,
     /** Number of pictures that this page has drawn. */
     pictures: () => drawing?.pictures ?? null,
     /** The draw list that this page shows. */

@@ -1,0 +1,82 @@
+// Keeps the view in the page's address, opens the view of an address, and saves scene files and keyframes.
+(() => {
+  const trame = window.trame;
+  const asked = new URLSearchParams(location.search).get("view");
+  const interval = 500;
+  const client = import(new URL("client.js", document.baseURI));
+
+  const picture = () => {
+    const box = document.getElementById("view")?.getBoundingClientRect();
+    return box && box.width > 0 && box.height > 0 ? box.width / box.height : 1.5;
+  };
+
+  /** The camera of this page; `null` if the server draws. */
+  function pose() {
+    const found = window.nnviz3d?.pose?.() ?? null;
+    return found === null ? null : { ...found, aspect: picture() };
+  }
+
+  async function look(found) {
+    if (window.nnviz3d?.pose?.()) window.nnviz3d.look((await client).poseInPicture(found, picture()));
+    else await trame.trigger("look", [found]);
+  }
+
+  /** Wait until the scene is drawn, here or by the server. */
+  async function drawn() {
+    while (!(trame.state.get("drawing") === "server" || window.nnviz3d?.pictures?.())) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  window.nnviz3dSaves = {
+    keyframe: () => trame.trigger("add_keyframe", [pose()]),
+    removeKeyframe: () => trame.trigger("remove_keyframe", [-1]),
+    async show(number) {
+      const found = await trame.trigger("show_keyframe", [number, picture()]);
+      if (found) await look(found);
+    },
+    async write() {
+      const text = await trame.trigger("write_scene", [pose()]);
+      if (!text) return;
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "application/toml" }));
+      link.download = "my.toml";
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    },
+  };
+  window.addEventListener("nnviz3d-key", (event) => window.nnviz3dSaves[event.detail]?.());
+
+  // The secret never stays in the address: the page's cookie has it.
+  function put(text) {
+    const others = location.search.slice(1).split("&");
+    const kept = others.filter((part) => part !== "" && !/^(view|secret)=/.test(part));
+    const address = `${location.pathname}?${[...kept, `view=${text}`].join("&")}${location.hash}`;
+    if (address !== `${location.pathname}${location.search}${location.hash}`) history.replaceState(history.state, "", address);
+  }
+
+  async function follow() {
+    const { decodeView, encodeView } = await client;
+    setInterval(() => {
+      const text = trame.state.get("view");
+      if (!text || document.hidden) return;
+      if (trame.state.get("drawing") !== "client") return put(text);
+      const view = decodeView(text);
+      delete view.pose;
+      if (window.nnviz3d?.moved?.()) view.pose = pose();
+      put(encodeView(view));
+    }, interval);
+  }
+
+  async function begin() {
+    if (asked !== null) {
+      await drawn();
+      const here = trame.state.get("drawing") === "client";
+      const found = await trame.trigger("open_view", [asked], { drawn_here: here });
+      if (found) await look(found);
+    }
+    // The server tells its state in a moment.
+    setTimeout(follow, interval);
+  }
+  begin();
+})();
