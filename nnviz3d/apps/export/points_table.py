@@ -22,6 +22,8 @@ from nnviz3d.scene.views.points.cloud import SampleSource
 
 Column = NDArray[np.generic] | list[str]
 _AXES = ("x", "y", "z")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a spreadsheet's formulas."""
 
 
 def write_points_table(job: ExportJob) -> None:
@@ -100,6 +102,13 @@ def _own_table(embedding: Embedding, capture: CaptureReader) -> Mapping[str, Col
     return {"points": [embedding.name] * len(embedding.points), **places, **known}
 
 
+def _cells(column: Column) -> list[str]:
+    """Return a column as text; a name that a spreadsheet would take for a formula gets an apostrophe before it."""
+    if isinstance(column, np.ndarray):
+        return list(map(str, column))
+    return [f"'{text}" if text.startswith(_FORMULAS) else text for text in column]
+
+
 def _text(tables: Iterable[Mapping[str, Column]]) -> str:
     """Write tables below each other, with all their columns; numbers are the shortest that read back equal."""
     found = list(tables)
@@ -108,7 +117,7 @@ def _text(tables: Iterable[Mapping[str, Column]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for table in found:
-        columns = [list(map(str, table[name])) if name in table else None for name in names]
+        columns = [_cells(table[name]) if name in table else None for name in names]
         count = len(next(iter(table.values())))
         for k in range(count):
             writer.writerow(["" if column is None else column[k] for column in columns])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ from nnviz3d.apps.export.structure_figure import structure_figure
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.target import ModelOptions, resolve
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.capabilities.embeddings import read_embedding
+from nnviz3d.data.capabilities.embeddings import read_embedding, write_embedding
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
@@ -128,3 +129,13 @@ def test_scene_without_points_is_refused(small_capture, tmp_path):
     with pytest.raises(UserError, match=r"there are no points in this scene; .*--scene nodes"):
         write(small_capture, tmp_path / "points.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_no_formulas(tmp_path):
+    known = captures.small_embedding()
+    embedding = replace(known, names=("=HYPERLINK(0)", "-1.png", *known.names[2:]))
+    also = [lambda writer: write_embedding(writer, embedding)]
+    written = captures.write(tmp_path / "run.zarr", captures.small_graph(), captures.small_values(), also=also)
+    rows = rows_of(write(written, tmp_path / "points.csv"))
+    assert [row["sample"] for row in rows[:3]] == ["'=HYPERLINK(0)", "'-1.png", known.names[2]]
+    assert [row["x"] for row in rows] == [str(x) for x in known.points[:, 0]]
