@@ -15,7 +15,6 @@ export class PickWords {
     this.layers = new Map(table.layers.map((layer) => [layer.layer, new LayerWords(layer, table.scientific)]));
     this.sources = new Map(table.sources.map(({ source, locations }) => [source, locations]));
     this.parts = new Map(table.parts.map(({ primitive, picks }) => [primitive, picks.data]));
-    this.likely = new Map(table.parts.map(({ primitive, picks }) => [likenessOf(primitive), picks.data]));
     this.sheets = new Map(table.sheets.map((sheet) => [sheet.source, sheet]));
     this.picks = table.picks;
     this.named = new Map(table.picks.map((pick) => [pick.name, pick]));
@@ -24,13 +23,12 @@ export class PickWords {
 
   /**
    * Return the pick that a hit means, a plain object that holds for all samples and times; null if it means nothing.
-   * @param {object} hit As `pick` of picking.js returns it.
+   * @param {object} hit As `pick` of picking.js returns it, on one of the frames' primitives.
    */
   pick(hit) {
     if (!hit) return null;
     const { primitive } = hit;
-    // A primitive with other colours is another object.
-    const picks = this.parts.get(primitive) ?? this.likely.get(likenessOf(primitive));
+    const picks = this.parts.get(primitive);
     if (picks) {
       const part = partNumber(hit);
       const found = this.picks[picks.length === 1 ? picks[0] : picks[part]];
@@ -149,11 +147,6 @@ export class PickWords {
     }
     return found.framed ? [framesOf(callout.marks), ...found.marks] : [...found.marks];
   }
-}
-
-/** Return a text that is the same for a primitive with other colours. */
-function likenessOf({ kind, name, source }) {
-  return JSON.stringify([kind, name, source]);
 }
 
 /** Return the number of the hit part of a primitive, as pick_tables.py counts them. */
