@@ -205,3 +205,13 @@ def test_random_options_are_read_or_refused_in_a_sentence():
             assert all(re.fullmatch(r"https?://[a-z0-9._:\[\]-]+", str(origin)) for origin in found.origins), text
             assert re.fullmatch(r"(/[^/?#{}%\\]+)*", found.base_path), text
     assert all(len(sentence) < 500 and sentence.isprintable() for sentence in sentences)
+
+
+def test_server_for_other_machines_lets_in_numeric_addresses_at_any_port_and_no_foreign_name():
+    gate = Gate("0.0.0.0", 8080)
+    for host in ("192.0.2.1:9000", "[2001:db8::1]", "localhost:9000"):
+        assert gate.refusal(with_headers(Host=host, Origin=f"http://{host}")) is None
+        assert gate.refusal(with_headers(Host=host, Origin="http://192.0.2.1:8080")) is not None
+    for host in ("evil.example", "192.0.2.1.evil.example:8080", "192.0.2", "0x7f.1", "2130706433", "[fe80::1%25eth0]"):
+        assert gate.refusal(with_headers(Host=host)) is not None
+    assert Gate("127.0.0.1", 8080).refusal(with_headers(Host="192.0.2.1:8080")) is not None
