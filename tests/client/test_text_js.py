@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image as PngFile
 
 from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.render import renderer as module
@@ -23,7 +25,19 @@ from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.steady_labels import _matrix
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.panel_rows import BarRow, TextRow
+from nnviz3d.scene.colors import colormap
+from nnviz3d.scene.panel_rows import (
+    BarRow,
+    CurveRow,
+    GaugeRow,
+    KeyRow,
+    PictureRow,
+    PicturesRow,
+    Row,
+    ScaleRow,
+    SwatchRow,
+    TextRow,
+)
 from nnviz3d.scene.primitives import Callout, DrawList, Label, Labels, Lines, Panel, Span, vector
 from tests.support.client import page_with, send
 from tests.support.gallery import READY
@@ -39,14 +53,24 @@ _FONTS = """async (fonts) => {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   await client.loadFonts(...fonts.map(bytes));
 }"""
-_PLACE = """({ frame, matrix, size, scale }) => {
+_PLACE = """({ frame, matrix, size, scale }, told = false) => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = size;
   const layer = new client.TextLayer(canvas);
   layer.place(store.frame(frame), matrix, size, scale);
-  return layer.placed;
+  return told ? canvas.getAttribute("aria-label") : layer.placed;
 }"""
 
+_DRAW = """({ frame, matrix, size, scale }) => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = size;
+  new client.TextLayer(canvas).place(store.frame(frame), matrix, size, scale);
+  const whole = document.createElement("canvas");
+  [whole.width, whole.height] = size;
+  whole.getContext("2d").fillRect(0, 0, ...size);
+  whole.getContext("2d").drawImage(canvas, 0, 0);
+  return whole.toDataURL().split(",")[1];
+}"""
 _MOVE = """({ frame, matrices, moving }) => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [1280, 720];
@@ -227,3 +251,66 @@ def test_labels_stay_while_the_camera_moves(page: Any) -> None:
 def turned(v: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     x, y, z = v
     return np.array([x * math.cos(angle) + z * math.sin(angle), y, z * math.cos(angle) - x * math.sin(angle)])
+
+
+def every_row() -> DrawList:
+    """Return a picture with every kind of row, a board, a callout and labels."""
+    at = np.arange(50.0)
+    values = np.exp(-at / 10) + 0.1 * np.sin(at)
+    values[20:24] = np.nan
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 12, 3)).astype(np.uint8)
+    gauges = GaugeRow(0.7, -1.0, 3.0, "0.7 dollars", ("−1", "3")), GaugeRow(2.5, -1.0, 3.0, "2.5", ("no", "yes"), 1.0)
+    scale = ScaleRow(colormap("inferno"), ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m")), ((0.0, 0.25),))
+    bars = (
+        BarRow("golden retriever", "0.93", 0.93, strong=True),
+        BarRow("a long name of a class, such as", "0.05", 0.05),
+    )
+    rows: dict[Any, tuple[Row, ...]] = {
+        "top-left": (TextRow("Title", "title"), TextRow("text"), TextRow("quiet words " * 20, "quiet")),
+        "top-right": bars,
+        "bottom-left": (scale, SwatchRow((((1.0, 0.6, 0.3), "positive"), ((0.3, 0.6, 1.0), "negative")))),
+        "bottom-right": (
+            CurveRow(at, values, 30, ("step 0", "step 50")),
+            PicturesRow((("in", pixels), ("out", pixels))),
+        ),
+        "middle": (
+            TextRow("Keys", "title"),
+            KeyRow("space", "play"),
+            KeyRow("left, right", "step"),
+            PictureRow(pixels),
+        ),
+        "bottom": gauges,
+    }
+    panels = [Panel(corner, corner, content) for corner, content in rows.items()]
+    marks = Span((1.5, 0.4, 0.0), (0.01, 0.01, 0.01)), Span((1.2, 0.5, 0.0), (0.6, 0.3, 0.2))
+    callout = Callout("pick", marks, (TextRow("dense[5]"), gauges[0]), np.zeros((0, 3), np.float32))
+    named = Label((-3.0, -1.0, 0.0), ("dense", "Dense · 64"), span=(1.0, 1.0, 1.0))
+    labels = named, Label((3.0, 0.0, 0.0), ("faint",), emphasis=0.2)
+    return DrawList((*panels, callout, Labels("names", labels)), ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize(("size", "factor"), SIZES)
+def test_every_kind_of_row_looks_as_in_the_picture_of_vtk(page: Any, size: tuple[int, int], factor: float) -> None:
+    what = every_row()
+    renderer = vtk(size, factor)
+    renderer.draw(what)
+    renderer.look(CameraPose((0.0, 0.0, 12.0), (0.0, 0.0, 0.0)))
+    renderer.render()
+    expected = renderer.pixels().astype(np.float64)
+    frame = sent(page, what)
+    matrix = renderer._matrix().ravel().tolist()
+    text = page.evaluate(_DRAW, {"frame": frame, "matrix": matrix, "size": size, "scale": renderer.scale})
+    found = np.asarray(PngFile.open(io.BytesIO(base64.b64decode(text))).convert("RGB")).astype(np.float64)
+    # Rasterizers shade the edges of letters differently; in tiles of eight pixels words are grey areas.
+    high, wide = size[1] // 8, size[0] // 8
+    whole = (p[: 8 * high, : 8 * wide] for p in (expected, found))
+    tiles = [p.reshape(high, 8, wide, 8, 3).mean(axis=(1, 3)) for p in whole]
+    apart = np.abs(tiles[0] - tiles[1])
+    assert apart.mean() < 1
+    assert np.corrcoef(tiles[0].ravel(), tiles[1].ravel())[0, 1] > 0.99
+
+
+def test_screen_readers_get_the_words_of_the_picture(page: Any) -> None:
+    what = DrawList((Panel("p", "top-left", (TextRow("two words"), BarRow("cat", "0.5", 0.5))),))
+    call = {"frame": sent(page, what), "matrix": np.eye(4).ravel().tolist(), "size": [640, 480], "scale": 1}
+    assert page.evaluate(f"(call) => ({_PLACE})(call, true)", call) == "two words. cat. 0.5"

@@ -9,6 +9,8 @@ import { fillRounded, keyRow, keyWidth, layRow } from "./rows.js";
 /** Maximum width of words and boards, as a share of the picture's width. */
 const BOARD_WIDEST = 0.9;
 const BOARD = [13, 17, 25];
+/** Most characters that screen readers are told. */
+const MOST_TOLD = 4000;
 /** Width and height of the picture in which text, lines and margins have scale 1. */
 const REFERENCE = [1280, 720];
 const LEAST_SCALE = 0.6;
@@ -33,6 +35,7 @@ export class TextLayer {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
+    canvas.setAttribute("role", "img");
     this.placed = { labels: [], occupied: [] };
     this.ways = new Map();
     this.sides = new Map();
@@ -73,6 +76,7 @@ export class TextLayer {
     for (const { index, count, rect } of labels) {
       sprites.push({ sprite: this.label(parts.labels[index], count), left: rect[0], bottom: rect[1] });
     }
+    if (!moving) this.tell(parts);
     return [...sprites, ...callouts, ...boards];
   }
 
@@ -96,6 +100,15 @@ export class TextLayer {
       if (sprite === undefined) drawBrackets(this.context, mark, this.scale, size[1]);
       else this.context.drawImage(sprite.canvas, Math.round(left), size[1] - Math.round(bottom) - sprite.height);
     }
+  }
+
+  /** Tell screen readers what the picture says. */
+  tell({ panels, boards, callouts, labels }) {
+    const rows = [...panels, ...boards, ...callouts].flatMap((one) => one.rows);
+    const words = rows.flatMap((row) => [row.key, row.text, row.kind === "BarRow" ? row.value : null].filter(Boolean));
+    const names = this.placed.labels.map(({ index, count }) => labels[index].lines.slice(0, count).join(", "));
+    const text = [...words, ...names].join(". ").slice(0, MOST_TOLD);
+    if (text !== this.canvas.getAttribute("aria-label")) this.canvas.setAttribute("aria-label", text);
   }
 
   panels(panels, size) {
