@@ -91,14 +91,14 @@ def _name_classes(plot: Plot, rows: Any) -> None:
     from matplotlib.lines import Line2D
 
     swatches = [one for row in rows if isinstance(row, SwatchRow) for one in row.swatches]
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color=_on_white(np.array([color]))[0], label=_plain(text))
-        for color, text in swatches
-    ]
+    handles = []
+    for color, text in swatches:
+        paint, label = _on_white(np.array([color]))[0], _plain(text.replace("  ", ": "))
+        handles.append(Line2D([], [], marker="o", linestyle="", color=paint, label=label))
     if handles:
         legend = plot.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-        for text in legend.get_texts():
-            text.set(parse_math=False, color=INK)
+        for entry in legend.get_texts():
+            entry.set(parse_math=False, color=INK)
     words = [row.text for row in rows if isinstance(row, TextRow)]
     plot.set_xlabel("\n".join(words), color=QUIET, fontsize=9, parse_math=False)
 

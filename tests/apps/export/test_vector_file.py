@@ -104,7 +104,9 @@ def test_training_gives_its_curves(tmp_path):
 
 def test_embedding_gives_a_scatter_chart_and_a_table(tmp_path):
     out = write_scene("embedding", tmp_path / "net.svg")
-    assert any(text.startswith("1,000 samples") for text in texts_of(out))
+    texts = texts_of(out)
+    assert any(text.startswith("1,000 samples") for text in texts)
+    assert "7: 99" in texts  # a class and the number of its samples
     embedding = read_embedding(open_capture(bundled("embedding.zarr.zip")).stored, "dense")
     rows = rows_of(write_scene("embedding", tmp_path / "points.csv"))
     assert len(rows) == 1000
