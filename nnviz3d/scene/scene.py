@@ -40,7 +40,7 @@ _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.4
 """Factors of the network's aspect that are tried: flatter if a view draws above it, narrower if a view draws beside it."""
 _BELOW_CURVE = replace(MARGINS, top=0.2)
 """Margins of a picture with the curve of a training in its corner."""
-_UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19, bottom=0.23), 0.7
+_UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19, bottom=0.26), 0.7
 """Margins of an upright picture, whose panels are one above the other, and the greatest width over height of one."""
 _CURVE_BELOW_TITLE = 0.08
 """Share of an upright picture's height that the curve of a training takes below the title."""
