@@ -311,6 +311,8 @@ Examples:
 
   nnviz3d export keras:VGG16 --input cat.jpg -o vgg.html --max-size 50MB
 
+  nnviz3d export --gallery -o gallery/
+
   nnviz3d export run.zarr -o run.zarr.zip
 
   nnviz3d export run.zarr -o run.vtm
@@ -333,6 +335,8 @@ max_size
     Maximum size of the file, such as 50MB; what does not fit is left out, and named.
 float16
     Round the numbers to float16, for a smaller file.
+gallery
+    Export all bundled scenes as pages, with a page that lists them; the output is a folder.
 """
 """Help of `export`, which is imported when it is needed only."""
 app.command("nnviz3d.cli.export:export", name="export", help=EXPORT_HELP, help_epilogue="")

@@ -30,11 +30,11 @@ def document(title: str, packs: Sequence[Pack]) -> Iterator[str]:
         The packs; the page finds them by their position.
     """
     script = f"\n{bundle('player.js')}"
-    style = f"\n{_static('player.css')}"
+    style = f"\n{static('player.css')}"
     if "</script" in script.lower() or "<!--" in script or "</style" in style.lower():
         raise ValueError("The client's script or style would end before its end.")
-    policy = _POLICY.format(script=_hash(script), style=_hash(style))
-    head, body = _static("player.html").split("<!-- packs -->")
+    policy = _POLICY.format(script=digest(script), style=digest(style))
+    head, body = static("player.html").split("<!-- packs -->")
     yield (
         head.replace("{policy}", policy)
         .replace("{title}", html.escape(title))
@@ -47,9 +47,11 @@ def document(title: str, packs: Sequence[Pack]) -> Iterator[str]:
     yield body
 
 
-def _static(name: str) -> str:
+def static(name: str) -> str:
+    """Return a text file of the client."""
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def digest(text: str) -> str:
+    """Return the hash of a script or a style, as a policy names it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
