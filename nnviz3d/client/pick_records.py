@@ -111,7 +111,7 @@ class Slopes:
 
 @dataclass(frozen=True, eq=False)
 class SheetWords:
-    """Words about the numbers of a tensor that a block shows besides the layers' own blocks: a kernel, a gate.
+    """Words about the numbers of a tensor that a block shows besides the layers' own blocks: a kernel, a gate, scores.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class SheetWords:
 
     shape: tuple[int, ...]
     title: Words
-    more: Words
+    more: tuple[Words, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,7 @@ class PickTables:
     of_frame
         For each frame the position of its table. There are several if the frames show several steps of a training.
     left_out
-        A sentence about each primitive with too many parts.
+        A sentence about each view with too many parts.
     """
 
     tables: tuple[PickTable, ...]

@@ -30,24 +30,24 @@ from nnviz3d.client.pick_records import (
     SheetWords,
     Slopes,
 )
-from nnviz3d.client.sheet_words import index_in_sheet, sheet_words
+from nnviz3d.client.sheet_words import SheetPick, sheet_cells, sheet_of, sheet_words
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.derived.cell_facts import cell_arrays, cell_pixels, cell_words
-from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.hits import Hit
+from nnviz3d.scene.layout.attention import ScorePick
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.primitives import Callout, DrawList, Points, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Pick, Selection
-from nnviz3d.scene.views.blocks import flat_index
 from nnviz3d.scene.views.connections import EdgePick
-from nnviz3d.scene.views.gates import GatePick
 
 MOST = 4000
 """Maximum number of picks that are described beforehand for one table."""
 MOST_CELLS = 100_000
 """Maximum number of weights, or of a gate's numbers, in a block whose cells can be picked."""
+_FEW_SCORES = 600
+"""Maximum number of scores of a head that are described beforehand."""
 _POINT = Span((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 _PROBED = 256
 """Number of a primitive's parts of which at least one is picked, if any is."""
@@ -105,12 +105,13 @@ class _Maker:
         self._pairs: dict[tuple[str, str], None] = {}
         self._sheets: dict[Source, SheetCells] = {}
         self._sheet_words: dict[object, SheetWords] = {}
+        self._orders: dict[object, NDArray[np.int64]] = {}
         self._parts: dict[int, PickedParts] = {}
         self._known: dict[object, NDArray[np.int64]] = {}
         self._kept: list[object] = []
         self._numbers: dict[tuple[Pick, bool], int] = {}
         self._picks: list[MarkedPick] = []
-        self.left_out: list[str] = []
+        self._left_out: dict[str, tuple[int, int]] = {}
 
     def add(self, t: float, drawn: DrawList) -> None:
         """Add what can be picked in a frame."""
@@ -123,7 +124,7 @@ class _Maker:
                 continue
             key, held = likeness(primitive)
             if key not in self._known:
-                self._known[key] = self._enumerated(primitive, hits, t)
+                self._known[key] = self._enumerated(primitive, source, hits, t)
                 self._kept.append(held)  # another object may get the identity of a deleted one
             if (self._known[key] >= 0).any():
                 self._parts[id(primitive)] = PickedParts(primitive, self._known[key])
@@ -134,7 +135,7 @@ class _Maker:
             return False
         probed = (self._pick(hit) for hit in islice(hits.all(), _PROBED))
         first = next((pick for pick in probed if pick is not None), None)
-        if isinstance(first, KernelPick | GatePick) and isinstance(primitive, Voxels) and hits.count <= MOST_CELLS:
+        if isinstance(first, SheetPick) and isinstance(primitive, Voxels) and self._is_sheet(primitive, first):
             self._sheets[source] = self._sheet(source, primitive, hits, first)
             return True
         if isinstance(first, CellPick):
@@ -147,39 +148,56 @@ class _Maker:
             self._sources[source] = False
         return isinstance(first, CellPick | EdgePick)
 
-    def _sheet(self, source: Source, block: Voxels, hits: PartHits, first: KernelPick | GatePick) -> SheetCells:
-        """Return the cells of a block of weights or of a gate's numbers."""
-        key = (first.layer, first.gate if isinstance(first, GatePick) else None)
+    def _is_sheet(self, block: Voxels, first: SheetPick) -> bool:
+        """Whether the client describes the numbers of a block; few scores have lines to their query besides words."""
+        count = block.values.size
+        if count > MOST_CELLS or likeness(block)[0] in self._known:
+            return False
+        return not isinstance(first, ScorePick) or count > _FEW_SCORES or len(self._picks) + count > self._most
+
+    def _sheet(self, source: Source, block: Voxels, hits: PartHits, first: SheetPick) -> SheetCells:
+        """Return the cells of a block of weights, of a gate's numbers or of scores."""
+        key = sheet_of(first)
         if key not in self._sheet_words:
-            self._sheet_words[key] = sheet_words(self._scene.context, first, self._selection.sample)
+            self._sheet_words[key] = sheet_words(self._scene, first, block, self._selection)
         words = self._sheet_words[key]
-        picks = [self._pick(hit) for hit in hits.all()]
-        flat = [-1 if pick is None else flat_index(index_in_sheet(pick), words.shape) for pick in picks]
-        return SheetCells(source, np.array(flat, dtype=np.int64).reshape(block.values.shape[::-1]), words)
+        # All heads have their scores in the same order.
+        order = (ScorePick, words.shape) if isinstance(first, ScorePick) else source
+        if order not in self._orders:
+            self._orders[order] = sheet_cells(words, block, map(self._pick, hits.all()))
+        return SheetCells(source, self._orders[order], words)
 
     def _pick(self, hit: Hit) -> Pick | None:
         return self._scene.pick(hit, self._selection)
 
-    def _enumerated(self, primitive: Primitive, hits: PartHits, t: float) -> NDArray[np.int64]:
+    def _enumerated(self, primitive: Primitive, source: Source, hits: PartHits, t: float) -> NDArray[np.int64]:
         """Return the number of each part's pick; a single one if all parts have the same."""
         nothing = np.array([-1])
         if hits.count > self._most:
-            self._leave_out(primitive, hits.count)
+            self._leave_out(source, hits.count)
             return nothing
         picks = [self._pick(hit) for hit in hits.all()]
         of_point = isinstance(primitive, Points)
         new = {(pick, of_point) for pick in picks if pick is not None} - self._numbers.keys()
         if len(self._picks) + len(new) > self._most:
-            self._leave_out(primitive, hits.count)
+            self._leave_out(source, hits.count)
             return nothing
         numbers = [-1 if pick is None else self._number(pick, of_point, t) for pick in picks]
         found = np.array(numbers, dtype=np.int64)
         return found[:1] if len(found) and (found == found[0]).all() else found
 
-    def _leave_out(self, primitive: Primitive, count: int) -> None:
-        self.left_out.append(
-            f"The {count:,} parts of {primitive.name} cannot be picked: a file describes at most {self._most:,}."
-        )
+    def _leave_out(self, source: Source, count: int) -> None:
+        things, parts = self._left_out.get(source.view, (0, 0))
+        self._left_out[source.view] = (things + 1, parts + count)
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence about each view with picks that the table does not hold."""
+        return [
+            f"{parts:,} parts of {things:,} {'things' if things > 1 else 'thing'} that the view {view} shows cannot be "
+            f"picked in the file: it describes at most {self._most:,} of them."
+            for view, (things, parts) in self._left_out.items()
+        ]
 
     def _number(self, pick: Pick, of_point: bool, t: float) -> int:
         """Return the position of a pick in the list; -1 if it has no description."""

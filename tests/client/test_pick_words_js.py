@@ -11,7 +11,7 @@ import pytest
 
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.client.pick_parts import hits_on
-from nnviz3d.client.pick_tables import pick_tables
+from nnviz3d.client.pick_tables import MOST, pick_tables
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.data.targets import Target
@@ -109,19 +109,20 @@ _OF_HITS = """({ frame, table, hits }) => {
 }"""
 
 
-def parts_checked(page: Any, scene: Scene, selection: Selection, most: int = 25) -> Counter:
+def parts_checked(page: Any, scene: Scene, selection: Selection, most: int = MOST) -> Counter:
     """Compare the callouts of some parts of each primitive; returns how often each kind of pick was described."""
     encoder, rng, counts = Encoder(), np.random.default_rng(0), Counter()
     t, what = scene.duration, scene.at(scene.duration, selection)
     frame = encoder.frame(what)
-    found = pick_tables(scene, [(t, what)], selection)
+    found = pick_tables(scene, [(t, what)], selection, most=most)
+    assert not found.left_out
     table = encoder.record(found.tables[0])
     send(page, encoder)
     hits = []
     for primitive in what.primitives:
         parts = None if getattr(primitive, "source", None) is None else hits_on(primitive)
         if parts is not None and parts.count:
-            hits += [parts.make(int(k)) for k in rng.permutation(parts.count)[:most]]
+            hits += [parts.make(int(k)) for k in rng.permutation(parts.count)[:25]]
     given = page.evaluate(_OF_HITS, {"frame": frame, "table": table, "hits": [in_words(hit, what) for hit in hits]})
     for hit, shown in zip(hits, given, strict=True):
         pick = scene.pick(hit, selection)
@@ -179,6 +180,20 @@ def test_gates_and_tokens_are_those_of_python(page: Any, tmp_path: Any) -> None:
         counts = parts_checked(page, scene, Selection(sample=sample))
         assert counts["GatePick"] > 20
         assert counts["CellPick"] > 20
+
+
+@pytest.mark.parametrize("most", [30, MOST])
+def test_scores_of_attention_are_those_of_python(page: Any, most: int) -> None:
+    # Above the limit the scores are described by the client.
+    assert parts_checked(page, bundled_scene("attention"), Selection(), most)["ScorePick"] > 100
+
+
+def test_parts_beyond_the_limit_are_left_out_in_one_sentence() -> None:
+    scene = bundled_scene("embedding")
+    found = pick_tables(scene, [(scene.duration, scene.at(scene.duration))], Selection(), most=50)
+    assert len(found.left_out) == 1
+    assert "the view embedding shows cannot be picked in the file: it describes at most 50" in found.left_out[0]
+    assert len(found.tables[0].picks) <= 50
 
 
 @pytest.mark.parametrize("target", [None, Target("scores", 1)])

@@ -83,7 +83,7 @@ export class PickWords {
     const { title, more } = sheet.words;
     return [
       framesOf(spans),
-      calloutOf(spans, { title: inWords(title, index), value, parts: [], more: [inWords(more, index)] }),
+      calloutOf(spans, { title: inWords(title, index), value, parts: [], more: more.map((words) => inWords(words, index)) }),
     ];
   }
 
