@@ -13,7 +13,8 @@ export class Graphics {
     const options = { alpha: false, antialias: false, depth: true, powerPreference: "high-performance" };
     this.gl = canvas.getContext("webgl2", options);
     if (this.gl === null) throw new GraphicsError("This browser has no WebGL2, which draws the picture.");
-    this.gl.getExtension("EXT_color_buffer_float");
+    // Either of them lets frames be added up.
+    for (const name of ["EXT_color_buffer_float", "EXT_color_buffer_half_float"]) this.gl.getExtension(name);
     this.largest = this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE);
     this.programs = new Map();
   }

@@ -48,7 +48,8 @@ export class Renderer {
     this.graphics = new Graphics(this.canvas);
     this.ground = new BackgroundDrawer(this.graphics);
     this.boxes = new BoxesDrawer(this.graphics);
-    this.sprites = new SpritesDrawer(this.graphics);
+    this.sprites = null;
+    this.refused = new WeakMap();
     const gl = this.graphics.gl;
     gl.enable(gl.DEPTH_TEST);
     gl.depthFunc(gl.LEQUAL);
@@ -101,10 +102,13 @@ export class Renderer {
   }
 
   #update(drawers, key, primitive) {
+    const array = primitive.values ?? primitive.pixels ?? {};
     try {
+      if (this.refused.has(array)) throw this.refused.get(array);
       drawers.get(key).update(primitive);
     } catch (error) {
       if (!(error instanceof GraphicsError)) throw error;
+      this.refused.set(array, error);
       drawers.get(key).remove();
       drawers.delete(key);
       this.problems.set(key, `${primitive.name} is not drawn: ${error.message}`);
@@ -198,5 +202,12 @@ export class Renderer {
     this.ground.draw(careful ? [low, high] : [middle, middle]);
     for (const drawer of this.#visible()) drawer.draw(view);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  }
+
+  /** Draw text over the picture; see `SpritesDrawer.draw`. */
+  write(placed, size) {
+    if (this.lost) return;
+    this.sprites ??= new SpritesDrawer(this.graphics);
+    this.sprites.draw(placed, size, this.size);
   }
 }

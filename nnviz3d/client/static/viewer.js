@@ -330,15 +330,17 @@ export class Viewer {
     const size = this.size;
     this.pace.begun = performance.now();
     const share = coarse ? 0.5 : 1;
-    const small = size.map((length) => Math.ceil(length * share));
-    resized(this.picture, small);
+    resized(
+      this.picture,
+      size.map((length) => Math.ceil(length * share)),
+    );
     resized(this.words, size);
     this.renderer.render(this.camera, { scale: this.scale * share, careful, coarse });
     const placed = this.text.arrange(this.drawList, this.renderer.matrix(this.camera, size), size, this.scale, !careful);
     // A canvas with text over the picture takes a third of the time of a coarse frame.
     const inPicture = coarse && this.pace.slow && placed.every(({ sprite }) => sprite !== undefined);
     this.words.style.display = inPicture ? "none" : "block";
-    if (inPicture) this.renderer.sprites.draw(placed, size, small);
+    if (inPicture) this.renderer.write(placed, size);
     else this.text.show(placed, size);
     this.on.drawn?.({ moving: !careful, coarse, smooth: false });
   }
