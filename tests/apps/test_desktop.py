@@ -516,7 +516,28 @@ def test_h_shows_and_hides_the_help(digits_window, pictures):
 @pytest.mark.parametrize("key", ["e", "p", "w", "3", "v", "u", "j", "t", "i"])
 def test_default_keys_of_vtk_do_not_end_the_window(digits_window, key):
     digits_window.press(key)
+    if key == "w":
+        wait_until(lambda: any("my.toml" in line for line in digits_window.lines), "a scene file is written")
     assert digits_window.process.poll() is None
+
+
+def test_scene_file_opens_as_the_window_shows_it(display, tmp_path):
+    with shown(display, tmp_path, "digits", "--sample", "1") as window:
+        window.folder = tmp_path
+        window.press("k")
+        window.drag((400, 300), (520, 340))
+        window.press("k", "m")
+        picture = saved(window)
+        window.press("w")
+        assert window.said(2)[-1] == "saved my.toml"
+    spec = read_scene(tmp_path / "my.toml")
+    assert spec.look.colormap == "magma"
+    assert len(spec.camera.keyframes) == 2
+    with shown(display, tmp_path, "my.toml") as window:
+        window.folder = tmp_path
+        assert np.array_equal(saved(window), picture)
+        window.press("shift+k", "shift+k", "r")
+        wait_until(lambda: not np.array_equal(saved(window), picture), "r leaves the saved pose")
 
 
 def test_window_can_be_resized(display, tmp_path):

@@ -40,7 +40,7 @@ class KeyframesPanel(PagePanel[KeyframesState]):
         """Make the widgets."""
         attributes: dict[str, Any] = theme.icon_button("Add the camera here as a keyframe of a film (K)")
         with html.Div(classes="section appearance", id="keyframes"):
-            with html.Div(classes="section-head"):
+            with html.Div(classes="section-head steps-head"):
                 html.Span("Camera keyframes", classes="section-title")
                 v.VBtn(
                     icon="mdi-camera-plus-outline", click="window.nnviz3dSaves.keyframe()", id="keyframe", **attributes
