@@ -17,6 +17,7 @@ from nnviz3d.data.grouped_capture import GroupedCapture, with_groups, without_gr
 from nnviz3d.data.grouping.contracted import Contracted, Grouping
 from nnviz3d.data.grouping.find import Group
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.axis_names import read_texts, write_texts, write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.gates import write_gates
@@ -333,3 +334,14 @@ def test_texts_of_an_input_are_read_back_as_short_printable_lines(tmp_path: Path
     assert first[0] == "café"
     assert first[1].isprintable()
     assert second == ("x" * 79 + "…", "")
+
+
+def test_parts_of_arrays_are_read_once_while_they_are_remembered(small_capture):
+    stored = small_capture.stored
+    array = stored.require(schema.activation_path("conv", 0))
+    with stored.remembering():
+        first = stored.read(array, 1)
+        assert stored.read(array, 1) is first
+        assert stored.read(array, 0) is not first
+    assert stored.read(array, 1) is not first
+    np.testing.assert_array_equal(stored.read(array, 1), first)
