@@ -28,7 +28,7 @@ from tests.support.decoder import Decoder
 from tests.support.pinhole import to_pixels
 
 SIZE = (320, 180)
-START = {"type": "start", "width": 1280, "height": 720, "density": 1}
+START = {"type": "start", "width": 1280, "height": 720}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_page_of_another_shape_gets_a_layout_of_its_own_with_the_same_numbers(pa
     session.clock.seek(0.5)
     pages.views.changed()
     assert session.layouts.scene_for(0.5) is before
-    pages.say("tall", type="size", width=1280, height=720, density=2)
+    pages.say("tall", type="size", width=1280, height=720)
     pages.acknowledge("tall")
     pages.check("tall")
 

@@ -7,9 +7,11 @@ import io
 import signal
 import socket
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from PIL import Image
 
 from nnviz3d.apps.session import Session
@@ -25,6 +27,7 @@ from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.ports import PortTaken
 from nnviz3d.apps.web.sample_files import safe_name, thumbnail
 from nnviz3d.apps.web.security import Gate, address
+from nnviz3d.apps.web.surroundings import Surroundings
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
@@ -186,7 +189,8 @@ def test_drags_and_other_buttons_are_no_click(events):
     ],
 )
 def test_gate_accepts_only_its_own_host_names(bound, host, allowed):
-    assert (Gate(bound, 80).refusal(host, None) is None) is allowed
+    request = make_mocked_request("GET", "/", headers={} if host is None else {"Host": host})
+    assert (Gate(bound, 80).refusal(request) is None) is allowed
 
 
 def test_ticket_works_once():
@@ -386,7 +390,10 @@ def test_signal_while_another_program_takes_the_port_ends_the_server(session, mo
         return explain(*arguments)
 
     monkeypatch.setattr(server, "bind_error", signalled)
-    serving = server._serve(session, "127.0.0.1", taken.getsockname()[1], False)
+    port = taken.getsockname()[1]
+    serving = server._serve(
+        session, Gate("127.0.0.1", port), Surroundings({}, port), "127.0.0.1", open_browser=False, drawer="server"
+    )
     if when is None:
         with pytest.raises(PortTaken):
             asyncio.run(serving)
@@ -420,3 +427,22 @@ def test_wait_that_is_cancelled_while_a_change_is_on_its_way_is_cancelled(sessio
         return ended
 
     assert asyncio.run(run())
+
+
+def test_page_that_comes_after_all_have_left_gets_a_new_picture(session):
+    def ignore(*_):
+        return None
+
+    sent = []
+    view = RemoteView(session, failed=ignore, advance=ignore, clicked=ignore, last_sender=lambda: "page")
+    view._last = {"name": "old"}
+    view.set_streamer(SimpleNamespace(publish=lambda *_, **how: sent.append(how)))
+    size = {"w": session.renderer.size[0], "h": session.renderer.size[1]}
+    view.update_size("", size)
+    view._wake.clear()
+    view.update_size("", size)
+    assert sent == [{"client_id": "page"}], "the second page gets the current picture"
+    view.leave("page")
+    view.update_size("", size)
+    assert len(sent) == 1
+    assert view._wake.is_set(), "pictures that nobody watched are not drawn, so the last one may be old"

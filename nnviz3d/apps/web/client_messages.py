@@ -23,14 +23,11 @@ class Size(_Message):
     ----------
     width, height
         In pixels of the page.
-    density
-        Screen pixels per page pixel.
     """
 
     type: Literal["start", "size"]
     width: Annotated[float, Field(ge=1, le=20000)]
     height: Annotated[float, Field(ge=1, le=20000)]
-    density: Annotated[float, Field(ge=0.1, le=16)]
 
 
 class Shown(_Message):

@@ -77,8 +77,6 @@ class ClientPage:
     ----------
     size
         Width and height of its picture in pixels of the page.
-    density
-        Screen pixels per page pixel.
     revision
         The state of the session that it was sent last.
     waiting
@@ -92,7 +90,6 @@ class ClientPage:
     """
 
     size: tuple[float, float]
-    density: float
     revision: int = -1
     waiting: int | None = None
     drawings: dict[int, Drawing] = field(default_factory=dict)
@@ -191,7 +188,7 @@ class ClientViews:
         """
         if isinstance(message, Size) and message.type == "start":
             self.leave(client)
-            self._pages[client] = ClientPage((message.width, message.height), message.density)
+            self._pages[client] = ClientPage((message.width, message.height))
             self._wake.set()
             return
         page = self._pages.get(client)
@@ -199,7 +196,7 @@ class ClientViews:
             raise ValueError("The page has not begun to draw.")
         match message:
             case Size():
-                page.size, page.density, page.revision = (message.width, message.height), message.density, -1
+                page.size, page.revision = (message.width, message.height), -1
                 self._wake.set()
             case Shown():
                 self._displayed(client, page, message.frame)

@@ -140,12 +140,13 @@ class RemoteView:
     def update_size(self, _origin: str, size: Mapping[str, float]) -> None:
         """Set the size of the picture to that of the page. Each new page sends its size, and needs a picture.
 
-        If the size is unchanged, only that page gets the current picture.
+        If the size is unchanged and pictures were drawn for other pages, only that page gets the current one.
         """
+        idle = not self._watching
         self._watching.add(self._last_sender())
         self._wake.set()  # the session may have changed while no page was watching
         other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
-        if other or self._last is None or self._streamer is None:
+        if idle or other or self._last is None or self._streamer is None:
             self.changed()
         else:
             self._streamer.publish(_TOPIC, self._last, client_id=self._last_sender())

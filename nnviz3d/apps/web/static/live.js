@@ -9,7 +9,6 @@
   const mostLosses = 2;
   const slowest = 500; // Milliseconds for each of several pictures of a motion.
   const mostSlow = 6;
-  const poseKey = "nnviz3d pose";
 
   const trame = window.trame;
   const mode = trame.state.get("draw");
@@ -107,16 +106,16 @@
     }
 
     start([width, height]) {
-      this.size = [width, height, devicePixelRatio];
-      this.send({ type: "start", width, height, density: devicePixelRatio });
+      this.size = [width, height];
+      this.send({ type: "start", width, height });
     }
 
     measure() {
       const { width, height } = this.stage.getBoundingClientRect();
-      const size = [width, height, devicePixelRatio];
+      const size = [width, height];
       if (width < 1 || height < 1 || String(size) === String(this.size)) return;
       this.size = size;
-      this.send({ type: "size", width, height, density: devicePixelRatio });
+      this.send({ type: "size", width, height });
     }
 
     async receive(message) {
@@ -232,19 +231,11 @@
     drawing.start([Math.max(1, innerWidth - (innerWidth < 900 ? 0 : 316)), Math.max(1, innerHeight - 100)]);
     trame.state.set("drawing", "client");
     (await place("client")).append(drawing.stage);
-    restorePose();
   }
 
-  // After a lost connection the page loads again as soon as the server answers, with the camera where it was.
-
-  function restorePose() {
-    const pose = sessionStorage.getItem(poseKey);
-    sessionStorage.removeItem(poseKey);
-    if (pose !== null) drawing?.look(JSON.parse(pose));
-  }
+  // After a lost connection the page loads again as soon as the server answers; its address holds the camera's pose.
 
   async function reconnect() {
-    if (drawing !== null && !drawing.following) sessionStorage.setItem(poseKey, JSON.stringify(drawing.viewer.pose));
     for (let pause = 500; pause < 60000; pause *= 1.5) {
       await new Promise((resolve) => setTimeout(resolve, pause));
       const address = new URL(location);
