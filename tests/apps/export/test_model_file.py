@@ -180,6 +180,7 @@ def test_lines_names_and_camera_are_there(exported):
     assert content["asset"]["extras"]["sample"] == "sample 1"
 
 
+@pytest.mark.slow
 def test_limit_is_kept_and_what_is_left_out_is_named(tmp_path):
     done = command_line.run("export", "digits", "-o", "net.glb", "--max-size", "1.1MB", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -121,6 +121,7 @@ def test_quantity_names_the_numbers(explained_capture):
         nnviz3d.to_pyvista(explained_capture, sample=9)
 
 
+@pytest.mark.slow
 def test_export_reads_back_equal(small_capture, blocks, tmp_path):
     nnviz3d.export(small_capture, tmp_path / "net.vtm", sample=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "net.vtm"]
@@ -133,6 +134,7 @@ def test_export_reads_back_equal(small_capture, blocks, tmp_path):
     assert found.field_data["sample"][0] == small_capture.sample_name(1)
 
 
+@pytest.mark.slow
 def test_export_never_touches_a_folder_of_others(digits, tmp_path):
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "thesis.txt").write_text("all of it")
@@ -153,6 +155,7 @@ def run(code: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 def test_pyvista_finds_the_reader(small_capture, tmp_path):
     # The entry points of the source tree, whether or not they are those of the installed package.
     declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]["pyvista.readers"]
@@ -180,6 +183,7 @@ except Exception as error:
     assert "is not a capture of nnviz3d" in third
 
 
+@pytest.mark.slow
 def test_process_with_tensorflow_is_refused(tmp_path):
     # The name of the module decides; loading all of TensorFlow would take seconds.
     code = """
