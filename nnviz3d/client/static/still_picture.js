@@ -67,6 +67,7 @@ export class StillPicture {
     this.pose = pose;
     this.options = options;
     this.count = 0;
+    this.begun = performance.now();
     this.gl = renderer.graphics.gl;
     this.frame = new Target(this.gl, renderer.size, this.gl.RGBA8, true);
     this.total = new Target(this.gl, renderer.size, this.gl.RGBA16F, false);

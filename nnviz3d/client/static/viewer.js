@@ -12,7 +12,10 @@ const REST = 160;
 const LONGEST_REST = 1500;
 /** Mean milliseconds between frames above which a moving picture is drawn with half the width and height. */
 const SLOW = 24;
-/** Mean milliseconds between coarse frames above which text is drawn into the coarse picture. */
+/** Share of the width and height of coarse frames, and of those on very slow machines. */
+const COARSE_SHARE = 0.5;
+const SLOW_SHARE = 0.4;
+/** Mean milliseconds between coarse frames above which they are smaller, with the text in them. */
 const VERY_SLOW = 30;
 /** Mean milliseconds between coarse frames below which whole frames are tried again, and how often. */
 const QUICK = 20;
@@ -310,6 +313,8 @@ export class Viewer {
       this.still.add();
       if (!this.still.done) return;
       this.still.show();
+      // The next motion begins with coarse frames, if whole ones take long.
+      if ((performance.now() - this.still.begun) / this.still.count > 2 * SLOW) this.pace.coarse = true;
       this.#endStill();
       this.on.drawn?.({ moving: false, coarse: false, smooth: true });
     }
@@ -329,7 +334,7 @@ export class Viewer {
   #draw({ careful, coarse }) {
     const size = this.size;
     this.pace.begun = performance.now();
-    const share = coarse ? 0.5 : 1;
+    const share = coarse ? (this.pace.slow ? SLOW_SHARE : COARSE_SHARE) : 1;
     resized(
       this.picture,
       size.map((length) => Math.ceil(length * share)),
