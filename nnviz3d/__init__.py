@@ -17,6 +17,7 @@ from nnviz3d.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nnviz3d import capture as capture
+    from nnviz3d.api.embedded import EmbeddedScene as EmbeddedScene
     from nnviz3d.api.functions import export as export
     from nnviz3d.api.functions import record as record
     from nnviz3d.api.functions import serve as serve
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Capture",
+    "EmbeddedScene",
     "Insights",
     "SceneSpec",
     "TrainingRecorder",
@@ -56,6 +58,7 @@ __all__ = [
 
 _MODULES = {
     "Capture": "nnviz3d.data.capture",
+    "EmbeddedScene": "nnviz3d.api.embedded",
     "Insights": "nnviz3d.data.request",
     "SceneSpec": "nnviz3d.scene.spec",
     "TrainingRecorder": "nnviz3d.api.training_recorder",

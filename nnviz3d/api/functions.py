@@ -13,7 +13,14 @@ from typing import Any, Literal, Unpack
 
 from nnviz3d.api.command_arguments import CommandArguments, Options, given, of_proxy
 from nnviz3d.api.command_process import CommandProcess
+from nnviz3d.api.embedded import EmbeddedScene, in_notebook
 from nnviz3d.api.viewer import Viewer
+from nnviz3d.apps.temporary_folder import temporary_folder
+
+_MOST_EMBEDDED = "40MB"
+"""Maximum size of a scene in a notebook; the export names what it leaves out."""
+_MOST_SAMPLES = 16
+"""Maximum number of samples of which a scene in a notebook holds all."""
 
 
 def serve(
@@ -24,7 +31,7 @@ def serve(
     port: int | None = None,
     origin: str | Sequence[str] = (),
     base_path: str | None = None,
-    open: bool = True,
+    open: bool | None = None,
     draw: Literal["auto", "client", "server"] = "auto",
     block: bool | None = None,
     **options: Unpack[Options],
@@ -39,10 +46,13 @@ def serve(
     x
         Input of the model: an array ``(N, *shape)`` or one sample, a list or dictionary of arrays for several inputs,
         or a value of ``--input``, such as ``cat.jpg`` or ``digits:7``. By default random.
-    host, port, base_path, open, draw
+    host, port, base_path, draw
         As on the command line.
     origin
         As on the command line; several as a sequence.
+    open
+        Whether to open the browser. The default is `False` in a notebook, which shows the page in a frame, and `True`
+        elsewhere.
     block
         Whether to wait until the page is closed. The default is `True` in a script, and `False` in a notebook or at a
         prompt.
@@ -60,7 +70,9 @@ def serve(
         If the target, the input or an option is missing or invalid; the message is one sentence.
     """
     where = ["--host", host, *given("--port", port), *of_proxy(origin, base_path)]
-    more = [*where, "--open" if open else "--no-open", "--draw", draw]
+    notebook = in_notebook()
+    opens = not notebook if open is None else open
+    more = [*where, "--open" if opens else "--no-open", "--draw", draw, *(["--in-notebook"] if notebook else [])]
     return _view("serve", target, x, more, block, options)
 
 
@@ -70,22 +82,28 @@ def show(
     *,
     size: tuple[int, int] | None = None,
     block: bool | None = None,
+    inline: bool | None = None,
     **options: Unpack[Options],
-) -> Viewer:
-    """Show a model in a native 3D window.
+) -> Viewer | EmbeddedScene:
+    """Show a model in a native 3D window, or inline in a notebook.
 
     Parameters
     ----------
     target, x, block, **options
         As for `serve`.
     size
-        Width and height of the window in pixels.
+        Width and height of the window in pixels; of a scene in a notebook only the height counts.
+    inline
+        Whether to return a scene that the notebook shows inline, without a window or a port. The default is `True` in a
+        notebook, and `False` elsewhere.
 
     Returns
     -------
-    Viewer
-        Its `close` closes the window.
+    Viewer or EmbeddedScene
+        A window, which the viewer's `close` closes; or the scene for the notebook, which `save` writes as an HTML file.
     """
+    if inline or (inline is None and in_notebook()):
+        return _embedded(target, x, size, options)
     return _view("show", target, x, _size(size), block, options)
 
 
@@ -194,6 +212,14 @@ def _view(
     return viewer
 
 
+def _embedded(target: Any, x: Any, size: tuple[int, int] | None, options: Options) -> EmbeddedScene:
+    with temporary_folder() as folder:
+        few = not isinstance(x, str) and hasattr(x, "__len__") and len(x) <= _MOST_SAMPLES
+        more = ["--max-size", _MOST_EMBEDDED, *(["--samples", "all"] if few else [])]
+        page = _make("export", target, folder / "scene.html", x, more, options)
+        return EmbeddedScene(page.read_text(encoding="utf-8"), None if size is None else size[1])
+
+
 def _make(command: str, target: Any, output: str | Path, x: Any, more: Sequence[str], options: Options) -> Path:
     arguments = CommandArguments()
     try:
@@ -211,7 +237,7 @@ def _make(command: str, target: Any, output: str | Path, x: Any, more: Sequence[
 
 def _interactive() -> bool:
     """Whether this is a prompt or a notebook, whose user wants to continue while a viewer is open."""
-    return hasattr(sys, "ps1") or bool(sys.flags.interactive) or "ipykernel" in sys.modules
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive) or in_notebook()
 
 
 def _size(size: tuple[int, int] | None) -> list[str]:

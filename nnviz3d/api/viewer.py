@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import html
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from nnviz3d.api.command_process import CommandProcess, print_error
+from nnviz3d.api.embedded import frame
 from nnviz3d.errors import Nnviz3dError
 
 
@@ -176,4 +178,9 @@ class Viewer:
         return f"<nnviz3d viewer: {'closed' if self.closed else address}>"
 
     def _repr_html_(self) -> str:
-        return f'<a href="{self.url}" target="_blank">{self.url}</a>' if self.url and self.running else repr(self)
+        """Return the page in a frame, and its address; in a notebook."""
+        if not self.url or not self.running:
+            return html.escape(repr(self))
+        address = html.escape(self.url, quote=True)
+        page = frame(f'src="{address}"')
+        return f'{page}<a href="{address}" target="_blank">{address}</a>'

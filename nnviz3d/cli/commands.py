@@ -6,6 +6,7 @@ import io
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,6 +48,8 @@ digits, the demo.""",
 
 _Live = Annotated[Path | None, Parameter(show=False)]
 """File with the address of a program that answers for its live model; `serve` and `show` of the Python API write it."""
+_InNotebook = Annotated[bool, Parameter(show=False, negative=())]
+"""Whether a notebook on this machine shows the page in a frame; `serve` of the Python API passes it."""
 _ENDLESS = 1_000_000
 """Characters: the width of a line that is never cut."""
 
@@ -111,6 +114,7 @@ def serve(
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
     live: _Live = None,
+    in_notebook: _InNotebook = False,
 ) -> None:
     """Show the target in the browser. The printed address holds a secret: everyone who has the address can look.
 
@@ -146,7 +150,7 @@ def serve(
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.web.origins import public_address
 
-    public = public_address(origin, base_path)
+    public = replace(public_address(origin, base_path), in_notebook=in_notebook)
     require_graphics()
     with open_live_target(target, model, look, live) as found:
         from nnviz3d.apps.web.server import serve as run_server

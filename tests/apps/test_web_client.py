@@ -340,3 +340,21 @@ def test_page_draws_by_itself_in_a_frame_of_another_site(webgl, digits_folder):
             wait_until(lambda: frame.evaluate(_STILL), "the page draws the scene")
             page.context.close()
             assert "The page reports" not in server.end()[2]
+
+
+@pytest.mark.parametrize(("host", "allowed"), [("localhost", True), ("notebook.localhost", False)])
+def test_page_of_a_notebook_is_framed_by_this_machine_alone(webgl, digits_folder, host, allowed):
+    served = Served("--draw", "client", "--in-notebook", str(digits_folder))
+    with running(Site("<iframe width=1000 height=650></iframe>")) as (port,), served as server:
+        page = webgl.new_context(viewport={"width": 1100, "height": 700}).new_page()
+        page.goto(f"http://{host}:{port}")
+        put = "address => { document.querySelector('iframe').src = address }"
+        if allowed:
+            with page.expect_event("framenavigated"):
+                page.evaluate(put, server.url)
+            wait_until(lambda: page.frames[-1].evaluate(_STILL), "the page draws the scene")
+        else:
+            with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+                page.evaluate(put, server.url)
+        page.context.close()
+        server.end()

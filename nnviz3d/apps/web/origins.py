@@ -73,10 +73,13 @@ class PublicAddress:
         The public origins that the user trusts.
     base_path
         The path that a proxy puts before all addresses and does not remove, ``/user/x/proxy/8080``; empty for none.
+    in_notebook
+        Whether a notebook on the user's machine may hold the page in a frame.
     """
 
     origins: tuple[PublicOrigin, ...] = ()
     base_path: str = ""
+    in_notebook: bool = False
 
 
 def public_address(origins: Sequence[str], base_path: str | None) -> PublicAddress:

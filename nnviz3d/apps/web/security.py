@@ -39,6 +39,8 @@ _QUOTED = 100
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _FRAMES = ("iframe", "frame", "embed", "object")
 """Values of the header Sec-Fetch-Dest for a page that is opened inside another one."""
+_NOTEBOOKS = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "vscode-webview:")
+"""Origins of notebooks on the user's own machine, as a content policy names them."""
 _HEADERS = {
     # This page loads nothing from other sites, and only pages of its own origin or of one that the user gave embed it.
     "Content-Security-Policy": (
@@ -114,6 +116,7 @@ class Gate:
         """Return the refusal of a page that a page of another origin embeds; `None` if the user allowed such pages."""
         if (
             self._origins
+            or self.public.in_notebook
             or request.headers.get("Sec-Fetch-Dest") not in _FRAMES
             or request.headers.get("Sec-Fetch-Site") not in ("cross-site", "same-site")
         ):
@@ -226,7 +229,8 @@ class Gate:
         """Return the headers of an answer to an accepted request."""
         names = sorted({*map(str, self._origins), str(endpoint_of(request.headers.get("Host")))})
         sockets = " ".join(f"{scheme}://{name}" for name in names for scheme in ("ws", "wss"))
-        parents = "".join(f" {origin}" for origin in self.public.origins)
+        notebooks = _NOTEBOOKS if self.public.in_notebook else ()
+        parents = "".join(f" {origin}" for origin in (*self.public.origins, *notebooks))
         return {name: value.format(sockets=sockets, parents=parents) for name, value in _HEADERS.items()}
 
 

@@ -1,0 +1,135 @@
+"""Frames a second of a drag in Chromium: the exported file, the live page, and TensorSpace.js, in one run.
+
+A frame counts if WebGL drew something during it, so a page that only answers the browser's callback counts nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.bundled import bundled
+from tests.apps.conftest import Served
+from tests.benchmarks.peer import tensorspace
+from tests.benchmarks.timing import table
+from tests.conftest import webgl  # noqa: F401 - the browser that draws by WebGL2
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PAGE = {"width": 1280, "height": 720}
+MIDDLE = (800.0, 360.0)
+"""Where the pointer is pressed: inside the picture of every page."""
+ROUNDS, SECONDS = 3, 4.0
+COUNT = """() => {
+  window.frames_drawn = 0;
+  let dirty = false;
+  for (const kind of [window.WebGLRenderingContext, window.WebGL2RenderingContext]) {
+    for (const name of ["drawArrays", "drawElements", "drawArraysInstanced", "drawElementsInstanced"]) {
+      const draw = kind?.prototype[name];
+      if (draw) kind.prototype[name] = function (...all) { dirty = true; return draw.apply(this, all); };
+    }
+  }
+  const tick = () => {
+    if (dirty) window.frames_drawn++;
+    dirty = false;
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+}"""
+"""Counts the browser's frames in which WebGL drew."""
+HAND = """([x, y]) => {
+  let step = 0;
+  const there = document.elementFromPoint(x, y);
+  window.hand = setInterval(() => {
+    step++;
+    const at = { bubbles: true, buttons: 1, clientX: x + 3 * (step % 60), clientY: y + step % 30 };
+    there.dispatchEvent(new PointerEvent("pointermove", { ...at, pointerId: 1, pointerType: "mouse", isPrimary: true }));
+    there.dispatchEvent(new MouseEvent("mousemove", at));
+  }, 1000 / 60);
+}"""
+"""Moves a pressed pointer 60 times a second, like a hand; Playwright's own moves wait for the page each time."""
+
+
+def opened(browser: Browser, address: str, ready: str) -> Page:
+    page = browser.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
+    page.add_init_script(f"({COUNT})()")
+    page.goto(address)
+    page.wait_for_function(ready, timeout=180_000)
+    return page
+
+
+def dragged(page: Page, at: tuple[float, float]) -> float:
+    """Drag a page for some seconds; returns the frames drawn each second."""
+    page.bring_to_front()
+    page.mouse.move(*at)
+    page.mouse.down()
+    page.evaluate(HAND, list(at))
+    time.sleep(0.5)
+    before, start = page.evaluate("[window.frames_drawn, performance.now()]")
+    time.sleep(SECONDS)
+    after, end = page.evaluate("[window.frames_drawn, performance.now()]")
+    page.evaluate("clearInterval(window.hand)")
+    page.mouse.up()
+    return float((after - before) / (end - start) * 1000)
+
+
+DRAWN = "() => window.frames_drawn > 0"
+READY = "() => window.ready === true"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exported")
+
+
+def write(target: str, out: Path) -> tuple[str, float]:
+    """Export a target; returns the address of the file, and the seconds that the command took."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "nnviz3d", "export", target, "-o", str(out)], check=True)
+    return out.as_uri(), time.perf_counter() - start
+
+
+def compare(browser: Browser, pages: dict[str, tuple[str, str]], own: Sequence[str], peer: str, title: str) -> None:
+    """Drag pages, each given by address and condition, in turn and each alone, since TensorSpace never stops drawing."""
+    rates: dict[str, list[float]] = {name: [] for name in pages}
+    for _ in range(ROUNDS):
+        for name, (address, ready) in pages.items():
+            page = opened(browser, address, ready)
+            time.sleep(3)
+            rates[name].append(dragged(page, MIDDLE))
+            page.context.close()
+    found = {name: float(np.median(values)) for name, values in rates.items()}
+    rows = [[f"{name}, frames a second", rate] for name, rate in found.items()]
+    table(title, [*rows, *([f"ratio of {name} to {peer}", found[name] / found[peer]] for name in own)])
+
+
+def test_a_drag_of_digits(webgl: Browser, exported: Path) -> None:  # noqa: F811
+    address, seconds = write(str(bundled("digits.zarr.zip")), exported / "digits.html")
+    digit = np.random.default_rng(0).random(784).tolist()
+    own = ("exported", "live, drawn by the page")
+    with tensorspace(digit) as base, Served("digits", "--draw", "client") as served:
+        pages = {
+            own[0]: (address, DRAWN),
+            own[1]: (served.url, DRAWN),
+            "TensorSpace, layers closed": (f"{base}lenet.html", READY),
+            "TensorSpace, layers open": (f"{base}lenet_open.html", READY),
+        }
+        compare(webgl, pages, own, "TensorSpace, layers open", "digits, all cells, dragged at 1280 x 720")
+    table("export", [["seconds", seconds], ["megabytes", (exported / "digits.html").stat().st_size / 1e6]])
+
+
+def test_a_drag_of_vgg16(webgl: Browser, exported: Path, vgg: Path) -> None:  # noqa: F811
+    address, seconds = write(str(vgg), exported / "vgg16.html")
+    with tensorspace([0.0] * 784) as base:
+        pages = {"exported": (address, DRAWN), "TensorSpace, layers open": (f"{base}vgg16.html", READY)}
+        title = "VGG16, 15.3 million cells, dragged at 1280 x 720"
+        compare(webgl, pages, ("exported",), "TensorSpace, layers open", title)
+    table("export", [["seconds", seconds], ["megabytes", (exported / "vgg16.html").stat().st_size / 1e6]])

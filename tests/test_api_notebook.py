@@ -1,0 +1,60 @@
+"""What the Python API does in a notebook's kernel."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import nnviz3d
+from nnviz3d.api.embedded import EmbeddedScene
+from nnviz3d.data.bundled import bundled
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process count as a notebook's kernel."""
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+
+
+def framed(scene: object) -> str:
+    """Return the HTML of a scene's frame."""
+    shown = scene._repr_html_()
+    assert shown.startswith("<iframe ")
+    (text,) = re.findall(r'srcdoc="([^"]*)"', shown)
+    return html.unescape(text)
+
+
+@pytest.mark.slow
+def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path) -> None:
+    scene = nnviz3d.show(str(bundled("digits.zarr.zip")), size=(900, 420))
+    assert isinstance(scene, EmbeddedScene)
+    assert framed(scene) == scene.text
+    assert "height: 420px" in scene._repr_html_()
+    assert 'sandbox="allow-scripts allow-downloads"' in scene._repr_html_()
+    assert scene.save(tmp_path / "digits.html").read_text(encoding="utf-8") == scene.text
+    assert not re.search(r"""(src|href)=["']?https?://""", scene.text)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_show_in_a_notebook_holds_all_of_a_few_samples(kernel) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="scores")])
+    one, few = (
+        nnviz3d.show(model, np.ones((count, 4), "float32") * np.arange(1, 1 + count)[:, None]) for count in (1, 3)
+    )
+    assert len(few.text) > len(one.text)
+
+
+@pytest.mark.slow
+def test_serve_in_a_notebook_shows_the_page_in_a_frame(kernel) -> None:
+    with nnviz3d.serve(str(bundled("digits.zarr.zip"))) as viewer:
+        shown = viewer._repr_html_()
+        assert f'src="{html.escape(viewer.url)}"' in shown
+    assert "iframe" not in viewer._repr_html_()
