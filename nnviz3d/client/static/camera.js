@@ -3,6 +3,7 @@
 
 const STEEPEST = 86; // Largest elevation in degrees; at 90 the view would flip.
 const FLIGHT_SECONDS = 0.6;
+const FAR_ROUND = -0.5; // Cosine of the angle between two views from which on the camera goes around the scene.
 
 export const vecAdd = (a, b) => [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
 export const vecSub = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
@@ -35,8 +36,8 @@ export function orbitPose(pose, azimuth, elevation) {
   const raised = (Math.asin(clamped(arm[1] / distance, -1, 1)) * 180) / Math.PI + elevation;
   const around = Math.atan2(arm[0], arm[2]) + radians(azimuth);
   const up = radians(clamped(raised, -STEEPEST, STEEPEST));
-  const turned = [Math.sin(around) * Math.cos(up), Math.sin(up), Math.cos(around) * Math.cos(up)];
-  return { ...pose, position: vecAdd(pose.target, vecScale(turned, distance)), up: [0, 1, 0] };
+  const position = vecAdd(pose.target, vecScale(viewDirection(around, up), distance));
+  return { ...pose, position, up: [0, 1, 0] };
 }
 
 /** Return a shifted pose, by shares of the picture's height; points at the target's depth follow the pointer. */
@@ -75,8 +76,7 @@ export function anglesOf(pose) {
  *   height of the picture, and the shares of its width and height that stay free.
  */
 export function fitPose(points, azimuth, elevation, { aspect, margins }, field_of_view = 26) {
-  const [a, e] = [radians(azimuth), radians(elevation)];
-  const back = [Math.sin(a) * Math.cos(e), Math.sin(e), Math.cos(a) * Math.cos(e)];
+  const back = viewDirection(radians(azimuth), radians(elevation));
   const right = vecUnit(vecCross([0, 1, 0], back));
   const up = vecCross(back, right);
   const depths = points.map((point) => vecDot(point, back));
@@ -111,10 +111,30 @@ export function betweenPoses(a, b, share) {
   const mix = (u, v) => vecAdd(vecScale(u, 1 - share), vecScale(v, share));
   const [armA, armB] = [vecSub(a.position, a.target), vecSub(b.position, b.target)];
   const length = Math.exp(Math.log(vecNorm(armA)) * (1 - share) + Math.log(vecNorm(armB)) * share);
-  const arm = vecUnit(mix(vecUnit(armA), vecUnit(armB)));
+  const [unitA, unitB] = [vecUnit(armA), vecUnit(armB)];
+  // The mean of opposite directions has no length: here the eye goes around the scene, as on a turntable.
+  const around = vecDot(unitA, unitB) < FAR_ROUND;
+  const arm = around ? turnedDirection(unitA, unitB, share) : vecUnit(mix(unitA, unitB));
   const target = mix(a.target, b.target);
   const field_of_view = a.field_of_view * (1 - share) + b.field_of_view * share;
-  return { position: vecAdd(target, vecScale(arm, length)), target, up: mix(a.up, b.up), field_of_view };
+  const up = around ? [0, 1, 0] : mix(a.up, b.up);
+  return { position: vecAdd(target, vecScale(arm, length)), target, up, field_of_view };
+}
+
+/** Return a direction between two: azimuth, the shorter way around, and elevation change evenly. */
+function turnedDirection(a, b, share) {
+  const [[azimuth, up], [after, upAfter]] = [a, b].map((v) => [Math.atan2(v[0], v[2]), Math.asin(clamped(v[1], -1, 1))]);
+  const turn = after - azimuth - 2 * Math.PI * Math.round((after - azimuth) / (2 * Math.PI));
+  return viewDirection(azimuth + turn * share, up * (1 - share) + upAfter * share);
+}
+
+/** Return the unit vector from the scene to the eye, by its azimuth and elevation in radians. */
+function viewDirection(azimuth, elevation) {
+  return [
+    Math.sin(azimuth) * Math.cos(elevation),
+    Math.sin(elevation),
+    Math.cos(azimuth) * Math.cos(elevation),
+  ];
 }
 
 /** A flight from one pose to another, slower at both ends. */
