@@ -31,7 +31,7 @@ from tests.support.scenes import bundled_scene
 
 pytestmark = pytest.mark.chromium
 
-POINTS = 40
+POINTS = 30
 """Points of each picture."""
 _MARKS = """({ frame, table, pose, size, points }) => {
   const plain = (value) => {

@@ -25,7 +25,7 @@ from tests.support.scenes import bundled_scene
 pytestmark = pytest.mark.chromium
 
 SIZE = (1280, 720)
-RAYS = 140
+RAYS = 100
 """Rays through each picture, half of them near what it shows."""
 TIES = 0.004
 """Share of rays that run so close to an edge that the last bit of a sum decides."""
