@@ -320,6 +320,18 @@ export class Viewer {
     }
   }
 
+  /** Begin the next motion with coarse frames. One is drawn here unseen: software renderers compile at the first use. */
+  #expectSlowness(very) {
+    this.pace.coarse = true;
+    this.pace.slow ||= very;
+    if (this.warm) return;
+    this.warm = true;
+    const size = this.size;
+    const placed = this.text.arrange(this.drawList, this.renderer.matrix(this.camera, size), size, this.scale, true);
+    this.renderer.render(this.camera, { scale: this.scale * SLOW_SHARE, careful: false, coarse: true });
+    this.renderer.write(placed.filter(({ sprite }) => sprite !== undefined), size);
+  }
+
   #startStill() {
     this.#endStill();
     this.still = new StillPicture(this.renderer, this.camera, { scale: this.scale, careful: true });
