@@ -43,6 +43,17 @@ class Elements(HTMLParser):
             self.texts[self._now] += data
 
 
+def spline(way: NDArray[np.float32], t: float) -> NDArray[np.float32]:
+    """Return the point of a Catmull-Rom spline by its blending functions; see Catmull and Rom 1974."""
+    k = int(t)
+    if t == k:
+        return way[k]
+    last, u = len(way) - 1, t - k
+    a, b, c, d = (way[min(max(i, 0), last)].astype(np.float64) for i in range(k - 1, k + 3))
+    found = b + u / 2 * (c - a + u * (2 * a - 5 * b + 4 * c - d + u * (3 * (b - c) + d - a)))
+    return np.asarray(found, dtype=np.float32)
+
+
 class ExportedPage:
     """The content of an exported page.
 
@@ -83,11 +94,14 @@ class ExportedPage:
             data = np.frombuffer(self.pack(pack), np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
             at = 0
             for index in group:
-                name, shape, _ = part["arrays"][index - part["first_array"]]
+                name, shape = part["arrays"][index - part["first_array"]][:2]
                 length = int(np.prod(shape)) * np.dtype(name).itemsize
                 bits[index], at = data[at : at + length], at + length
             assert at == len(data)
-        for index, (name, shape, before) in enumerate(part["arrays"], part["first_array"]):
+        for index, (name, shape, before, *motion) in enumerate(part["arrays"], part["first_array"]):
+            if motion:
+                self.arrays.append(("moving", shape, *motion))  # type: ignore[arg-type]
+                continue
             found = np.frombuffer(bits[index], name)
             if before >= 0:
                 folded = np.frombuffer(bits[index], np.uint32).astype(np.int64)
@@ -95,6 +109,10 @@ class ExportedPage:
                 earlier = self.arrays[before].reshape(-1).view(np.uint32).astype(np.int64)
                 found = ((earlier + change) % 2**32).astype(np.uint32).view(name)
             self.arrays.append(found.reshape(shape))
+        for index, array in enumerate(self.arrays):
+            if isinstance(array, tuple):
+                _, shape, way, times = array
+                self.arrays[index] = np.stack([spline(self.arrays[way], t) for t in times], axis=1).reshape(shape)
         table = words["table"]
         key = (table["layout"], table["sample"], table["quantity"])
         self.looks[key] = table

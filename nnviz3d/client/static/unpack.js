@@ -1,6 +1,8 @@
 // Packs of an exported file: compressed bytes as base64 in elements that no browser runs.
 // nnviz3d/apps/export/html/packs.py says what they hold.
 
+import { arrayFrom } from "./store.js";
+
 const DAMAGED = "This file is incomplete or damaged; ask its sender for a whole copy, or export it again.";
 const SIZES = { uint8: 1, float16: 2, int32: 4, float32: 4, float64: 8 };
 
@@ -52,10 +54,32 @@ export async function readArrays(part, known) {
       at += length;
     }
   });
+  arrays.forEach(([, , , way, moments], k) => {
+    if (way === undefined) return;
+    const array = way < first_array ? known(way) : arrayFrom(found[way - first_array]);
+    found[k].bytes = new Uint8Array(onSpline(array, moments).buffer);
+  });
   arrays.forEach(([, , before], k) => {
     if (before < 0) return;
     const earlier = before < first_array ? known(before).data : found[before - first_array].bytes;
     addDifference(found[k].bytes, earlier);
+  });
+  return found;
+}
+
+/** Return the points at some moments of the way through the points of all steps, as `on_spline` of trajectory.py does. */
+function onSpline({ data, shape: [steps, count] }, moments) {
+  const found = new Float32Array(count * moments.length * 3);
+  const size = 3 * count;
+  moments.forEach((moment, j) => {
+    const k = Math.floor(moment);
+    const u = moment - k;
+    const [a, b, c, d] = [k - 1, k, k + 1, k + 2].map((i) => size * Math.min(Math.max(i, 0), steps - 1));
+    for (let i = 0; i < size; i += 1) {
+      const [p, q, r, s] = [data[a + i], data[b + i], data[c + i], data[d + i]];
+      const at = 3 * (Math.floor(i / 3) * moments.length + j) + (i % 3);
+      found[at] = u === 0 ? q : q + (u / 2) * (r - p + u * (2 * p - 5 * q + 4 * r - s + u * (3 * (q - r) + s - p)));
+    }
   });
   return found;
 }

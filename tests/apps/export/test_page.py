@@ -15,6 +15,7 @@ from nnviz3d.apps.open_target import Opened
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support.captures import write
+from tests.support.exported import ExportedPage
 from tests.support.gallery import READY
 from tests.support.graphs import chain
 
@@ -192,3 +193,21 @@ def test_html_in_any_name_is_inert(webgl, tmp_path):
         assert HOSTILE in page.locator(".layer").nth(1).inner_text()
         page.locator("#help-button").click()
         assert HOSTILE in page.locator("dialog").inner_text()
+
+
+BITS = """(index) => {
+  const { data } = nnviz3d.file.store.array(index);
+  return Array.from(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}"""
+
+
+@pytest.mark.parametrize("name", ["classes_part", "history"])
+def test_browser_restores_moving_points_and_differences_bit_for_bit(webgl, bundled_page, name):
+    held = ExportedPage(bundled_page(name))
+    random = np.random.default_rng(2)
+    stored = {i: entry for part in held.words["parts"] for i, entry in enumerate(part["arrays"], part["first_array"])}
+    made = [i for i, entry in stored.items() if len(entry) > 3 or entry[2] >= 0]
+    assert len(made) > 100
+    with shown(webgl, bundled_page(name)) as page:
+        for index in random.choice(made, 12, replace=False):
+            assert bytes(page.evaluate(BITS, int(index))) == held.arrays[index].tobytes()

@@ -12,10 +12,11 @@ from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.client.pick_tables import pick_tables
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.scene.look_check import scene_of
-from nnviz3d.scene.primitives import DrawList, Voxels
+from nnviz3d.scene.primitives import DrawList, Lines, Points, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.activations import ActivationsSpec
+from nnviz3d.scene.views.points.embedding import EmbeddingView
 
 LAYOUTS: Mapping[str, float] = {"wide": 16 / 9, "tall": 0.52}
 """Aspects of the pictures that the scene is laid out for: a screen, and a telephone held upright."""
@@ -65,6 +66,8 @@ class Table:
         Sentences on picks that the table does not describe.
     blocks
         The indices of the cells of each layer.
+    motions
+        For arrays of moving points: the array of the points of all steps, and the moments between them.
     """
 
     key: Key
@@ -76,6 +79,7 @@ class Table:
     picks: tuple[list[int], list[int]]
     left_out: tuple[str, ...]
     blocks: dict[str, set[int]]
+    motions: dict[int, tuple[int, tuple[float, ...]]]
 
 
 def moments(duration: float) -> list[float]:
@@ -139,6 +143,7 @@ def table_of(
     shown: list[Frame] = []
     drawn: list[tuple[float, DrawList]] = []
     telling = Telling()
+    motions: dict[int, tuple[int, tuple[float, ...]]] = {}
     for moment in moments(scene.duration):
         what = _without(scene.at(moment, chosen), dropped)
         frame = encoder.frame(what)
@@ -152,6 +157,7 @@ def table_of(
         before = now
         shown.append(frame)
         drawn.append((moment, what))
+        motions |= _motions(scene, moment, chosen, what, encoder)
         telling.add(moment, what)
     found = pick_tables(scene, drawn, chosen, gradients=gradients)
     picks = [encoder.record(table) for table in found.tables], list(found.of_frame)
@@ -161,7 +167,25 @@ def table_of(
         for one in what.primitives:
             if isinstance(one, Voxels) and one.source is not None and one.source.layer is not None:
                 blocks.setdefault(one.source.layer, set()).add(encoder.cells(one))
-    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out, blocks)
+    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out, blocks, motions)
+
+
+def _motions(
+    scene: Scene, t: float, selection: Selection, what: DrawList, encoder: Encoder
+) -> dict[int, tuple[int, tuple[float, ...]]]:
+    """Return what the points and the trails of a training's picture are computed from, by the index of their array."""
+    view = scene.find(EmbeddingView)
+    motion = None if view is None else view.motion(t, selection)
+    if view is None or motion is None:
+        return {}
+    way = encoder.array(motion.way)
+    found = {}
+    for one in what.primitives:
+        if isinstance(one, Points) and one.name == view.shown(selection):
+            found[encoder.array(one.points)] = way, motion.moments["points"]
+        elif isinstance(one, Lines) and one.name == "trails":
+            found[encoder.array(one.points)] = way, motion.moments["trails"]
+    return found
 
 
 def _without(what: DrawList, dropped: frozenset[str]) -> DrawList:

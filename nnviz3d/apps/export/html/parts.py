@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.export.html.frames import Key, Table, series_of
 from nnviz3d.apps.export.html.packs import Pack, differences, pack_arrays, pack_text
 from nnviz3d.client.encoding import Additions, Record
+from nnviz3d.scene.views.points.trajectory import on_spline
 
 _HALF = float(np.finfo(np.float16).max)
 
@@ -32,7 +33,8 @@ class Part:
     first_record, first_array
         Indices of its first record and of its first array.
     arrays
-        For each array its type, its shape, and the index of the array that it is the difference from, or -1.
+        For each array its type, its shape, and the index of the array that it is the difference from, or -1. Moving
+        points are in no pack: further on are the index of the array of their steps, and the moments between the steps.
     groups
         For each pack of arrays the indices of its arrays.
     packs
@@ -46,7 +48,7 @@ class Part:
     key: Key
     first_record: int
     first_array: int
-    arrays: list[tuple[str, list[int], int]]
+    arrays: list[tuple[Any, ...]]
     groups: list[list[int]]
     packs: list[Pack]
     text: Pack
@@ -101,10 +103,12 @@ class Packer:
             cells = cells_of(records)
             arrays = {i: rounded(array) if i in cells else array for i, array in arrays.items()}
         self._arrays |= arrays
+        moving = {i: motion for i, motion in table.motions.items() if i in arrays and self._moves(arrays[i], motion)}
+        held = {i: array for i, array in arrays.items() if i not in moving}
         earlier = differences(self._arrays, [one for one in series_of(self._records) if one[-1] >= added.first_array])
-        earlier = {i: before for i, before in earlier.items() if i in arrays}
+        earlier = {i: before for i, before in earlier.items() if i in held and before not in moving}
         packed = []
-        for found in pack_arrays(arrays, self._arrays, earlier):
+        for found in pack_arrays(held, self._arrays, earlier):
             packed.append(found)
             step()
         key = table.key
@@ -126,12 +130,18 @@ class Packer:
             key,
             added.first_record,
             added.first_array,
-            [(one.dtype.name, list(one.shape), earlier.get(i, -1)) for i, one in arrays.items()],
+            [(one.dtype.name, list(one.shape), earlier.get(i, -1), *moving.get(i, ())) for i, one in arrays.items()],
             [group for group, _ in packed],
             [pack for _, pack in packed],
             pack_text(json.dumps(words, separators=(",", ":"), allow_nan=False)),
             table.blocks,
         )
+
+    def _moves(self, array: NDArray[Any], motion: tuple[int, tuple[float, ...]]) -> bool:
+        """Whether an array is what its motion gives, bit for bit."""
+        way, moments = motion
+        found = np.stack([on_spline(self._arrays[way], moment) for moment in moments], axis=1)
+        return found.dtype == array.dtype and found.size == array.size and found.tobytes() == array.tobytes()
 
 
 def cells_of(records: Mapping[int, Record]) -> frozenset[int]:

@@ -24,7 +24,7 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, ViewSpec
 from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
 from nnviz3d.scene.views.points.samples import PointPick, facts_of_point, facts_of_sample
-from nnviz3d.scene.views.points.trajectory import TrajectoryCloud
+from nnviz3d.scene.views.points.trajectory import Motion, TrajectoryCloud
 
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
@@ -134,6 +134,12 @@ class EmbeddingView(View):
         if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
             return ()
         return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)
+
+    def motion(self, t: float, selection: Selection) -> Motion | None:
+        """Return what the points at `t` seconds are computed from; `None` if they do not move through a training."""
+        name = self.shown(selection)
+        cloud = self._clouds[name]
+        return cloud.motion(self._moment(name, t, selection)) if isinstance(cloud, TrajectoryCloud) else None
 
     def _moment(self, name: str, t: float, selection: Selection) -> float:
         """Return the shown moment of a cloud: the share of its way, or the index of a training's step."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,22 @@ _TRAIL = 0.38
 """Opacity of the trails."""
 _PIECES = 8
 """Straight pieces of a trail per step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What moving points are computed from, by `on_spline`.
+
+    Attributes
+    ----------
+    way
+        ``(E, M, 3)``: the points of all steps.
+    moments
+        The moments of the points, and those of the trails.
+    """
+
+    way: NDArray[np.float32]
+    moments: dict[Literal["points", "trails"], tuple[float, ...]]
 
 
 class TrajectoryCloud:
@@ -97,13 +114,11 @@ class TrajectoryCloud:
 
     def points(self, moment: float) -> NDArray[np.float32]:
         """Return the points, ``(M, 3)``, on splines through the computed points (Catmull and Rom 1974)."""
-        k = int(moment)
-        if moment == k:
-            return np.asarray(self._way[k])
-        last, u = len(self._way) - 1, moment - k
-        a, b, c, d = (self._way[min(max(i, 0), last)].astype(np.float64) for i in range(k - 1, k + 3))
-        found = b + u / 2 * (c - a + u * (2 * a - 5 * b + 4 * c - d + u * (3 * (b - c) + d - a)))
-        return np.asarray(found, dtype=np.float32)
+        return on_spline(self._way, moment)
+
+    def motion(self, moment: float) -> Motion:
+        """Return the moments of the way from which the points and the trails of a moment are computed."""
+        return Motion(self._way, {"points": (moment,), "trails": self._trail_moments(moment)})
 
     @cached_property
     def _recorded_indices(self) -> NDArray[np.int64]:
@@ -117,11 +132,10 @@ class TrajectoryCloud:
         return self._clouds[at]
 
     def _trailing(self, moment: float, painted: Painted) -> tuple[Lines, ...]:
-        length = min(self._trails, moment)
-        if length <= 0:
+        moments = self._trail_moments(moment)
+        if not moments:
             return ()
-        moments = np.linspace(moment - length, moment, max(int(np.ceil(length * _PIECES)), 1) + 1)
-        way = np.stack([self.points(float(one)) for one in moments], axis=1)
+        way = np.stack([self.points(one) for one in moments], axis=1)
         return (
             Lines(
                 "trails",
@@ -130,6 +144,13 @@ class TrajectoryCloud:
                 width=1.2,
             ),
         )
+
+    def _trail_moments(self, moment: float) -> tuple[float, ...]:
+        length = min(self._trails, moment)
+        if length <= 0:
+            return ()
+        count = max(int(np.ceil(length * _PIECES)), 1) + 1
+        return tuple(float(one) for one in np.linspace(moment - length, moment, count))
 
     def _legend(self, moment: float, painted: Painted) -> Panel:
         """Return the legend with the step above it and the distance between the classes."""
@@ -146,6 +167,29 @@ class TrajectoryCloud:
             apart = class_separation(self._trajectory.points[k], labels)
             rows.append(TextRow(f"distance between classes: {apart:.1f} mean class radii"))
         return replace(painted.legend, rows=(*rows, *painted.legend.rows))
+
+
+def on_spline(way: NDArray[np.float32], moment: float) -> NDArray[np.float32]:
+    """Return points on splines through the points of all steps (Catmull and Rom 1974).
+
+    Parameters
+    ----------
+    way
+        ``(E, M, 3)``.
+    moment
+        From 0 to E - 1; at whole numbers the points are those of a step.
+
+    Returns
+    -------
+    ``(M, 3)``.
+    """
+    k = int(moment)
+    if moment == k:
+        return np.asarray(way[k])
+    last, u = len(way) - 1, moment - k
+    a, b, c, d = (way[min(max(i, 0), last)].astype(np.float64) for i in range(k - 1, k + 3))
+    found = b + u / 2 * (c - a + u * (2 * a - 5 * b + 4 * c - d + u * (3 * (b - c) + d - a)))
+    return np.asarray(found, dtype=np.float32)
 
 
 def _framed(points: NDArray[np.float32]) -> tuple[CoordinateFrame, NDArray[np.float32]]:
