@@ -91,6 +91,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_snapshot_of_the_saved_file_is_the_picture_that_was_saved(name, tmp_path):
     shown = Shown(name, tmp_path)
@@ -102,6 +103,7 @@ def test_snapshot_of_the_saved_file_is_the_picture_that_was_saved(name, tmp_path
     assert np.array_equal(pixels_of(shown.save()), picture)
 
 
+@pytest.mark.slow
 def test_open_groups_are_saved(large: Capture, tmp_path):
     shown = Shown(str(large.path), tmp_path)
     shown.session.groups.open("block_2")
