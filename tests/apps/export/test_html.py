@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.export import ExportJob, ExportSettings, export
-from nnviz3d.apps.export.html.frames import LAYOUTS, Key, moments, selection_for
+from nnviz3d.apps.export.html.frames import LAYOUTS, TableKey, moments, selection_for
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
@@ -43,7 +43,7 @@ def test_page_holds_every_frame_of_a_bundled_scene(bundled_target, bundled_page,
             if key[0] == layout:
                 assert len(table) == len(times)
                 for moment in {0, len(times) // 3, len(times) * 4 // 7, len(times) - 1}:
-                    what = scene.at(times[moment], selection_for(Key(*key), Selection(found.sample)))
+                    what = scene.at(times[moment], selection_for(TableKey(*key), Selection(found.sample)))
                     decoder.frame({"background": page.looks[key]["background"], "primitives": table[moment]}, what)
 
 

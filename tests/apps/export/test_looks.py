@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from nnviz3d.apps.export.html.frames import Key, moments, selection_for
+from nnviz3d.apps.export.html.frames import TableKey, moments, selection_for
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL
 from nnviz3d.scene.panel_rows import ScaleRow, TextRow
 from nnviz3d.scene.primitives import Box, Image, Lines, Panel, Voxels
@@ -63,7 +63,7 @@ def compare(page, found, key, moment, **chosen):
     look = {"colormap": view.colormap, "normalize": view.normalize, "threshold": view.threshold, "layer": None} | chosen
     scene = Scene.build(found.spec, found.capture, trajectory=found.trajectory)
     times = moments(scene.duration)
-    plain = selection_for(Key(*key), Selection(found.sample))
+    plain = selection_for(TableKey(*key), Selection(found.sample))
     expected = [
         [type(one).__name__, one.name, facts(one)]
         for one in scene.at(times[moment], replace(plain, **chosen)).primitives

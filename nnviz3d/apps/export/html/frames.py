@@ -26,7 +26,7 @@ _MOST = 3600
 
 
 @dataclass(frozen=True)
-class Key:
+class TableKey:
     """What a table of frames shows.
 
     Attributes
@@ -45,7 +45,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Table:
+class FrameTable:
     """The frames of one layout, sample and quantity.
 
     Attributes
@@ -70,7 +70,7 @@ class Table:
         For arrays of moving points: the array of the points of all steps, and the moments between them.
     """
 
-    key: Key
+    key: TableKey
     background: list[list[float]]
     frames: list[list[int]]
     runs: list[int]
@@ -111,7 +111,7 @@ def quantities_of(scene: Scene, selection: Selection) -> tuple[Quantity | None, 
     return (first, *(name for name in held if name != first))
 
 
-def selection_for(key: Key, selection: Selection) -> Selection:
+def selection_for(key: TableKey, selection: Selection) -> Selection:
     """Return the selection that a table shows, from that of the options."""
     explained = selection.target if key.sample == selection.sample else None
     return replace(selection, sample=key.sample, quantity=key.quantity, target=explained, pick=None)
@@ -120,12 +120,12 @@ def selection_for(key: Key, selection: Selection) -> Selection:
 def table_of(
     encoder: Encoder,
     scene: Scene,
-    key: Key,
+    key: TableKey,
     selection: Selection,
     *,
     gradients: bool,
     dropped: frozenset[str] = frozenset(),
-) -> Table:
+) -> FrameTable:
     """Encode all frames of a scene.
 
     Parameters
@@ -167,7 +167,9 @@ def table_of(
         for one in what.primitives:
             if isinstance(one, Voxels) and one.source is not None and one.source.layer is not None:
                 blocks.setdefault(one.source.layer, set()).add(encoder.cells(one))
-    return Table(key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out, blocks, motions)
+    return FrameTable(
+        key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out, blocks, motions
+    )
 
 
 def _motions(

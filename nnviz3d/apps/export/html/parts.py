@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.export.html.frames import Key, Table, series_of
+from nnviz3d.apps.export.html.frames import FrameTable, TableKey, series_of
 from nnviz3d.apps.export.html.packs import Pack, differences, pack_arrays, pack_text
 from nnviz3d.client.encoding import Additions, Record
 from nnviz3d.scene.views.points.trajectory import on_spline
@@ -23,7 +23,7 @@ _HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A packed part.
 
     Attributes
@@ -45,7 +45,7 @@ class Part:
         The index of the cells by layer, for the layers whose blocks are in the part.
     """
 
-    key: Key
+    key: TableKey
     first_record: int
     first_array: int
     arrays: list[tuple[Any, ...]]
@@ -85,10 +85,10 @@ class Packer:
 
     def pack(
         self,
-        table: Table,
+        table: FrameTable,
         added: Additions,
         step: Callable[[], None] = lambda: None,
-    ) -> Part:
+    ) -> PagePart:
         """Pack a table and what an encoder added for it.
 
         Parameters
@@ -126,7 +126,7 @@ class Packer:
                 **table.looks,
             },
         }
-        return Part(
+        return PagePart(
             key,
             added.first_record,
             added.first_array,

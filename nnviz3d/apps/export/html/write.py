@@ -11,9 +11,9 @@ from typing import Any
 from nnviz3d.apps.choices import QUANTITIES
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.html.document import document
-from nnviz3d.apps.export.html.frames import LAYOUTS, Key, quantities_of, scenes_of, selection_for, table_of
+from nnviz3d.apps.export.html.frames import LAYOUTS, TableKey, quantities_of, scenes_of, selection_for, table_of
 from nnviz3d.apps.export.html.packs import Pack, pack_text
-from nnviz3d.apps.export.html.parts import Packer, Part
+from nnviz3d.apps.export.html.parts import Packer, PagePart
 from nnviz3d.apps.export.html.progress import ExportBar
 from nnviz3d.apps.export.html.settings import chosen_samples, read_size, size_text
 from nnviz3d.apps.export.html.words import page_words
@@ -37,7 +37,7 @@ class _Page:
 
     title: str
     words: dict[str, Any]
-    parts: list[Part]
+    parts: list[PagePart]
     lacks: list[str]
 
 
@@ -121,7 +121,7 @@ def _packed(job: ExportJob, samples: Sequence[int], most: int | None, dropped: f
     return replace(page, lacks=[*missing, *lacks])
 
 
-def _left_out(keys: Sequence[Key], kept: Sequence[Key], job: ExportJob) -> Iterator[str]:
+def _left_out(keys: Sequence[TableKey], kept: Sequence[TableKey], job: ExportJob) -> Iterator[str]:
     """Yield one sentence for each kind of table that does not fit."""
     limit, capture = job.settings.max_size, job.found.capture
     shown = {key.sample for key in kept}
@@ -143,13 +143,13 @@ def _size(page: _Page, parts: int) -> int:
     return around + sum(pack.size + _TAG for pack in packs)
 
 
-def _keys(scenes: dict[str, Scene], job: ExportJob, samples: Sequence[int]) -> Iterator[Key]:
+def _keys(scenes: dict[str, Scene], job: ExportJob, samples: Sequence[int]) -> Iterator[TableKey]:
     """Yield the tables of a page; the first sample comes first in all layouts, and then its other quantities."""
     for sample in samples:
-        chosen = selection_for(Key("wide", sample, job.selection.quantity), job.selection)
+        chosen = selection_for(TableKey("wide", sample, job.selection.quantity), job.selection)
         for quantity in quantities_of(scenes["wide"], chosen):
             for layout in LAYOUTS:
-                yield Key(layout, sample, quantity)
+                yield TableKey(layout, sample, quantity)
 
 
 def _packs(page: _Page, notes: list[str]) -> tuple[Pack, list[Pack]]:

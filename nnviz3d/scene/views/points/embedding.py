@@ -24,7 +24,7 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, ViewSpec
 from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
 from nnviz3d.scene.views.points.samples import PointPick, facts_of_point, facts_of_sample
-from nnviz3d.scene.views.points.trajectory import Motion, TrajectoryCloud
+from nnviz3d.scene.views.points.trajectory import PointMotion, TrajectoryCloud
 
 _ANGLES = {2: (0.0, 0.0), 3: (-14.0, 14.0)}
 
@@ -135,7 +135,7 @@ class EmbeddingView(View):
             return ()
         return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)
 
-    def motion(self, t: float, selection: Selection) -> Motion | None:
+    def motion(self, t: float, selection: Selection) -> PointMotion | None:
         """Return what the points at `t` seconds are computed from; `None` if they do not move through a training."""
         name = self.shown(selection)
         cloud = self._clouds[name]

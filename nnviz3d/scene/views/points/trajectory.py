@@ -30,7 +30,7 @@ _PIECES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class PointMotion:
     """What moving points are computed from, by `on_spline`.
 
     Attributes
@@ -116,9 +116,9 @@ class TrajectoryCloud:
         """Return the points, ``(M, 3)``, on splines through the computed points (Catmull and Rom 1974)."""
         return on_spline(self._way, moment)
 
-    def motion(self, moment: float) -> Motion:
+    def motion(self, moment: float) -> PointMotion:
         """Return the moments of the way from which the points and the trails of a moment are computed."""
-        return Motion(self._way, {"points": (moment,), "trails": self._trail_moments(moment)})
+        return PointMotion(self._way, {"points": (moment,), "trails": self._trail_moments(moment)})
 
     @cached_property
     def _recorded_indices(self) -> NDArray[np.int64]:
