@@ -52,6 +52,7 @@ COMMANDS = {
         ("record", "-o", "film.mp4", "--size", "128x96", "--seconds", "1", "--fps", "8"), "film.mp4", span=6.0
     ),
     "snapshot": Command(("snapshot", "-o", "x.png", "--size", "160x120"), "x.png"),
+    "export": Command(("export", "training", "-o", "x.html"), "x.html", span=9.0),
     "capture": Command(("capture", DIGITS, "--input", "digits:0-49", "-o", "run.zarr"), "run.zarr", span=9.0),
     "inspect": Command(("inspect", DIGITS), span=9.0),
 }
