@@ -78,9 +78,9 @@ def runs(words: Sequence[str]) -> list[list[Any]]:
 
 
 def _homes(scene: Scene, aspect: float) -> list[Any]:
-    """Return the poses that show the whole scene, with the aspects of their pictures, which rise."""
+    """Return the first poses, the saved one or those that show the whole scene, by rising aspects of their pictures."""
     every = sorted({*np.geomspace(0.25, 4, _ASPECTS).round(4).tolist(), aspect})
-    return [[one, asdict(scene.camera(scene.duration, aspect=one))] for one in every]
+    return [[one, asdict(scene.first_pose(scene.duration, aspect=one))] for one in every]
 
 
 def _pick(selection: Selection) -> dict[str, Any] | None:
