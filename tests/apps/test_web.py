@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d.apps.web import frames
 from nnviz3d.apps.web.server import ASPECT
 from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import pick
@@ -236,7 +237,7 @@ def test_click_on_a_cell_shows_its_captured_number(page, digits_folder):
     marked = scene.at(scene.duration, Selection(pick=CellPick("conv2d_2", index)))
     callout = next(p for p in marked.primitives if isinstance(p, Callout))
     assert str(capture.activation("conv2d_2", 0)[index]) in [r.text for r in callout.rows]
-    words = board_sprite(callout.rows, max(0.78, min(width / 1280, height / 720)), 2000.0)
+    words = board_sprite(callout.rows, max(0.6 * frames._READABLE, min(width / 1280, height / 720)), 2000.0)
     assert shows(picked, words)
     assert not shows(first, words)
 
