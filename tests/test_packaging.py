@@ -39,23 +39,45 @@ def test_wheel_holds_what_the_product_needs(wheel: Path):
         "nnviz3d/render/fonts/OFL.txt",
     ):
         assert needed in names
+    # The client's scripts, styles and shaders, and the page's own files.
+    for folder in ("nnviz3d/client/static", "nnviz3d/apps/web/static", "nnviz3d/render/shaders"):
+        files = {file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / folder).rglob("*") if file.is_file()}
+        assert len(files) > 4
+        assert files <= names
     assert not any(name.startswith(("tests/", "scenes/", "docs/")) for name in names)
 
 
-def test_installed_wheel_finds_its_scenes(wheel: Path, tmp_path: Path):
-    site = tmp_path / "site"
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
+    return site
+
+
+def run_installed(site: Path, folder: Path, *arguments: str) -> str:
+    """Run a command of the installed wheel in a folder; returns its standard output."""
     code = (
         "import sys, nnviz3d; assert nnviz3d.__file__.startswith(sys.argv.pop(1)); from nnviz3d.cli import main; main()"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", code, str(site), "inspect", "--json"],
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(site), *arguments],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(site)},
     )
-    assert shown.returncode == 0, shown.stderr
-    assert len(json.loads(shown.stdout)["nodes"]) == 9
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_installed_wheel_finds_its_scenes(site: Path, tmp_path: Path):
+    assert len(json.loads(run_installed(site, tmp_path, "inspect", "--json"))["nodes"]) == 9
+
+
+def test_installed_wheel_exports_a_page_with_all_scripts(site: Path, tmp_path: Path):
+    run_installed(site, tmp_path, "export", "-o", "digits.html")
+    page = (tmp_path / "digits.html").read_text(encoding="utf-8")
+    assert "class Viewer" in page
+    assert "voxels.frag.glsl" in page
