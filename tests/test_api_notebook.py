@@ -13,6 +13,7 @@ import pytest
 import nnviz3d
 from nnviz3d.api.embedded import EmbeddedScene
 from nnviz3d.data.bundled import bundled
+from tests.support.exported import ExportedPage
 
 
 @pytest.fixture
@@ -42,14 +43,17 @@ def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path) -> No
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-def test_show_in_a_notebook_holds_all_of_a_few_samples(kernel) -> None:
+def test_scenes_of_a_model_hold_all_of_a_few_samples_or_those_that_are_asked_for(kernel, tmp_path) -> None:
     import keras
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="scores")])
-    one, few = (
-        nnviz3d.show(model, np.ones((count, 4), "float32") * np.arange(1, 1 + count)[:, None]) for count in (1, 3)
-    )
-    assert len(few.text) > len(one.text)
+    x = np.ones((3, 4), "float32") * np.arange(1, 4)[:, None]
+    shown = nnviz3d.show(model, x, sample=1).save(tmp_path / "shown.html")
+    assert [one["index"] for one in ExportedPage(shown).words["samples"]] == [1, 0, 2]  # the shown one is first
+    part = nnviz3d.export(model, tmp_path / "part.html", x, samples="1:3")
+    assert [one["index"] for one in ExportedPage(part).words["samples"]] == [1, 2]
+    one = nnviz3d.export(model, tmp_path / "one.html", x, sample=2)
+    assert [one["name"] for one in ExportedPage(one).words["samples"]] == ["x[2]"]
 
 
 @pytest.mark.slow

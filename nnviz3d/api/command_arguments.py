@@ -109,7 +109,7 @@ class CommandArguments:
         """Remove the folder and end the server."""
         self._ends.close()
 
-    def of(self, target: Any, x: Any, options: Options, *, live: bool) -> list[str]:
+    def of(self, target: Any, x: Any, options: Options, *, live: bool, whole: bool = False) -> list[str]:
         """Return the arguments for a target and its input.
 
         Parameters
@@ -118,6 +118,8 @@ class CommandArguments:
             As for `serve`.
         live
             Whether the command can ask a live model for further samples.
+        whole
+            Whether the command needs all samples of a model object at once.
 
         Raises
         ------
@@ -144,7 +146,7 @@ class CommandArguments:
                 )
             target = self._scene_file("target.toml", target)
         if target is not None and not isinstance(target, str | Path | Capture):
-            return [*self._live(target, x, options, live=live), *common]
+            return [*self._live(target, x, options, live=live, whole=whole), *common]
         common += given("--sample", options.get("sample"))
         if options.get("labels") is not None:
             raise UserError("labels go with a model object; a file of arrays (.npz) holds its own.")
@@ -204,8 +206,8 @@ class CommandArguments:
             np.save(path, as_array(x), allow_pickle=False)
         return [str(path)]
 
-    def _live(self, model: Any, x: Any, options: Options, *, live: bool) -> list[str]:
-        """Capture one sample of a live model, and start a server that the viewer asks for the others."""
+    def _live(self, model: Any, x: Any, options: Options, *, live: bool, whole: bool) -> list[str]:
+        """Capture one sample of a live model, or all; start a server for a viewer that can ask for the others."""
         if any(options.get(name) for name in ("weights", "architecture", "trust", "custom")):
             raise UserError(
                 "weights, architecture, trust and custom go with a model file; a model object holds all of these."
@@ -236,9 +238,10 @@ class CommandArguments:
             raise UserError(f"There is no sample {position}; x holds {len(samples)}, from 0.")
         out = self.folder / "run.zarr"
         request = CaptureRequest(model="live", out=out, preprocess=options.get("preprocess"), insights=_wanted(options))
-        kept.answer(request.model_copy(update={"inputs": (samples[position][1],)}), lambda _event: None)
+        wanted = samples if whole else samples[position : position + 1]
+        kept.answer(request.model_copy(update={"inputs": tuple(source for _, source in wanted)}), lambda _event: None)
         if not live:
-            return [str(out)]
+            return [str(out), *(["--sample", str(position)] if whole else [])]
         listener = import_module("nnviz3d.capture.live_model_server").LiveModelServer(kept.answer)
         self._ends.callback(listener.close)
         invitation = Invitation(

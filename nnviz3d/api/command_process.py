@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from nnviz3d.api.embedded import in_notebook
 from nnviz3d.api.stderr_filter import StderrFilter
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import PARENT
@@ -39,8 +40,9 @@ class CommandProcess:
         if "--custom" in arguments:
             # The process imports the user's modules from where this program does.
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        if sys.stderr is not None and sys.stderr.isatty():
-            # Its progress bars reach the same terminal through this process.
+        if sys.stderr is not None and sys.stderr.isatty() and not in_notebook():
+            # Its progress bars reach the same terminal through this process. A notebook's page says that it is a terminal,
+            # but keeps lines that a terminal removes.
             environment |= {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", command, *arguments],

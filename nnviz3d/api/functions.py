@@ -194,8 +194,11 @@ def export(
     Path
         The file.
     """
+    from nnviz3d.apps.export import ExportSettings, check_export
+
+    whole = check_export(Path(output), ExportSettings(samples, max_size, float16)).whole or samples is not None
     more = [*given("--samples", samples), *given("--max-size", max_size), *(["--float16"] if float16 else [])]
-    return _make("export", target, output, x, more, options)
+    return _make("export", target, output, x, more, options, whole=whole)
 
 
 def _view(
@@ -216,14 +219,23 @@ def _embedded(target: Any, x: Any, size: tuple[int, int] | None, options: Option
     with temporary_folder() as folder:
         few = not isinstance(x, str) and hasattr(x, "__len__") and len(x) <= _MOST_SAMPLES
         more = ["--max-size", _MOST_EMBEDDED, *(["--samples", "all"] if few else [])]
-        page = _make("export", target, folder / "scene.html", x, more, options)
+        page = _make("export", target, folder / "scene.html", x, more, options, whole=few)
         return EmbeddedScene(page.read_text(encoding="utf-8"), None if size is None else size[1])
 
 
-def _make(command: str, target: Any, output: str | Path, x: Any, more: Sequence[str], options: Options) -> Path:
+def _make(
+    command: str,
+    target: Any,
+    output: str | Path,
+    x: Any,
+    more: Sequence[str],
+    options: Options,
+    *,
+    whole: bool = False,
+) -> Path:
     arguments = CommandArguments()
     try:
-        words = [*arguments.of(target, x, options, live=False), "--output", str(output), *more]
+        words = [*arguments.of(target, x, options, live=False, whole=whole), "--output", str(output), *more]
         process = CommandProcess(command, words)
         try:
             process.wait()
