@@ -132,6 +132,10 @@ class Provenance:
     def __post_init__(self) -> None:
         for name in ("model", "preprocessing", "created"):
             object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "sha256", None if self.sha256 is None else printable(self.sha256))
+        if self.versions is not None:
+            cleaned = {printable(package): printable(version) for package, version in self.versions.items()}
+            object.__setattr__(self, "versions", cleaned)
         object.__setattr__(self, "preprocessing_reason", sentence(self.preprocessing_reason))
         object.__setattr__(self, "samples", tuple(map(printable, self.samples)))
         object.__setattr__(self, "notes", tuple(map(sentence, self.notes)))

@@ -169,6 +169,12 @@ def test_path_without_its_slash_behind_a_proxy_that_strips_it(page, served):
         shows_the_picture(page)
 
 
+def test_path_that_begins_like_a_host_never_leads_to_another_host(page, served):
+    with running(ReverseProxy(served.port, "//evil.example/x", strips=True)) as (port,):
+        page.goto(f"http://localhost:{port}//evil.example/x?secret={served.token}")
+        page.wait_for_url(f"http://localhost:{port}//evil.example/x/*")
+
+
 def test_page_in_a_frame_without_leave_says_what_to_type(page, served):
     with running(Site(NOTEBOOK)) as (port,):
         page.goto(f"http://notebook.localhost:{port}/")

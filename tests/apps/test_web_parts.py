@@ -208,6 +208,20 @@ def test_each_run_has_its_own_token():
     assert not Gate("127.0.0.1", 80).knows(None)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_cookies_of_other_servers_of_the_host_do_not_lock_the_user_out(order):
+    gate = Gate("127.0.0.1", 80)
+    cookies = [f"nnviz3d={gate.token}", "nnviz3d=of another", "other=[bad", "nnviz3d-81=x"][::order]
+
+    def asked(cookie: str, path: str = "/") -> bool:
+        return gate.lets_in(make_mocked_request("GET", path, headers={"Host": "localhost", "Cookie": cookie}))
+
+    assert asked("; ".join(cookies))
+    assert not asked("; ".join(cookies), "/?secret=wrong")
+    assert not asked("; ".join(one for one in cookies if gate.token not in one))
+    assert not asked(f"x-nnviz3d={gate.token}; nnviz3d-81={gate.token}")
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [("127.0.0.1", "http://127.0.0.1:81"), ("::1", "http://[::1]:81"), ("0.0.0.0", "http://127.0.0.1:81")],

@@ -1,5 +1,7 @@
 """Checks of records on construction."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,17 @@ def test_provenance_without_sample_notes_is_read():
     assert older.notes_of(0) == ("of all",)
     with pytest.raises(CaptureError, match="sample_notes are no lists"):
         Provenance.from_json({**data, "sample_notes": ["of a"]})
+
+
+def test_every_text_of_a_provenance_is_printable():
+    hostile = "a\x1b[31m\u202eb\ud800"
+    sent = {"model": hostile, "sha256": hostile, "created": hostile, "notes": [hostile], "versions": {hostile: hostile}}
+    found = Provenance.from_json(sent).to_json()
+    for text in (
+        found["model"],
+        found["sha256"],
+        found["created"],
+        *found["notes"],
+        *chain(*found["versions"].items()),
+    ):
+        assert text.isprintable()

@@ -12,7 +12,16 @@ from tests.fuzz.__main__ import faults
 from tests.fuzz.judge import report
 from tests.fuzz.trials import KINDS, Material
 
-TRIALS = {"models": 50, "captures": 70, "scenes": 60, "pictures": 35, "arrays": 35, "classes": 15, "options": 35}
+TRIALS = {
+    "models": 50,
+    "captures": 55,
+    "scenes": 60,
+    "pictures": 35,
+    "arrays": 30,
+    "classes": 15,
+    "options": 30,
+    "exports": 25,
+}
 """Number of trials of each kind in three hundred; ``python -m tests.fuzz`` runs thousands."""
 TOTAL = int(os.environ.get("NNVIZ3D_TRIALS", "100"))
 """Number of trials of all kinds together."""

@@ -28,6 +28,8 @@ from tests.support import captures, trainings
 PICTURE = "out.png"
 """Path of the picture that a trial may write; paths for the capture process must be absolute."""
 SNAPSHOT = ("-o", PICTURE, "--size", "96x64")
+EXPORTS = ("out.html", "out.zarr.zip", "out.glb", "out.csv", "out.svg", "out.pdf", "out.vtm")
+"""Files that a trial of the command `export` may write."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def trial(kind: str, number: int, seed: int, material: Material, folder: Path) -
     rng = random.Random(name)
     folder.mkdir(parents=True)
     arguments = KINDS[kind](rng, material, folder)
-    output = PICTURE if PICTURE in arguments else "out.zarr" if str(folder / "out.zarr") in arguments else None
+    outputs = (PICTURE, *EXPORTS, "out.zarr")
+    output = next((one for one in outputs if one in arguments or str(folder / one) in arguments), None)
     return Trial(name, tuple(arguments), folder, output, frozenset(os.listdir(folder)))
 
 
@@ -112,6 +115,14 @@ def _damage_hdf5(rng: random.Random, file: Any) -> None:
 
 
 def _captures(rng: random.Random, material: Material, folder: Path) -> list[str]:
+    path = _damaged_capture(rng, material, folder)
+    if rng.random() < 0.6:
+        return ["inspect", path.name, *_maybe(rng, "--json")]
+    scene = _maybe(rng, "--scene", rng.choice(("structure", "gradients", "statistics", "nodes", "training", "history")))
+    return ["snapshot", path.name, *SNAPSHOT, *scene, *_maybe(rng, "--quantity", "gradient")]
+
+
+def _damaged_capture(rng: random.Random, material: Material, folder: Path) -> Path:
     path = folder / "run.zarr"
     shutil.copytree(rng.choice(material.captures), path)
     files = sorted(p for p in path.rglob("*") if p.is_file())
@@ -134,10 +145,7 @@ def _captures(rng: random.Random, material: Material, folder: Path) -> list[str]
         if rng.random() < 0.5:
             _rewrite(packed, lambda data: damaged_bytes(rng, data))
         path = packed
-    if rng.random() < 0.6:
-        return ["inspect", path.name, *_maybe(rng, "--json")]
-    scene = _maybe(rng, "--scene", rng.choice(("structure", "gradients", "statistics", "nodes", "training", "history")))
-    return ["snapshot", path.name, *SNAPSHOT, *scene, *_maybe(rng, "--quantity", "gradient")]
+    return path
 
 
 def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -153,10 +161,29 @@ def _scenes(rng: random.Random, material: Material, folder: Path) -> list[str]:
     else:
         document = tomllib.loads(text)
         document["source"] = {"capture": str(capture)}
+        if rng.random() < 0.5:
+            document |= _saved(rng)
         path.write_text(_toml(damaged_document(rng, document)), encoding="utf-8", errors="replace")
     if rng.random() < 0.2:
         return ["inspect", path.name]
     return ["snapshot", path.name, *SNAPSHOT]
+
+
+def _saved(rng: random.Random) -> dict[str, Any]:
+    """Return the tables that a saved scene has beside its views."""
+    pose = {"position": [3.0, 4.0, 50.0], "target": [0.0, 0.0, 0.0], "up": [0.0, 1.0, 0.0], "field_of_view": 26.0}
+    looks: tuple[dict[str, Any], ...] = (
+        {"layer": "conv", "threshold": 0.3, "colormap": "viridis", "normalize": "layer", "time": 2.5},
+        {"quantity": "gradient", "target": "1", "method": "vanilla", "opened": []},
+        {"unfold": "conv", "unfolded": 0.5, "channel_order": "activity", "pick": {"layer": "conv", "index": [1, 2, 0]}},
+        {"step": 1, "statistic": "mean", "pick": {"layer": "dense"}, "ranking": "weight", "against": 1},
+    )
+    frames: list[dict[str, Any]] = [{"at": 0.0, "pose": {**pose, "aspect": 1.6}}, {"at": 2.0, "target": "all"}]
+    return {
+        "look": rng.choice(looks),
+        "camera": {"keyframes": frames, "pose": pose} if rng.random() < 0.5 else {"pose": pose},
+        "layout": {"aspect": rng.choice((0.5, 1.6))},
+    }
 
 
 def _toml(document: Any) -> str:
@@ -263,6 +290,23 @@ def _options(rng: random.Random, material: Material, folder: Path) -> list[str]:
     return [*command, *given]
 
 
+def _exports(rng: random.Random, material: Material, folder: Path) -> list[str]:
+    whole = rng.choice((*map(str, material.captures), "digits", "structure"))
+    target = whole if rng.random() < 0.6 else _damaged_capture(rng, material, folder).name
+    output = (
+        rng.choice(EXPORTS) if rng.random() < 0.9 else rng.choice(("", ".", ".html", "no/x.html", "x.txt", "x.zip"))
+    )
+    scene = _maybe(rng, "--scene", rng.choice(("structure", "gradients", "statistics", "nodes", "training", "history")))
+    odd = [text.replace("\0", "0").replace("\udcff", "x") for text in ODD_TEXTS]
+    samples = ("0:2", "all", ":", "1", "0:99999999", "2:1", "0,0,0", "-1", "0:2:1", "٣", "9" * 30, *odd)
+    sizes = ("50MB", "800kB", "1", "0", "-1", "1e9", "nan", "9" * 30, "20 kB", "0.5GiB", "٣MB", *odd)
+    given = ["--samples", rng.choice(samples)] if rng.random() < 0.35 else []
+    given += ["--max-size", rng.choice(sizes)] if rng.random() < 0.35 else []
+    given += ["--float16"] if rng.random() < 0.2 else []
+    quantity = _maybe(rng, "--quantity", "gradient") if rng.random() < 0.3 else []
+    return ["export", target, "-o", output, *([] if whole in ("digits", "structure") else scene), *given, *quantity]
+
+
 def _maybe(rng: random.Random, *arguments: str) -> list[str]:
     return list(arguments) if rng.random() < 0.5 else []
 
@@ -275,5 +319,6 @@ KINDS: dict[str, Callable[[random.Random, Material, Path], list[str]]] = {
     "arrays": _arrays,
     "classes": _classes,
     "options": _options,
+    "exports": _exports,
 }
 """For each kind of damaged file, the function that makes a trial."""

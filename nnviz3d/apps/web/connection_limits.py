@@ -63,7 +63,7 @@ class ConnectionLimits(LinkProtocol):  # type: ignore[misc]
             if self._gate.path_of(request) == "/ws" and not web.WebSocketResponse().can_prepare(request):
                 # Otherwise wslink counts it as a page and cannot close it at the end.
                 return web.Response(status=426, text="This address is for the page's own connection.\n")
-            known = self._gate.knows(self._gate.token_of(request))
+            known = self._gate.lets_in(request)
             if known:
                 self._known.add(request.transport)
             try:

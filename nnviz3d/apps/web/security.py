@@ -144,9 +144,18 @@ class Gate:
         """Whether a text is the token."""
         return token is not None and _same(token, self.token)
 
-    def token_of(self, request: web.Request) -> str | None:
-        """Return the token that a request carries."""
-        return request.query.get("secret", request.cookies.get(self.cookie_of(request)))
+    def lets_in(self, request: web.Request) -> bool:
+        """Whether a request carries the token: in its address, or else in a cookie.
+
+        A browser sends all cookies of one name, also those that another server of the host set for a shorter path, so each
+        of them is tried.
+        """
+        asked = request.query.getall("secret", [])
+        if asked:
+            return self.knows(asked[0])
+        own = f"{self.cookie_of(request)}="
+        cookies = (one.strip() for header in request.headers.getall("Cookie", []) for one in header.split(";"))
+        return any(self.knows(one.removeprefix(own)) for one in cookies if one.startswith(own))
 
     def cookie_of(self, request: web.Request) -> str:
         """Return the name of the cookie that holds the token of the server at this address.
@@ -198,7 +207,7 @@ class Gate:
                 address = request.rel_url
                 query = f"?{address.raw_query_string}" if address.raw_query_string else ""
                 raise web.HTTPTemporaryRedirect(f"./{address.raw_path.rpartition('/')[2]}/{query}")
-            if refusal is None and private and not self.knows(self.token_of(request)):
+            if refusal is None and private and not self.lets_in(request):
                 refusal = _NO_SECRET
             if refusal is None and page:
                 refusal = self._frame(request)
@@ -211,7 +220,7 @@ class Gate:
             except web.HTTPException:
                 raise
             except Exception as error:
-                if isinstance(error, OSError | ValueError) and not self.knows(self.token_of(request)):
+                if isinstance(error, OSError | ValueError) and not self.lets_in(request):
                     # For example an invalid file name. Requests without the token must not write into the terminal.
                     return web.Response(status=404, text="There is no such file.\n")
                 # A websocket raises when the client sends an invalid message, which needs no report.

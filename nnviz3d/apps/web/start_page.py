@@ -27,9 +27,16 @@ MODULE = {
 }
 """Styles and scripts that trame serves and loads beside its own."""
 _ADD_SLASH = """
-if (!/(\\/|\\/index\\.html)$/.test(location.pathname)) location.replace(`${location.pathname}/${location.search}`);
+if (!/(\\/|\\/index\\.html)$/.test(location.pathname)) {
+  const whole = new URL(location.href);
+  whole.pathname += "/";
+  location.replace(whole.href);
+}
 """
-"""Script for a proxy that shows the page at a path without a slash at its end, to which nothing can be relative."""
+"""Script for a proxy that shows the page at a path without a slash at its end, to which nothing can be relative.
+
+The new address is a whole one: a path that begins with two slashes would name another host.
+"""
 _USED = Refusal("This address worked once; open the one that nnviz3d printed.")
 
 

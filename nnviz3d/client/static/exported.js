@@ -3,9 +3,10 @@
 import { Looks } from "./looks.js";
 import { PickWords } from "./pick_words.js";
 import { Store } from "./store.js";
-import { FileError, readArrays, readJson } from "./unpack.js";
+import { DAMAGED, FileError, readArrays, readJson } from "./unpack.js";
 
 const FORMAT = 1;
+const MOST_MOMENTS = 10000; // Of one table; a damaged or edited file may state any number.
 
 /** Frames of one layout, sample and quantity. */
 class FrameTable {
@@ -24,6 +25,7 @@ class FrameTable {
       }
       this.lists.push(now);
     }
+    if (!(words.runs.reduce((sum, count) => sum + count, 0) <= MOST_MOMENTS)) throw new FileError(DAMAGED);
     // The number of the frame at each moment.
     this.at = words.runs.flatMap((count, number) => Array(count).fill(number));
   }

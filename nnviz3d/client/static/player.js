@@ -206,7 +206,8 @@ async function openPage() {
     }
   } catch (error) {
     const words = error instanceof FileError ? error.message : `The file cannot be shown: ${error.message}`;
-    const place = opening.isConnected ? opening : document.getElementById("message");
+    const empty = () => document.body.appendChild(make("p", { id: "opening" }));
+    const place = opening.isConnected ? opening : document.getElementById("message") ?? empty();
     place.textContent = words;
     place.hidden = false;
     if (!(error instanceof FileError)) throw error;

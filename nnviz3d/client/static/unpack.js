@@ -3,18 +3,24 @@
 
 import { arrayFrom } from "./store.js";
 
-const DAMAGED = "This file is incomplete or damaged; ask its sender for a whole copy, or export it again.";
+/** What is said of a file that cannot be read. */
+export const DAMAGED = "This file is incomplete or damaged; ask its sender for a whole copy, or export it again.";
+const LONGEST_TEXT = 2 ** 28; // Bytes of a pack of words; a damaged or hostile pack may hold any number.
 const SIZES = { uint8: 1, float16: 2, int32: 4, float32: 4, float64: 8 };
 
 /** An error whose message is a sentence for the user. */
 export class FileError extends Error {}
 
-/** Return the decompressed bytes of a pack, by its position in the file; the file then forgets the pack's text. */
-export async function readPack(number) {
+/**
+ * Return the decompressed bytes of a pack, by its position in the file; the file then forgets the pack's text.
+ *
+ * @param {number} most The most bytes that the pack may hold.
+ */
+export async function readPack(number, most) {
   const element = document.getElementById(`pack-${number}`);
   if (element === null) throw new FileError(DAMAGED);
   try {
-    const bytes = await inflated(fromBase64(element.textContent));
+    const bytes = await inflated(fromBase64(element.textContent), most);
     element.remove();
     return bytes;
   } catch {
@@ -24,7 +30,7 @@ export async function readPack(number) {
 
 /** Return the JSON value in a pack. */
 export async function readJson(number) {
-  const bytes = await readPack(number);
+  const bytes = await readPack(number, LONGEST_TEXT);
   try {
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
@@ -41,15 +47,20 @@ export async function readJson(number) {
 export async function readArrays(part, known) {
   const { first_array, arrays, groups, packs } = part;
   const found = arrays.map(([dtype, shape]) => ({ dtype, shape, bytes: null }));
-  const whole = await Promise.all(packs.map(readPack));
+  const lengthOf = (index) => {
+    const [dtype, shape] = arrays[index - first_array];
+    return shape.reduce((product, n) => product * n, SIZES[dtype]);
+  };
+  const lengths = groups.map((group) => group.reduce((sum, index) => sum + lengthOf(index), 0));
+  const whole = await Promise.all(packs.map((number, k) => readPack(number, lengths[k])));
   groups.forEach((group, k) => {
+    if (whole[k].length !== lengths[k]) throw new FileError(DAMAGED);
     const size = SIZES[arrays[group[0] - first_array][0]];
     const bytes = unshuffled(whole[k], size);
     let at = 0;
     for (const index of group) {
       const array = found[index - first_array];
-      const length = array.shape.reduce((product, n) => product * n, 1) * SIZES[array.dtype];
-      if (at + length > bytes.length) throw new FileError(DAMAGED);
+      const length = lengthOf(index);
       array.bytes = bytes.subarray(at, at + length);
       at += length;
     }
@@ -105,9 +116,25 @@ function unshuffled(bytes, size) {
   return found;
 }
 
-async function inflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+async function inflated(bytes, most) {
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+  const pieces = [];
+  let length = 0;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    pieces.push(next.value);
+    length += next.value.length;
+    if (!(length <= most)) {
+      await reader.cancel();
+      throw new FileError(DAMAGED);
+    }
+  }
+  const found = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    found.set(piece, at);
+    at += piece.length;
+  }
+  return found;
 }
 
 function fromBase64(text) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Iterator, Sequence
 
 from nnviz3d.apps.export.html.packs import Pack
@@ -33,14 +34,15 @@ def document(title: str, packs: Sequence[Pack]) -> Iterator[str]:
     style = f"\n{static('player.css')}"
     if "</script" in script.lower() or "<!--" in script or "</style" in style.lower():
         raise ValueError("The client's script or style would end before its end.")
-    policy = _POLICY.format(script=digest(script), style=digest(style))
+    values = {
+        "policy": _POLICY.format(script=digest(script), style=digest(style)),
+        "title": html.escape(title),
+        "style": style,
+        "script": script,
+    }
     head, body = static("player.html").split("<!-- packs -->")
-    yield (
-        head.replace("{policy}", policy)
-        .replace("{title}", html.escape(title))
-        .replace("{style}", style)
-        .replace("{script}", script)
-    )
+    # In one pass, because a title may hold such a word, too.
+    yield re.sub(r"\{(policy|title|style|script)\}", lambda found: values[found[1]], head)
     for number, pack in enumerate(packs):
         # Base64 holds nothing that could end the element.
         yield f'<script type="text/plain" id="pack-{number}">{pack.text}</script>\n'
