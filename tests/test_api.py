@@ -327,6 +327,12 @@ def test_missing_display_is_printed_without_waiting_and_raised_with_waiting(monk
     assert capsys.readouterr().err == "", "the error is raised, not printed"
 
 
+def test_unknown_options_are_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=r"There is no option 'treshold'; there are scene, .*threshold.*, step,"):
+        nnviz3d.snapshot("digits", tmp_path / "out.png", treshold=0.5)
+    assert not list(tmp_path.iterdir())
+
+
 def test_fractional_frame_rates_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"--fps: 29\.97 is no whole number"):
         nnviz3d.record("digits", tmp_path / "x.mp4", fps=29.97)  # type: ignore[arg-type]

@@ -56,6 +56,8 @@ class Options(TypedDict, total=False):
         The attribution method whose map is shown: ``grad_cam``, ``integrated_gradients``, ...
     against
         Index of the sample to subtract, from 0; not for a model object.
+    step
+        A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one.
     preprocess
         How pictures are prepared: ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``.
     classes
@@ -82,6 +84,7 @@ class Options(TypedDict, total=False):
     explain: int | str
     method: str
     against: int
+    step: int
     preprocess: Preprocessing
     classes: Iterable[str]
     labels: Any
@@ -124,8 +127,11 @@ class CommandArguments:
         Raises
         ------
         UserError
-            If options contradict each other, or arrays or a model object cannot be read.
+            If there is no such option, options contradict each other, or arrays or a model object cannot be read.
         """
+        unknown = next((name for name in options if name not in Options.__annotations__), None)
+        if unknown is not None:
+            raise UserError(f"There is no option {unknown!r}; there are {', '.join(Options.__annotations__)}.")
         common = [
             *self.scene(options.get("scene")),
             *given("--layer", options.get("layer")),
@@ -138,6 +144,7 @@ class CommandArguments:
             *given("--class", options.get("explain")),
             *given("--method", options.get("method")),
             *given("--against", options.get("against")),
+            *given("--step", options.get("step")),
         ]
         if isinstance(target, SceneSpec):
             if target.source is None:

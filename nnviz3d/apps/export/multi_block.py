@@ -25,7 +25,7 @@ HIDDEN = 32
 
 
 def multi_block(scene: Scene, selection: Selection) -> pv.MultiBlock:
-    """Convert the end of a scene to a tree of data sets.
+    """Convert a scene to a tree of data sets, as it is shown first: at its saved time, or at its end.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def multi_block(scene: Scene, selection: Selection) -> pv.MultiBlock:
         - ``meshes``: surfaces, curves and solid boxes.
         - ``labels``: the names in the picture, as points with a text.
     """
-    moment = scene.duration
+    moment = scene.first_time
     context = scene.as_of(moment, selection).context
     primitives = scene.at(moment, selection).primitives
     quantity = selection.quantity or "activation"
@@ -58,7 +58,7 @@ def multi_block(scene: Scene, selection: Selection) -> pv.MultiBlock:
         "labels": _labels(primitives),
     }
     found = pv.MultiBlock({name: part for name, part in parts.items() if part.GetNumberOfPoints()})
-    for name, texts in _described(scene, context, quantity, selection.sample).items():
+    for name, texts in _described(scene, context, quantity, selection).items():
         add_texts(found.GetFieldData(), name, texts)
     return found
 
@@ -214,10 +214,12 @@ def _named(parts: Iterable[tuple[str, pv.DataObject]]) -> pv.MultiBlock:
     return found
 
 
-def _described(scene: Scene, context: SceneContext, quantity: str, sample: int) -> Mapping[str, tuple[str, ...]]:
+def _described(
+    scene: Scene, context: SceneContext, quantity: str, selection: Selection
+) -> Mapping[str, tuple[str, ...]]:
     """Return model, sample and settings as texts by name."""
-    capture = context.capture
-    step = scene.step(scene.duration, Selection(sample))
+    capture, sample = context.capture, selection.sample
+    step = scene.step(scene.first_time, selection)
     words = {
         "model": (capture.provenance.model,),
         "sample": (capture.sample_name(sample) if sample < capture.committed else "",),

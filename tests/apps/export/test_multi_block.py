@@ -121,6 +121,17 @@ def test_quantity_names_the_numbers(explained_capture):
         nnviz3d.to_pyvista(explained_capture, sample=9)
 
 
+def test_step_is_that_of_the_numbers(recorded_capture):
+    first, last = (int(recorded_capture.training.steps[k]) for k in (0, -1))
+    found = {step: nnviz3d.to_pyvista(recorded_capture, step=step) for step in (first, last)}
+    assert {step: list(blocks.field_data["step"]) for step, blocks in found.items()} == {
+        first: [str(first)],
+        last: [str(last)],
+    }
+    numbers = [numbers_of(blocks["layers"]["dense"], "activation") for blocks in found.values()]
+    assert not np.array_equal(*numbers)
+
+
 @pytest.mark.slow
 def test_export_reads_back_equal(small_capture, blocks, tmp_path):
     nnviz3d.export(small_capture, tmp_path / "net.vtm", sample=1)
