@@ -50,10 +50,10 @@ def to_pyvista(target: Any = None, x: Any = None, **options: Unpack[Options]) ->
     """
     options.setdefault("groups", "open")
     with _opened(target, x, options) as (found, selection):
+        from nnviz3d.apps.export import ASPECT
         from nnviz3d.apps.export.multi_block import multi_block
-        from nnviz3d.apps.export.scenes import scene_of
 
-        return multi_block(scene_of(found, selection), selection)
+        return multi_block(found.scene(selection, aspect=ASPECT), selection)
 
 
 def plotter(
@@ -88,15 +88,14 @@ def plotter(
     """
     with _opened(target, x, options) as (found, selection):
         from nnviz3d.apps.export.plotting import plotter_of
-        from nnviz3d.apps.export.scenes import scene_of
         from nnviz3d.apps.snapshot import require_graphics
 
         require_graphics()
         more = dict(plotter_options or {})
         width, height = more.get("window_size", (16, 9))
-        scene = scene_of(found, selection, aspect=width / height)
-        moment = scene.duration
-        pose = scene.camera(moment, aspect=width / height)
+        scene = found.scene(selection, aspect=width / height)
+        moment = scene.first_time
+        pose = scene.first_pose(moment, aspect=width / height)
         return plotter_of(scene.at(moment, selection), pose, selection.quantity or "activation", **more)
 
 

@@ -26,6 +26,9 @@ from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitat
 from nnviz3d.data.sample_sources import expand
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
+from nnviz3d.scene.look_check import scene_of
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 
 NO_CHOICES: Mapping[str, Any] = {}
@@ -59,6 +62,16 @@ class Opened:
     follower: TrainingFollower | None = None
     trajectory: EmbeddingTrajectory | None = None
     origin: SceneOrigin = NO_ORIGIN
+
+    def scene(self, selection: Selection, *, aspect: float) -> Scene:
+        """Lay out the scene for pictures with this aspect; the groups around the selected layer are open.
+
+        Raises
+        ------
+        SceneError
+            If the scene cannot show the capture or the selection.
+        """
+        return scene_of(self.spec, self.capture, selection, aspect=aspect, trajectory=self.trajectory)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.keyframes import Keyframes
 from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
+from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
@@ -100,6 +101,19 @@ class Session:
         self._follower = follower
         if follower is not None:
             follower.prepare(self._prepare)
+
+    @staticmethod
+    def of(found: Opened, scene: Scene, renderer: Renderer, selection: Selection) -> Session:
+        """Return the session of an open target, whose scene is laid out."""
+        return Session(
+            scene,
+            renderer,
+            samples=found.samples,
+            runner=found.runner,
+            follower=found.follower,
+            selection=selection,
+            origin=found.origin,
+        )
 
     @property
     def scene(self) -> Scene:

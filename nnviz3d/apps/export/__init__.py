@@ -13,7 +13,11 @@ from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
+    from nnviz3d.scene.scene import Scene
     from nnviz3d.scene.selection import Selection
+
+ASPECT = 16 / 9
+"""Width over height of the picture that the layout of an export fills."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class ExportJob:
     selection: Selection
     out: Path
     settings: ExportSettings = field(default_factory=ExportSettings)
+
+    def scene(self) -> Scene:
+        """Lay out the scene for a picture with the usual aspect, `ASPECT`."""
+        return self.found.scene(self.selection, aspect=ASPECT)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def scatter_figure(cloud: Points, scene: Scene, selection: Selection) -> Figure:
     """Draw an embedding from the front, as it lies in the scene: in the plane in which it is widest."""
     from matplotlib.figure import Figure
 
-    drawn = scene.at(scene.duration, selection).primitives
+    drawn = scene.at(scene.first_time, selection).primitives
     panels = {one.name: one.rows for one in drawn if isinstance(one, Panel)}
     figure = Figure(figsize=(10, 8), layout="constrained")
     plot = figure.subplots()

@@ -9,7 +9,6 @@ from pathlib import Path
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.multi_block import multi_block
-from nnviz3d.apps.export.scenes import scene_of
 from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.errors import UserError
 from nnviz3d.render.data_files import write_tree
@@ -29,7 +28,7 @@ def write_data_sets(job: ExportJob) -> None:
     out, folder = job.out, job.out.with_suffix("")
     if folder.exists() and not _is_ours(folder):
         raise UserError(f"-o {out} writes the folder {folder.name} too, which holds other files; choose another name.")
-    data = multi_block(scene_of(job.found, job.selection), job.selection)
+    data = multi_block(job.scene(), job.selection)
     try:
         partial = partial_path(out)
         try:

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.export import ExportJob
+from nnviz3d.apps.export import ASPECT, ExportJob
 from nnviz3d.apps.export.faces import LIGHT, Faces
 from nnviz3d.apps.export.flat_labels import label_quads
 from nnviz3d.apps.export.gltf import LINES, GltfBuilder, linear
 from nnviz3d.apps.export.reduced import ShownBlock, within
-from nnviz3d.apps.export.scenes import scene_of
-from nnviz3d.apps.export.sizes import byte_count, size_words
+from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.export.solids import CORNERS, EDGES, SIDES
 from nnviz3d.apps.snapshot import write_whole
 from nnviz3d.errors import UserError
@@ -66,9 +65,9 @@ def write_model_file(job: ExportJob) -> None:
     UserError
         If the file cannot be written, or not even the other parts fit in it.
     """
-    most = byte_count(job.settings.max_size or DEFAULT_SIZE)
-    scene = scene_of(job.found, job.selection)
-    moment = scene.duration
+    most = read_size(job.settings.max_size or DEFAULT_SIZE)
+    scene = job.scene()
+    moment = scene.first_time
     drawn = scene.at(moment, job.selection)
     context = scene.as_of(moment, job.selection).context
     about = {
@@ -76,11 +75,11 @@ def write_model_file(job: ExportJob) -> None:
         "sample": context.capture.sample_name(job.selection.sample),
         "title": scene.title(job.selection.sample),
     }
-    data, blocks = model_of(drawn, scene.camera(moment, aspect=16 / 9), most, about)
+    data, blocks = model_of(drawn, scene.first_pose(moment, aspect=ASPECT), most, about)
     notes = [note for block in blocks if (note := block.note)]
     if notes:
         print(
-            f"{job.out.name} keeps to {size_words(most)}: faces inside large blocks are left out, then those of small "
+            f"{job.out.name} keeps to {size_text(most)}: faces inside large blocks are left out, then those of small "
             f"|numbers|. It holds of {', of '.join(notes)} faces; --max-size and --threshold change that.",
             file=sys.stderr,
         )
@@ -113,7 +112,7 @@ def model_of(
     voxels = [one for one in drawn.primitives if isinstance(one, Voxels) and one.visible]
     rest = int(most * 0.99) - parts.gltf.size - _NODE_BYTES * (len(parts.roots) + len(voxels)) - _FIXED_BYTES
     if rest < 0:
-        raise UserError(f"--max-size: lines, pictures and names alone need more than {size_words(most)}.")
+        raise UserError(f"--max-size: lines, pictures and names alone need more than {size_text(most)}.")
     blocks = within(voxels, rest // _FACE_BYTES)
     for block in blocks:
         parts.block(block)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.export import ExportJob
-from nnviz3d.apps.export.scenes import scene_of
 from nnviz3d.apps.snapshot import write_whole
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.reader import CaptureReader
@@ -34,8 +33,8 @@ def write_points_table(job: ExportJob) -> None:
     UserError
         If there are no points, or the file cannot be written.
     """
-    scene = scene_of(job.found, job.selection)
-    moment = scene.duration
+    scene = job.scene()
+    moment = scene.first_time
     context = scene.as_of(moment, job.selection).context
     clouds = [one for one in scene.at(moment, job.selection).primitives if isinstance(one, Points)]
     tables = [_table_of(cloud, context) for cloud in clouds]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.charts import curves_figure, scatter_figure
-from nnviz3d.apps.export.scenes import scene_of
 from nnviz3d.apps.export.structure_figure import structure_figure
 from nnviz3d.apps.snapshot import write_whole
 from nnviz3d.scene.primitives import Points
@@ -38,7 +37,7 @@ def write_vector_file(job: ExportJob) -> None:
     from matplotlib import rc_context
 
     settings = {"svg.fonttype": "none", "svg.hashsalt": "nnviz3d", "pdf.fonttype": 42, "font.family": _FONT}
-    scene = scene_of(job.found, job.selection)
+    scene = job.scene()
     out = BytesIO()
     kind = job.out.suffix.lower().removeprefix(".")
     date = {"Date": None} if kind == "svg" else {"CreationDate": None}
@@ -54,7 +53,7 @@ def write_vector_file(job: ExportJob) -> None:
 
 def _figure(scene: Scene, job: ExportJob) -> Figure:
     """Return the chart or the picture that suits a scene."""
-    moment = scene.duration
+    moment = scene.first_time
     context = scene.as_of(moment, job.selection).context
     if not scene.blocks:
         clouds = [one for one in scene.at(moment, job.selection).primitives if isinstance(one, Points)]

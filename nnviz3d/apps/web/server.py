@@ -25,7 +25,6 @@ from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.apps.web.surroundings import Surroundings
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
-from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.selection import Selection
 
 ASPECT = 1.55
@@ -76,19 +75,11 @@ def serve(
     """
     chosen = choose_port(host, port)
     selection = selection or Selection(sample=found.sample)
-    scene = scene_of(found.spec, found.capture, selection, aspect=ASPECT, trajectory=found.trajectory)
+    scene = found.scene(selection, aspect=ASPECT)
     with DelayedSignals():
         renderer = Renderer(offscreen_window(size))
     try:
-        session = Session(
-            scene,
-            renderer,
-            samples=found.samples,
-            runner=found.runner,
-            follower=found.follower,
-            selection=selection,
-            origin=found.origin,
-        )
+        session = Session.of(found, scene, renderer, selection)
         while True:
             if port is None and chosen != PORT:
                 print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)

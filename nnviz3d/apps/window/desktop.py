@@ -19,7 +19,6 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.antialiasing import StillPicture
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.window import Window, display_missing
-from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.selection import Selection
 
@@ -70,20 +69,12 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
     require_graphics()
     require_display()
     selection = selection or Selection(sample=found.sample)
-    scene = scene_of(found.spec, found.capture, selection, aspect=size[0] / size[1], trajectory=found.trajectory)
+    scene = found.scene(selection, aspect=size[0] / size[1])
     with DelayedSignals():
         window = Window(size, scene.title(found.sample))
         renderer = Renderer(window.target)
     try:
-        session = Session(
-            scene,
-            renderer,
-            samples=found.samples,
-            runner=found.runner,
-            follower=found.follower,
-            selection=selection,
-            origin=found.origin,
-        )
+        session = Session.of(found, scene, renderer, selection)
         desktop = Desktop(session, window)
         with _signals(desktop.quit):
             desktop.run()

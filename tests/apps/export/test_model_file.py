@@ -11,7 +11,7 @@ import pytest
 from nnviz3d.apps.export import ExportJob, export
 from nnviz3d.apps.export.faces import LIGHT, drawn_cells, first_faces, visible_faces
 from nnviz3d.apps.export.reduced import equal_share, within
-from nnviz3d.apps.export.sizes import byte_count, size_words
+from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.target import ModelOptions, resolve
 from nnviz3d.data.capture import open_capture
@@ -203,8 +203,10 @@ def test_every_kind_of_primitive_is_exported(scene, tmp_path):
 
 
 def test_sizes_are_read_and_written():
-    assert [byte_count(text) for text in ("50MB", "1.5 gb", "820k", "77")] == [50_000_000, 1_500_000_000, 820_000, 77]
-    assert [size_words(n) for n in (50_000_000, 1_500_000_000, 820_000, 77)] == ["50 MB", "1.5 GB", "820 kB", "77 B"]
-    for text in ("", "much", "-3MB", "0", "nan", "1e9"):
+    assert [read_size(text) for text in ("50MB", "1.5 gb", "820k", "77")] == [50_000_000, 1_500_000_000, 820_000, 77]
+    assert [read_size(text) for text in ("2MiB", " 1 kib ", "3b")] == [2**21, 2**10, 3]
+    sizes = (1_500_000_000, 999_900_000, 50_000_000, 1_254_000, 820_001, 77)
+    assert [size_text(n) for n in sizes] == ["1.5 GB", "1 GB", "50 MB", "1.25 MB", "821 kB", "1 kB"]
+    for text in ("", "much", "-3MB", "0", "0.4", "nan", "1e9", "5 Mb b", "5TB"):
         with pytest.raises(UserError, match="--max-size is a size such as 50MB"):
-            byte_count(text)
+            read_size(text)

@@ -11,6 +11,7 @@ from nnviz3d.apps.export.faces import drawn_cells, visible_faces
 from nnviz3d.apps.export.plotting import plotter_of
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
+from nnviz3d.scene.look import LookSpec, PoseSpec
 from nnviz3d.scene.primitives import DrawList, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -42,6 +43,20 @@ def test_plotter_holds_exact_numbers_and_the_camera_of_the_picture(small_capture
     after = plotter.screenshot(return_img=True)
     assert (np.abs(after.astype(int) - before).sum(axis=2) > 60).sum() > 50
     plotter.close()
+
+
+def test_saved_scene_is_plotted_with_its_camera_at_its_time(small_capture, tmp_path):
+    saved = PoseSpec(position=(3, 4, 50), target=(1, 2, 0), aspect=16 / 9)
+    spec = default_scene()
+    at_start, at_end = (spec.model_copy(update={"look": LookSpec(time=time)}) for time in (0.0, None))
+    at_start = at_start.model_copy(update={"camera": spec.camera.model_copy(update={"pose": saved})})
+    plotters = [nnviz3d.plotter(small_capture, plotter_options=OFF_SCREEN, scene=one) for one in (at_start, at_end)]
+    shown = [{name for name in one.actors if name in small_capture.graph} for one in plotters]
+    assert shown[0] < shown[1]
+    assert plotters[0].camera.position == pytest.approx(saved.position)
+    assert plotters[0].camera.focal_point == pytest.approx(saved.target)
+    for one in plotters:
+        one.close()
 
 
 def test_cells_are_seen_in_the_colours_of_the_map():

@@ -11,7 +11,6 @@ from nnviz3d.apps.open_target import Opened
 from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.client.pick_tables import pick_tables
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
-from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.primitives import DrawList, Lines, Points, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -92,10 +91,7 @@ def moments(duration: float) -> list[float]:
 
 def scenes_of(found: Opened, selection: Selection) -> dict[str, Scene]:
     """Build the scene for each layout, with the groups around the selected layer open."""
-    scenes = {}
-    for name, aspect in LAYOUTS.items():
-        scenes[name] = scene_of(found.spec, found.capture, selection, aspect=aspect, trajectory=found.trajectory)
-    return scenes
+    return {name: found.scene(selection, aspect=aspect) for name, aspect in LAYOUTS.items()}
 
 
 def quantities_of(scene: Scene, selection: Selection) -> tuple[Quantity | None, ...]:

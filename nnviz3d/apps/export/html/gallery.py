@@ -15,8 +15,8 @@ from PIL import Image
 
 from nnviz3d.apps.export import ExportJob, ExportSettings
 from nnviz3d.apps.export.html.document import digest, static
-from nnviz3d.apps.export.html.settings import size_text
 from nnviz3d.apps.export.html.write import write_html
+from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.apps.open_target import Opened, opened
 from nnviz3d.apps.snapshot import snapshot

@@ -15,8 +15,9 @@ from nnviz3d.apps.export.html.frames import LAYOUTS, TableKey, quantities_of, sc
 from nnviz3d.apps.export.html.packs import Pack, pack_text
 from nnviz3d.apps.export.html.parts import Packer, PagePart
 from nnviz3d.apps.export.html.progress import ExportBar
-from nnviz3d.apps.export.html.settings import chosen_samples, read_size, size_text
+from nnviz3d.apps.export.html.samples import chosen_samples
 from nnviz3d.apps.export.html.words import page_words
+from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity

@@ -1,4 +1,4 @@
-"""Settings of an exported page as users write them: samples and sizes."""
+"""Samples of an exported page, as users write them: ``0:20``."""
 
 from __future__ import annotations
 
@@ -8,29 +8,7 @@ from collections.abc import Iterator
 from nnviz3d.data.printable import printable
 from nnviz3d.errors import UserError
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*([kmg]?i?b?)", re.IGNORECASE)
 _RANGE = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
-
-
-def read_size(text: str) -> int:
-    """Return the bytes of a size such as ``50MB``.
-
-    Raises
-    ------
-    UserError
-        If the text is no size.
-    """
-    found = _SIZE.fullmatch(text.strip())
-    unit = None if found is None else _UNITS.get(found[2].lower(), _UNITS.get(f"{found[2].lower()}b"))
-    if found is None or unit is None or float(found[1]) * unit < 1:
-        raise UserError(f"--max-size is a size such as 50MB or 800kB; got {printable(text)!r}.")
-    return int(float(found[1]) * unit)
-
-
-def size_text(size: int) -> str:
-    """Write a number of bytes: ``640 kB``, ``1.25 MB``."""
-    return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{-(-size // 1000)} kB"
 
 
 def chosen_samples(text: str | None, shown: int, count: int) -> tuple[int, ...]:
