@@ -31,7 +31,8 @@ def framed(scene: object) -> str:
 
 
 @pytest.mark.slow
-def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path) -> None:
+def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as ipykernel does
     scene = nnviz3d.show(str(bundled("digits.zarr.zip")), size=(900, 420))
     assert isinstance(scene, EmbeddedScene)
     assert framed(scene) == scene.text
@@ -39,6 +40,7 @@ def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path) -> No
     assert 'sandbox="allow-scripts allow-downloads"' in scene._repr_html_()
     assert scene.save(tmp_path / "digits.html").read_text(encoding="utf-8") == scene.text
     assert not re.search(r"""(src|href)=["']?https?://""", scene.text)
+    assert re.fullmatch(r"scene\.html: \d+ kB, 1 sample\n", capfd.readouterr().err)
 
 
 @pytest.mark.slow

@@ -40,9 +40,11 @@ class CommandProcess:
         if "--custom" in arguments:
             # The process imports the user's modules from where this program does.
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        if sys.stderr is not None and sys.stderr.isatty() and not in_notebook():
-            # Its progress bars reach the same terminal through this process. A notebook's page says that it is a terminal,
-            # but keeps lines that a terminal removes.
+        if in_notebook():
+            # Its kernel asks every program for colours, but its page keeps progress bars, which a terminal removes.
+            environment.pop("FORCE_COLOR", None)
+        elif sys.stderr is not None and sys.stderr.isatty():
+            # Its progress bars reach the same terminal through this process.
             environment |= {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", command, *arguments],
