@@ -13,7 +13,9 @@ from tests.support.command_line import run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-WITH_COMMANDS = TEXT + (REPOSITORY / "docs/anywhere.md").read_text(encoding="utf-8")
+WITH_COMMANDS = TEXT + "".join(
+    (REPOSITORY / "docs" / name).read_text(encoding="utf-8") for name in ("anywhere.md", "export.md")
+)
 
 
 def commands() -> list[list[str]]:

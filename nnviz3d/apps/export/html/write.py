@@ -24,7 +24,8 @@ from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 
-_FORMAT = 1
+FORMAT = 1
+"""Number of the format of the packs, which the page's own script knows."""
 _SPARE = 2000
 """Bytes of a limited size that are kept for the sentences on what is left out."""
 _TAG = 64
@@ -170,7 +171,7 @@ def _packs(page: _Page, notes: list[str]) -> tuple[Pack, list[Pack]]:
                 "first_array": part.first_array,
             }
         )
-    words = {"format": _FORMAT, "title": page.title, "notes": notes, **page.words, "parts": listed}
+    words = {"format": FORMAT, "title": page.title, "notes": notes, **page.words, "parts": listed}
     return pack_text(json.dumps(words, separators=(",", ":"), allow_nan=False)), packs
 
 
