@@ -57,9 +57,7 @@ def saved_scene(session: Session, pose: CameraPose, aspect: float, layout: Scene
     layout
         The scene for the picture's shape; by default the session's.
     """
-    scene, selection = layout or session.scene, session.selection
-    if session.unfolding.moving:  # saved as it will be in a moment
-        selection = replace(selection, unfold=session.unfolding.layer, unfolded=1.0)
+    scene, selection = layout or session.scene, selection_at_rest(session)
     shown = session.samples.chosen
     compared = session.choices.against if session.choices.quantity == "difference" else None
     reopened = session.origin.showing(session.samples, shown, compared)
@@ -71,11 +69,30 @@ def saved_scene(session: Session, pose: CameraPose, aspect: float, layout: Scene
         selection = replace(selection, against=reopened.against)
     else:
         selection = replace(selection, against=None)
-    look = look_of(scene, session.clock.t, selection)
-    camera = scene.spec.camera.model_copy(update={"pose": PoseSpec.of(pose, aspect)})
-    layout_spec = scene.spec.layout.model_copy(update={"aspect": scene.context.aspect})
-    changes = {"source": reopened.source, "look": look, "camera": camera, "layout": layout_spec}
-    return SavedScene(scene.spec.model_copy(update=changes), reopened.remarks)
+    spec = spec_as_shown(scene, session.clock.t, selection, PoseSpec.of(pose, aspect))
+    return SavedScene(spec.model_copy(update={"source": reopened.source}), reopened.remarks)
+
+
+def spec_as_shown(scene: Scene, t: float, selection: Selection, pose: PoseSpec | None) -> SceneSpec:
+    """Return the description of a scene with what is chosen in it at a time.
+
+    Parameters
+    ----------
+    pose
+        The camera; with it goes the layout of the scene, in which it stands. `None` for the scene's own view.
+    """
+    changes: dict[str, object] = {"look": look_of(scene, t, selection)}
+    if pose is not None:
+        changes["camera"] = scene.spec.camera.model_copy(update={"pose": pose})
+        changes["layout"] = scene.spec.layout.model_copy(update={"aspect": scene.context.aspect})
+    return scene.spec.model_copy(update=changes)
+
+
+def selection_at_rest(session: Session) -> Selection:
+    """Return the selection of a session; a layer that is being unfolded is as it will be in a moment."""
+    if session.unfolding.moving:
+        return replace(session.selection, unfold=session.unfolding.layer, unfolded=1.0)
+    return session.selection
 
 
 def look_of(scene: Scene, t: float, selection: Selection) -> LookSpec:

@@ -103,6 +103,11 @@ class CaptureSeries:
         """The first capture."""
         return self._first
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The samples of the first capture, and those of each later one."""
+        return self._parts
+
     def beginning_with(self, first: CaptureReader) -> CaptureSeries:
         """Return this series with another reader of its first samples."""
         return CaptureSeries(first, self._parts[1:])

@@ -20,8 +20,9 @@ from nnviz3d.apps.web.client_protocol import ClientProtocol, add_client
 from nnviz3d.apps.web.client_view import ClientViews
 from nnviz3d.apps.web.connection_limits import ConnectionLimits
 from nnviz3d.apps.web.drawing import Drawer
+from nnviz3d.apps.web.exports import Exports
 from nnviz3d.apps.web.motion import Motion
-from nnviz3d.apps.web.page import GONE, build_page, page_values
+from nnviz3d.apps.web.page import GONE, build_page, file_stem, page_values
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels import panel_classes
 from nnviz3d.apps.web.picture_view import RemoteView
@@ -82,6 +83,9 @@ class WebApp(TrameApp):  # type: ignore[misc]
             self._keys.update(panel.keys)
         self._clients = ClientCounter(self._show_clients)
         self._saves = Saves(self._page, self.view, lambda: self._clients.count)
+        self._exports = Exports(
+            self._page, self._saves.camera, lambda: self.view.camera_set_by_user, f"{file_stem(session)}.html"
+        )
         # The secret for files: in a frame of another site, the browser may keep no cookie.
         self._page.show({"message": "", "clients": 0, "draw": drawer, "secret": gate.token})
         self._page.client_only(drawer=None, drawing="", drawing_reason="")
@@ -131,7 +135,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def draw(self) -> None:
         """Draw each new state, as long as the server runs."""
-        await asyncio.gather(self.view.run(), self.client_views.run(), self._saves.run())
+        await asyncio.gather(self.view.run(), self.client_views.run(), self._saves.run(), self._exports.run())
 
     async def watch(self) -> None:
         """Close idle connections without the token and stalled pages, as long as the server runs."""
@@ -141,6 +145,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         add_pages(server.app, self._gate, title=page_values(self._session)["trame__title"])
         self._limits.guard(server)
         add_files(server.app, self._page)
+        self._exports.add_file(server.app)
         add_client(server.app, self.client_views)
 
     def _show_clients(self, clients: int) -> None:

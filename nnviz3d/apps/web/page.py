@@ -13,6 +13,7 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.provenance import provenance_lines
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
+from nnviz3d.apps.web.export_menu import build_export_menu
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
@@ -117,7 +118,7 @@ def _buttons(page: PageContext, home: Callable[[], None]) -> None:
         id="home",
         **theme.icon_button("Reset the view (R)"),
     )
-    name = _file_name(_title(page.session))
+    name = f"{file_stem(page.session)}.png"
     page.show({"picture_name": name})
     v.VBtn(
         icon="mdi-tray-arrow-down",
@@ -131,11 +132,12 @@ def _buttons(page: PageContext, home: Callable[[], None]) -> None:
         id="write",
         **theme.icon_button("Save a scene file that opens as it is shown here (W)"),
     )
+    build_export_menu()
 
 
-def _file_name(title: str) -> str:
-    """Return the name of a picture file for a title."""
-    return f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-') or 'nnviz3d'}.png"
+def file_stem(session: Session) -> str:
+    """Return the name, without its ending, of a file that shows the session."""
+    return re.sub(r"[^a-z0-9]+", "-", _title(session).lower()).strip("-")[:80] or "nnviz3d"
 
 
 def page_values(session: Session) -> dict[str, Any]:

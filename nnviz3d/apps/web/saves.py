@@ -73,7 +73,7 @@ class Saves:
             return shown
         return shown.model_copy(update={"pose": PoseSpec.of(self._view.pose(), self._view.aspect)})
 
-    def _camera(self, sent: Any) -> tuple[CameraPose, float]:
+    def camera(self, sent: Any) -> tuple[CameraPose, float]:
         """Return the camera of the page, and the width over height of its picture."""
         if sent is None:
             return self._view.pose(), self._view.aspect
@@ -83,14 +83,14 @@ class Saves:
 
     def _write(self, pose: Any = None) -> str:
         """Return the scene file of what the page shows."""
-        camera, aspect = self._camera(pose)
+        camera, aspect = self.camera(pose)
         saved = saved_scene(self._session, camera, aspect, self._session.layouts.scene_for(aspect))
         opens = f"{NAME} opens as it is shown here: nnviz3d serve {NAME}." if saved.spec.source is not None else ""
         self._page.say(" ".join(filter(None, (opens, *saved.remarks))))
         return saved.text
 
     def _add(self, pose: Any = None) -> None:
-        self._page.say(_sentence(self._session.keyframes.add(*self._camera(pose))))
+        self._page.say(_sentence(self._session.keyframes.add(*self.camera(pose))))
         self._page.refresh()
 
     def _remove(self, number: Any = -1) -> None:

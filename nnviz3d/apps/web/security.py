@@ -33,6 +33,7 @@ _PAGES = ("/", "/index.html")
 _START = "index.html"
 PRIVATE = "/samples/"
 ARRAYS = "/arrays/"
+EXPORTS = "/exports/"
 """Addresses below these paths require the token, as the page itself does."""
 _QUOTED = 100
 """Most characters of a header that an answer quotes."""
@@ -201,7 +202,7 @@ class Gate:
             inside = self.path_of(request)
             paths = (request.path, inside)  # the base path may itself look like an address of the application
             page = any(map(_is_page, paths))
-            private = page or any(path.startswith((PRIVATE, ARRAYS)) for path in paths)
+            private = page or any(path.startswith((PRIVATE, ARRAYS, EXPORTS)) for path in paths)
             refusal = self.refusal(request)
             if refusal is None and not inside:  # relative addresses need the slash at the end of the base path
                 address = request.rel_url

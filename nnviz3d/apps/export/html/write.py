@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from nnviz3d.apps.choices import QUANTITIES
@@ -43,6 +44,33 @@ class _Page:
     lacks: list[str]
 
 
+@dataclass(frozen=True)
+class PackedPage:
+    """A page that is ready to be written.
+
+    Attributes
+    ----------
+    texts
+        The texts of the file one after the other.
+    size
+        Bytes of the file.
+    samples
+        Number of its samples.
+    lacks
+        Sentences on what it lacks.
+    """
+
+    texts: tuple[str, ...]
+    size: int
+    samples: int
+    lacks: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The size and the number of samples: ``640 kB, 3 samples``."""
+        return f"{size_text(self.size)}, {self.samples} sample{'s' * (self.samples != 1)}"
+
+
 def write_html(job: ExportJob) -> None:
     """Write a scene into one HTML file, whole or not at all. Its size is told first, and what is left out.
 
@@ -51,12 +79,33 @@ def write_html(job: ExportJob) -> None:
     UserError
         If there are no such samples, the size is too small, or the file cannot be written.
     """
+    with ExportBar(job.out.name) as bar:
+        page = packed_page(job, bar)
+    print(f"{job.out.name}: {page.words}", file=sys.stderr)
+    for sentence in page.lacks:
+        print(f"{job.out.name}: {sentence}", file=sys.stderr)
+    write_page(page, job.out)
+
+
+def packed_page(job: ExportJob, report: Callable[[int, int], None]) -> PackedPage:
+    """Pack a page.
+
+    Parameters
+    ----------
+    report
+        Is called with the number of packed parts and of all parts.
+
+    Raises
+    ------
+    UserError
+        If there are no such samples, or the size is too small.
+    """
     capture = job.found.capture
     samples = chosen_samples(job.settings.samples, job.selection.sample, capture.committed)
     limit = None if job.settings.max_size is None else read_size(job.settings.max_size)
     most = None if limit is None else limit - _SPARE
-    with ExportBar(job.out.name) as bar, capture.stored.remembering():
-        page = _fitting(job, samples, most, bar)
+    with capture.stored.remembering():
+        page = _fitting(job, samples, most, report)
         notes = [_ROUNDED] if job.settings.float16 else []
         index, packs = _packs(page, [*notes, *page.lacks])
         texts = list(document(page.title, [index, *packs]))
@@ -65,18 +114,14 @@ def write_html(job: ExportJob) -> None:
         raise UserError(
             f"--max-size {job.settings.max_size}: {job.out.name} takes {size_text(size)}; give a larger size."
         )
-    shown = len(page.words["samples"])
-    print(f"{job.out.name}: {size_text(size)}, {shown} sample{'s' * (shown != 1)}", file=sys.stderr)
-    for sentence in page.lacks:
-        print(f"{job.out.name}: {sentence}", file=sys.stderr)
-    _write(job, texts)
+    return PackedPage(tuple(texts), size, len(page.words["samples"]), tuple(page.lacks))
 
 
-def _fitting(job: ExportJob, samples: Sequence[int], most: int | None, bar: ExportBar) -> _Page:
+def _fitting(job: ExportJob, samples: Sequence[int], most: int | None, report: Callable[[int, int], None]) -> _Page:
     """Pack what fits into a size: first without the samples and quantities that come last, then without large layers."""
     dropped: set[str] = set()
     while True:
-        page = _packed(job, samples, most, frozenset(dropped), bar)
+        page = _packed(job, samples, most, frozenset(dropped), report)
         size = _size(page, 1)
         if most is None or size <= most:
             break
@@ -96,7 +141,13 @@ def _fitting(job: ExportJob, samples: Sequence[int], most: int | None, bar: Expo
     return replace(page, lacks=[f"left out, because they do not fit into {limit}: the cells of {names}", *page.lacks])
 
 
-def _packed(job: ExportJob, samples: Sequence[int], most: int | None, dropped: frozenset[str], bar: ExportBar) -> _Page:
+def _packed(
+    job: ExportJob,
+    samples: Sequence[int],
+    most: int | None,
+    dropped: frozenset[str],
+    report: Callable[[int, int], None],
+) -> _Page:
     """Pack the tables of a page in their order, as many as fit, but at least one."""
     encoder, packer = Encoder(), Packer(rounded=job.settings.float16)
     scenes = scenes_of(job.found, job.selection)
@@ -107,7 +158,7 @@ def _packed(job: ExportJob, samples: Sequence[int], most: int | None, dropped: f
     gradients = any(quantity in OF_GRADIENTS for quantity in quantities)
     lacks: dict[str, None] = {}
     for number, key in enumerate(keys):
-        bar(number, len(keys))
+        report(number, len(keys))
         scene = scenes[key.layout]
         table = table_of(encoder, scene, key, job.selection, gradients=gradients, dropped=dropped)
         page.parts.append(packer.pack(table, encoder.take()))
@@ -115,7 +166,7 @@ def _packed(job: ExportJob, samples: Sequence[int], most: int | None, dropped: f
         if most is not None and number and _size(page, len(page.parts)) > most:
             page.parts.pop()
             break
-    bar(len(keys), len(keys))
+    report(len(keys), len(keys))
     kept = [part.key for part in page.parts]
     words["samples"] = [one for one in words["samples"] if any(one["index"] == key.sample for key in kept)]
     words["quantities"] = [one for one in words["quantities"] if any(one["name"] == key.quantity for key in kept)]
@@ -175,14 +226,21 @@ def _packs(page: _Page, notes: list[str]) -> tuple[Pack, list[Pack]]:
     return pack_text(json.dumps(words, separators=(",", ":"), allow_nan=False)), packs
 
 
-def _write(job: ExportJob, texts: Sequence[str]) -> None:
+def write_page(page: PackedPage, out: Path) -> None:
+    """Write a packed page, whole or not at all.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
     try:
-        partial = PartialFile(job.out)
+        partial = PartialFile(out)
         try:
-            for text in texts:
+            for text in page.texts:
                 partial.write(text.encode())
             partial.keep()
         finally:
             partial.discard()
     except OSError as error:
-        raise UserError(f"Cannot write {job.out}: {error.strerror or error}.") from None
+        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None

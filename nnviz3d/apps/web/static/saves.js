@@ -35,6 +35,8 @@
       const found = await trame.trigger("show_keyframe", [number, picture()]);
       if (found) await look(found);
     },
+    exportPage: (every, rounded) =>
+      trame.trigger("export_page", [pose(), window.nnviz3d?.moved?.() ?? false, every, rounded]),
     async write() {
       const text = await trame.trigger("write_scene", [pose()]);
       if (!text) return;

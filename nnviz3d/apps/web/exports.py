@@ -1,0 +1,299 @@
+"""Exports of what the page shows as one HTML file, which a process of its own packs while the page is used."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from aiohttp import web
+
+from nnviz3d.apps.export.html.order import PageOrder, Place
+from nnviz3d.apps.export.html.settings import size_text
+from nnviz3d.apps.saved_scene import selection_at_rest, spec_as_shown
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.temporary_folder import temporary_folder
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.security import EXPORTS
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.quantities import OF_GRADIENTS
+from nnviz3d.errors import UserError
+from nnviz3d.parent_process import PARENT
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.look import PoseSpec
+from nnviz3d.scene.views.activations import ActivationsSpec
+
+_AROUND = 450_000
+"""Bytes of a page without cells: mostly its script and its fonts."""
+_LONGEST = 2**24
+"""Most bytes of a line that the process tells."""
+_NOTHING = {"export_stage": "", "export_percent": 0, "export_words": "", "export_notes": [], "export_key": ""}
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What a page asks for.
+
+    Attributes
+    ----------
+    every
+        Whether all captured samples are exported, not only the shown one.
+    rounded
+        Whether the numbers of the cells are rounded to float16.
+    """
+
+    every: bool
+    rounded: bool
+
+
+class Exports:
+    """Packs one page at a time, and keeps its file until it is dismissed or the server ends.
+
+    Parameters
+    ----------
+    page
+        The session and the functions of the page.
+    camera
+        Returns the camera and the width over height of a page's picture, from the pose that the page sent.
+    camera_moved
+        Whether the user has moved the camera of the picture that the server draws.
+    name
+        Name of the file.
+    """
+
+    def __init__(
+        self,
+        page: PageContext,
+        camera: Callable[[Any], tuple[CameraPose, float]],
+        camera_moved: Callable[[], bool],
+        name: str,
+    ) -> None:
+        self._page = page
+        self._session = page.session
+        self._camera = camera
+        self._camera_moved = camera_moved
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+        self._file: tuple[str, Path] | None = None
+        page.show({**_NOTHING, "export_file": name, "export_count": 1, "export_sizes": []})
+        page.client_only(export_menu=False, export_every=False, export_rounded=False)
+        page.on_trigger("export_sizes", self._tell_sizes)
+        page.on_trigger("export_page", self._begin)
+        page.on_trigger("dismiss_export", self._dismiss)
+
+    async def run(self) -> None:
+        """Wait for the end of the server, and then remove everything."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._dismiss()
+            if self._task is not None:
+                await asyncio.gather(self._task, return_exceptions=True)
+
+    def add_file(self, application: web.Application) -> None:
+        """Add the address of the file to a server that does not run yet."""
+
+        async def send(request: web.Request) -> web.StreamResponse:
+            if self._file is None or request.match_info["key"] != self._file[0]:
+                return web.Response(status=404, text="There is no such page; save it again.\n")
+            headers = {
+                "Cache-Control": "no-store",
+                "Content-Type": "application/octet-stream",  # downloaded, never shown with the rights of this server
+                "Content-Disposition": f'attachment; filename="{self._name}"',
+            }
+            return web.FileResponse(self._file[1], headers=headers)
+
+        application.add_routes([web.get(f"{EXPORTS}{{key}}", send)])
+
+    # Requests of a page.
+
+    def _tell_sizes(self) -> None:
+        """Show the estimated sizes: of the shown sample and of all samples, in float32 and in float16."""
+        count = len(_captured(self._session))
+        numbers = _numbers(self._session)
+        sizes = [
+            [size_text(_AROUND + samples * numbers * item * 4 // 3) for item in (4, 2)] if numbers else []
+            for samples in (1, count)
+        ]
+        self._page.set({"export_count": count, "export_sizes": sizes})
+
+    def _begin(self, pose: Any, moved: Any, every: Any, rounded: Any) -> None:
+        """Start to pack what is shown."""
+        if self._task is not None and not self._task.done():
+            raise UserError("A page is being made already; cancel it first.")
+        order = self._order(pose, moved is True, _Choices(every is True, rounded is True))
+        self._page.set({**_NOTHING, "export_stage": "packing", "export_notes": list(order[1])})
+        self._task = asyncio.get_running_loop().create_task(self._keep(*order))
+
+    def _dismiss(self) -> None:
+        """Stop the work, or remove the file."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            self._page.set(_NOTHING)  # a task that has not begun does nothing more
+
+    def _order(self, pose: Any, moved: bool, choices: _Choices) -> tuple[Callable[[Path], PageOrder], tuple[str, ...]]:
+        """Return a function that makes the order for a folder, and sentences on what is left out."""
+        session = self._session
+        camera, aspect = self._camera(pose)
+        scene, selection, base = (
+            session.layouts.scene_for(aspect),
+            selection_at_rest(session),
+            session.scene.spec.camera,
+        )
+        moved = moved if pose is not None else self._camera_moved()
+        own = not moved and base.pose is None and not base.keyframes
+        spec = spec_as_shown(scene, session.clock.t, selection, None if own else PoseSpec.of(camera, aspect))
+        asked = [selection.sample, *(_captured(session) if choices.every else ())]
+        samples = [one for one in dict.fromkeys(asked) if one == selection.sample or _holds_quantity(session, one)]
+        lacking = len(dict.fromkeys(asked)) - len(samples)
+        notes = (f"{lacking} samples without gradients are left out.",) if lacking else ()
+        places = _Places(CaptureSeries.of(session.scene.capture))
+        make = partial(
+            PageOrder,
+            spec=spec,
+            selection=selection,
+            samples=tuple(map(places.of, samples)),
+            against=None if selection.against is None else places.of(selection.against),
+            trajectory=session.scene.context.trajectory,
+            float16=choices.rounded,
+        )
+        return lambda folder: make(captures=places.files(folder), out=folder / self._name), notes
+
+    # Work.
+
+    async def _keep(self, order: Callable[[Path], PageOrder], notes: tuple[str, ...]) -> None:
+        """Pack a page, and keep it until this task is cancelled."""
+        try:
+            with temporary_folder() as folder:
+                found = await self._packed(order(folder))
+                self._file = (token_hex(8), folder / self._name)
+                self._page.set(
+                    {
+                        "export_stage": "ready",
+                        "export_words": found["words"],
+                        "export_notes": [*notes, *found["lacks"]],
+                        "export_key": self._file[0],
+                    }
+                )
+                await asyncio.Event().wait()
+        except Exception as error:  # noqa: BLE001 - the page reports any error and keeps running
+            self._page.report(error)
+        finally:
+            self._file = None
+            self._page.set(_NOTHING)
+
+    async def _packed(self, order: PageOrder) -> dict[str, Any]:
+        """Pack a page in another process; returns what that tells at the end."""
+        last: dict[str, Any] = {}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "nnviz3d.apps.export.html.process"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST,
+                env={**os.environ, PARENT: str(os.getpid())},
+                process_group=0,  # Ctrl-C reaches only this process, which then ends that one
+            )
+        except OSError as error:
+            raise UserError(f"The export cannot be started: {error.strerror or error}.") from None
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise RuntimeError("The export process has no pipes.")
+            with contextlib.suppress(ConnectionError):  # it has ended; the missing answer shows that
+                process.stdin.write(pickle.dumps(order))
+                await process.stdin.drain()
+            process.stdin.close()
+            async for line in process.stdout:
+                last = json.loads(line)
+                if last.get("total"):
+                    self._page.set({"export_percent": round(100 * last["done"] / last["total"])})
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
+        if "refused" in last:
+            raise UserError(last["refused"])
+        if "size" not in last:
+            raise UserError("The page could not be made, because its process ended; the terminal may say why.")
+        return last
+
+
+class _Places:
+    """The captures of a session on disk, and the place of each sample in them.
+
+    Parameters
+    ----------
+    series
+        The samples of the session.
+    """
+
+    def __init__(self, series: CaptureSeries) -> None:
+        self._paths: list[Path] = []
+        self._places: dict[int, Place] = {}
+        start = 0
+        for part in series.parts:
+            if part.capture is not None:
+                self._places |= {start + i: (len(self._paths), i) for i in range(len(part.names))}
+                self._paths.append(part.capture.path)
+            start += len(part.names)
+
+    def of(self, sample: int) -> Place:
+        """Return the place of a sample."""
+        return self._places[sample]
+
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """Return the captures; later ones, which the session may remove, as files of their own in a folder."""
+        first, *later = self._paths
+        return (first, *(_kept(path, folder / f"{number}-{path.name}") for number, path in enumerate(later, 1)))
+
+
+def _kept(path: Path, out: Path) -> Path:
+    if path.is_dir():  # beside the first capture from the beginning, and never removed
+        return path
+    try:
+        os.link(path, out)
+    except OSError:  # a file system without links
+        try:
+            shutil.copyfile(path, out)
+        except OSError as error:
+            raise UserError(f"{path.name} cannot be read: {error.strerror or error}.") from None
+    return out
+
+
+def _captured(session: Session) -> list[int]:
+    """Return the samples that the model was run on, by their index in the capture."""
+    return list(dict.fromkeys(one.index for one in session.samples if one.index is not None))
+
+
+def _holds_quantity(session: Session, sample: int) -> bool:
+    """Whether a sample has the quantity that is shown."""
+    if session.choices.quantity not in OF_GRADIENTS:
+        return True
+    return session.scene.capture.explanations(sample).has_gradients()
+
+
+def _numbers(session: Session) -> int:
+    """Return how many numbers of one sample a page holds; 0 if that says nothing about its size."""
+    capture = session.scene.capture
+    spec = session.scene.spec
+    if capture.training is not None or spec.embeds or not any(isinstance(view, ActivationsSpec) for view in spec.views):
+        return 0
+    quantities = 3 if capture.has_gradients() else 1
+    count = 0
+    for node in capture.graph:
+        size = 1
+        for extent in node.shape:
+            size *= extent or 1
+        count += size
+    return count * quantities
