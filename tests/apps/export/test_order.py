@@ -1,0 +1,70 @@
+"""An order for a page of a session's samples, which lie in several captures on disk."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.export.html.order import PageOrder
+from nnviz3d.apps.export.html.write import packed_page, write_page
+from nnviz3d.apps.web.exports import _Places
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.errors import UserError
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene
+from tests.support.captures import write
+from tests.support.exported import ExportedPage
+from tests.support.graphs import chain
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Three captures of one model; every number is different."""
+    folder, random = tmp_path_factory.mktemp("captures"), np.random.default_rng(3)
+    graph = chain([("in", "InputLayer", (4, 4, 1)), ("conv", "Conv2D", (4, 4, 2)), ("out", "Dense", (3,))])
+
+    def capture(name, samples):
+        values = {node.id: random.random((samples, *node.shape), dtype=np.float32) for node in graph}
+        return write(folder / name, graph, values)
+
+    return capture("run.zarr", 2), capture("live-1.zarr.zip", 1), capture("live-2.zarr.zip", 1)
+
+
+def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them(made, tmp_path):
+    first, removed, later = made
+    own = shutil.copyfile(later.path, tmp_path / "live-2.zarr.zip")
+    series = CaptureSeries.of(first).plus(removed).plus(open_capture(own)).without(2)
+    places = _Places(series)
+    (tmp_path / "kept").mkdir()
+    files = places.files(tmp_path / "kept")
+    own.unlink()
+    order = PageOrder(
+        files,
+        default_scene(),
+        Selection(sample=3, against=0, quantity="difference"),
+        (places.of(3), places.of(0), places.of(1)),
+        tmp_path / "x.html",
+        against=places.of(0),
+    )
+    order = pickle.loads(pickle.dumps(order))  # noqa: S301 - as the process gets it
+    job = order.job()
+    assert (job.found.capture.committed, job.selection.sample, job.selection.against) == (3, 2, 0)
+    steps = []
+    write_page(packed_page(job, lambda done, total: steps.append((done, total))), order.out)
+    held = ExportedPage(order.out)
+    assert [one["name"] for one in held.words["samples"]] == [later.sample_name(0), "sample 0", "sample 1"]
+    found = held.values(("wide", 2, "difference"), "conv")
+    expected = later.activation("conv") - first.activation("conv")
+    np.testing.assert_array_equal(np.sort(found, axis=None), np.sort(expected, axis=None))
+    assert steps[0] == (0, 6)
+    assert steps[-1] == (6, 6)
+
+
+def test_capture_that_is_gone_is_one_sentence(made, tmp_path):
+    order = PageOrder((tmp_path / "gone.zarr",), default_scene(), Selection(), ((0, 0),), tmp_path / "x.html")
+    with pytest.raises(UserError, match="gone.zarr"):
+        order.job()
