@@ -90,7 +90,7 @@ def test_page_that_draws_saves_itself_with_its_camera_and_all_samples(
         wait_until(lambda: not any(temporary.glob(".nnviz3d*")), "the file is removed")
         assert status(address) == 404
     assert file.suffix == ".html"
-    assert said == f"{file.name}: {-(-file.stat().st_size // 1000)} kB, 3 samples"
+    assert said == f"{-(-file.stat().st_size // 1000)} kB, 3 samples"
     held = ExportedPage(file)
     assert [sample["index"] for sample in held.words["samples"]] == [1, 0, 2], "the shown one first"
     assert held.words["layer"] == "conv"

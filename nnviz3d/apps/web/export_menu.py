@@ -77,7 +77,8 @@ def _progress() -> None:
 
 
 def _result() -> None:
-    html.Div("{{ export_file }}: {{ export_words }}", classes="line", id="export-words")
+    html.Div("{{ export_words }}", id="export-words")
+    html.Div("{{ export_file }}", classes="line faint", title=("export_file",))
     with html.Div(classes="export-buttons"):
         v.VBtn(
             "Save",

@@ -50,7 +50,7 @@ def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them
         tmp_path / "x.html",
         against=places.of(0),
     )
-    order = pickle.loads(pickle.dumps(order))  # noqa: S301 - as the process gets it
+    order = pickle.loads(pickle.dumps(order))  # as the process gets it
     job = order.job()
     assert (job.found.capture.committed, job.selection.sample, job.selection.against) == (3, 2, 0)
     steps = []
@@ -66,5 +66,5 @@ def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them
 
 def test_capture_that_is_gone_is_one_sentence(made, tmp_path):
     order = PageOrder((tmp_path / "gone.zarr",), default_scene(), Selection(), ((0, 0),), tmp_path / "x.html")
-    with pytest.raises(UserError, match="gone.zarr"):
+    with pytest.raises(UserError, match=r"gone\.zarr"):
         order.job()
