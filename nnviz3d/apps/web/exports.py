@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from nnviz3d.apps.export.html.order import PageOrder, Place
-from nnviz3d.apps.export.html.settings import size_text
+from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.saved_scene import selection_at_rest, spec_as_shown
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.temporary_folder import temporary_folder
