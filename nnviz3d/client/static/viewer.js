@@ -312,9 +312,9 @@ export class Viewer {
     } else if (this.still !== null) {
       this.still.add();
       if (!this.still.done) return;
+      const mean = (performance.now() - this.still.begun) / this.still.count;
+      if (mean > 2 * SLOW) this.#expectSlowness(mean > 4 * SLOW);
       this.still.show();
-      // The next motion begins with coarse frames, if whole ones take long.
-      if ((performance.now() - this.still.begun) / this.still.count > 2 * SLOW) this.pace.coarse = true;
       this.#endStill();
       this.on.drawn?.({ moving: false, coarse: false, smooth: true });
     }
