@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -71,12 +72,48 @@ def one_line(console: Console, *columns: ProgressColumn) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-class _Bar:
-    """One line with the current stage of the work; it appears only if the work takes longer than a second."""
+def counting_line(console: Console) -> Progress:
+    """Return a progress line for counted parts, with the remaining time."""
+    return one_line(
+        console,
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+
+
+class LateLine:
+    """A context that shows a progress line only if the work takes longer than a second.
+
+    Parameters
+    ----------
+    progress
+        The line.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        # A timer, because the first and longest stage, starting TensorFlow, sends no progress.
+        self._timer = threading.Timer(_QUIET, progress.start)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self.progress.stop()
+
+
+class _Bar(LateLine):
+    """One line with the current stage of the work."""
 
     def __init__(self, console: Console, stage: str = "import") -> None:
         self._console = console
-        self._progress = one_line(
+        line = one_line(
             console,
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -86,19 +123,8 @@ class _Bar:
             TextColumn("left:"),
             TimeRemainingColumn(compact=True),
         )
-        self._task = self._progress.add_task(messages.STAGES[stage], total=None)
-        # A timer, because the first and longest stage, starting TensorFlow, sends no progress.
-        self._timer = threading.Timer(_QUIET, self._progress.start)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _Bar:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()
-        self._progress.stop()
+        super().__init__(line)
+        self._task = line.add_task(messages.STAGES[stage], total=None)
 
     def hear(self, event: Event) -> None:
         if isinstance(event, messages.Notice):
@@ -106,4 +132,4 @@ class _Bar:
             self._console.print(Text(sentence(event.text, None)), style="dim", soft_wrap=True)
         elif isinstance(event, messages.Progress):
             words = messages.STAGES[event.stage]
-            self._progress.update(self._task, description=words, total=event.total, completed=event.done)
+            self.progress.update(self._task, description=words, total=event.total, completed=event.done)

@@ -65,13 +65,6 @@ def drawn_cells(block: Voxels) -> NDArray[np.bool_]:
     return np.asarray(drawn)
 
 
-def visible_faces(drawn: NDArray[np.bool_]) -> Faces:
-    """Return the faces of the drawn cells, ``(X, Y, Z)``, that are not between two drawn cells."""
-    cells = [np.argwhere(open_).astype(np.int32) for open_ in open_faces(drawn)]
-    sides = np.repeat(np.arange(6, dtype=np.uint8), [len(found) for found in cells])
-    return Faces(np.concatenate(cells), sides)
-
-
 def open_faces(drawn: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """Return for each of the six directions which drawn cells have no drawn neighbour there, ``(X, Y, Z)`` each."""
     found = []

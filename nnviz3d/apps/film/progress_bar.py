@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from nnviz3d.apps.progress import one_line
+from nnviz3d.apps.progress import counting_line
 
 
 class FilmBar:
@@ -13,13 +12,7 @@ class FilmBar:
 
     def __init__(self, name: str, console: Console | None = None) -> None:
         self._name = name
-        self._progress = one_line(
-            console or Console(stderr=True),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
+        self._progress = counting_line(console or Console(stderr=True))
         self._task = self._progress.add_task("Drawing frames", total=None)
 
     def __enter__(self) -> FilmBar:

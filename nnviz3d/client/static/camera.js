@@ -10,7 +10,7 @@ export const vecSub = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 export const vecScale = (a, factor) => [a[0] * factor, a[1] * factor, a[2] * factor];
 export const vecDot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 export const vecCross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-export const vecNorm = (a) => Math.sqrt(vecDot(a, a));
+const vecNorm = (a) => Math.sqrt(vecDot(a, a));
 export const vecUnit = (a) => {
   const length = vecNorm(a);
   return [a[0] / length, a[1] / length, a[2] / length];
@@ -25,7 +25,7 @@ const moved = (pose, shift) => ({
 });
 
 /** Half the height of a picture at distance 1. */
-export function halfHeight(pose) {
+function halfHeight(pose) {
   return Math.tan(radians(pose.field_of_view / 2));
 }
 

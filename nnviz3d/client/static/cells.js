@@ -7,7 +7,7 @@ const RANKS = 255;
 const SAMPLES = 20000;
 
 /** Return how many slices of constant z stand side by side, and the number of rows, for an about square texture. */
-export function atlasTiles([z, y, x], largest) {
+function atlasTiles([z, y, x], largest) {
   const most = Math.floor(largest / Math.max(x, 1));
   const across = Math.max(1, Math.min(z, Math.round(Math.sqrt((z * y) / Math.max(x, 1))), most));
   return [across, Math.ceil(z / across)];
@@ -21,7 +21,7 @@ export function atlasTiles([z, y, x], largest) {
  * @param {number} largest Largest width and height of a texture.
  * @returns {{width, height, across, data}} Unused tiles are zero.
  */
-export function packAtlas(data, shape, largest) {
+function packAtlas(data, shape, largest) {
   const [z, y, x] = shape;
   const [across, rows] = atlasTiles(shape, largest);
   const [width, height] = [across * x, rows * y];

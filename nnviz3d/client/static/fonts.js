@@ -49,12 +49,12 @@ export function inked(color, opacity = 1) {
 }
 
 /** Return the size of a style's font in pixels; `scale` is 1 for a picture that is 720 pixels high. */
-export function fontSize(style, scale) {
+function fontSize(style, scale) {
   return Math.max(6, TEXT_SIZES[style] * scale);
 }
 
 /** Set the font of a canvas context. */
-export function setFont(context, style, scale) {
+function setFont(context, style, scale) {
   context.font = `${BOLD.has(style) ? 600 : 400} ${fontSize(style, scale)}px ${FAMILY}`;
   context.fontKerning = "normal";
   context.textRendering = "geometricPrecision";

@@ -65,13 +65,13 @@ function extentOf(primitive) {
 }
 
 /** Return the numbers of cells of a block along x, y and z. */
-export function voxelsShape(block) {
+function voxelsShape(block) {
   const [z, y, x] = block.values.shape;
   return [x, y, z];
 }
 
 /** Return the world size of a block. */
-export function voxelsSize(block) {
+function voxelsSize(block) {
   return voxelsShape(block).map((count, axis) => count * block.cell[axis]);
 }
 
@@ -133,7 +133,7 @@ function crossedBlocks(drawList, eye, ray) {
 }
 
 /** Return where a ray enters and leaves a box; it misses a box that it leaves before it enters. */
-export function rayBetween(low, high, start, way) {
+function rayBetween(low, high, start, way) {
   let [enter, leave] = [-Infinity, Infinity];
   for (let axis = 0; axis < 3; axis++) {
     const step = way[axis] === 0 ? 1e-12 : way[axis];
@@ -150,7 +150,7 @@ export function rayBetween(low, high, start, way) {
  * @param {number} pixel World size of a pixel at distance 1: the gaps between cubes of about a pixel are closed.
  * @returns {{cell: number[], away: number}|null} Index along x, y and z, and the distance at which the ray hits it.
  */
-export function firstCell(block, start, direction, pixel) {
+function firstCell(block, start, direction, pixel) {
   const shape = voxelsShape(block);
   const begin = [Math.min(Math.floor(shape[0] * block.since), shape[0]), 0, 0];
   const end = [Math.min(shape[0], Math.ceil(shape[0] * block.reveal)), shape[1], shape[2]];

@@ -30,7 +30,7 @@ function isAlone(ridges, row, column) {
  *   Three points and three colours for each column, the colour of its upper edge, and the columns at the left and the
  *   right side of each segment.
  */
-export function ridgeColumns(ridges) {
+function ridgeColumns(ridges) {
   const [rows, columns] = ridges.heights.shape;
   const found = { points: [], colors: [], bright: [], segments: [] };
   const add = (row, column, shift) => {

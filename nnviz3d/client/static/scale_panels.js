@@ -34,7 +34,7 @@ export function scalePanels(blocks, { what, threshold, normalize, layer, odd }) 
 }
 
 /** Write a number as `number` of nnviz3d/scene/colors.py does: three significant digits, and a minus sign. */
-export function shortNumber(value) {
+function shortNumber(value) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";

@@ -11,7 +11,7 @@ const LIGHT = vecUnit([-0.45, 0.75, 0.5]);
 const AMBIENT = 0.42;
 
 /** Return two triangles for each square of a grid `[m, n]` of heights whose corners are all finite. */
-export function surfaceTriangles({ data, shape: [m, n] }) {
+function surfaceTriangles({ data, shape: [m, n] }) {
   const found = [];
   for (let row = 0; row < m - 1; ++row) {
     for (let column = 0; column < n - 1; ++column) {
@@ -41,7 +41,7 @@ function slopeAt(numbers, places, i) {
 }
 
 /** Return the brightness of the light at each grid point (Lambert's cosine law). */
-export function surfaceShade({ along, across, heights }) {
+function surfaceShade({ along, across, heights }) {
   const [m, n] = heights.shape;
   const found = new Float64Array(m * n);
   for (let row = 0; row < m; ++row) {

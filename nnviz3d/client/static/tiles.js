@@ -12,7 +12,7 @@ const SMOOTH_INSET = 0.5;
 const CRISP_INSET = 0.01;
 
 /** Put tiles `(n, h, w, 3)` side by side into one picture, about square: `{width, height, across, data}`. */
-export function packTiles({ data, shape: [n, h, w] }) {
+function packTiles({ data, shape: [n, h, w] }) {
   const across = Math.max(1, Math.min(n, Math.ceil(Math.sqrt((n * h) / Math.max(w, 1)))));
   const width = across * w;
   const height = Math.max(Math.ceil(n / across), 1) * h;

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.export import ExportJob, export
-from nnviz3d.apps.export.faces import LIGHT, drawn_cells, first_faces, visible_faces
+from nnviz3d.apps.export.faces import LIGHT, drawn_cells, first_faces
 from nnviz3d.apps.export.reduced import equal_share, within
 from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.open_target import Opened
@@ -22,6 +22,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec, default_scene
 from tests.support import captures, command_line
+from tests.support.faces import visible_faces
 from tests.support.graphs import chain
 
 trimesh = pytest.importorskip("trimesh")

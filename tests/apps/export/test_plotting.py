@@ -7,7 +7,7 @@ import pytest
 import pyvista as pv
 
 import nnviz3d
-from nnviz3d.apps.export.faces import drawn_cells, visible_faces
+from nnviz3d.apps.export.faces import drawn_cells
 from nnviz3d.apps.export.plotting import plotter_of
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap
@@ -16,6 +16,7 @@ from nnviz3d.scene.primitives import DrawList, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
+from tests.support.faces import visible_faces
 
 pytestmark = pytest.mark.usefixtures("no_tensorflow")
 

@@ -17,9 +17,8 @@ from nnviz3d.apps.export import ExportJob, ExportSettings
 from nnviz3d.apps.export.html.document import digest, static
 from nnviz3d.apps.export.html.write import write_html
 from nnviz3d.apps.export.sizes import size_text
-from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.apps.open_target import Opened, opened
-from nnviz3d.apps.snapshot import snapshot
+from nnviz3d.apps.snapshot import snapshot, write_whole
 from nnviz3d.apps.target import ModelOptions, bundled_scenes
 from nnviz3d.data.files.paths import exists, is_folder
 from nnviz3d.data.request import CaptureRequest
@@ -83,12 +82,7 @@ def write_gallery(
                 continue
             with opened(name, None, ModelOptions(), _never) as found:
                 entries.append(_entry(name, found, folder, settings))
-        partial = PartialFile(folder / INDEX)
-        try:
-            partial.write(_index(entries).encode())
-            partial.keep()
-        finally:
-            partial.discard()
+        write_whole(_index(entries).encode(), folder / INDEX)
     except OSError as error:
         raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from None
 
