@@ -23,6 +23,7 @@ export class Looks {
     this.views = new Set((words.views ?? []).map(([view, signed]) => `${view} ${signed}`));
     this.swaps = words.swaps ?? {};
     this.legends = new Map((words.legends ?? []).map(([index, ...rest]) => [store.record(index), rest]));
+    this.chosen = words.chosen ?? {};
     this.steps = (words.steps ?? []).map(([index, steps]) => [store.record(index), steps]);
     this.kept = new Map();
     this.originals = new WeakMap();
@@ -44,18 +45,58 @@ export class Looks {
     const plain = page === null || ["colormap", "normalize", "threshold"].every((name) => look[name] === page[name]);
     if (plain && look.layer === null) return frame;
     const key = JSON.stringify([look.colormap, look.normalize, look.threshold, look.layer]);
-    if (this.key !== key) this.kept = new Map();
+    if (this.key !== key) {
+      this.kept = new Map();
+      const [changes, added] = this.chosen[look.layer] ?? [[], []];
+      this.changes = new Map(changes.map(([index, other]) => [this.store.record(index), other === null ? null : this.store.record(other)]));
+      this.added = added.map((index) => this.store.record(index));
+    }
     this.key = key;
     const others = this.#others(frame, plain ? null : look);
     const primitives = frame.primitives.map((one) => {
       if (!this.kept.has(one)) {
-        const found = this.#highlighted(others.get(one) ?? this.#block(one, look), look.layer);
+        const dimmed = this.#highlighted(others.get(one) ?? this.#block(one, look), look.layer);
+        const found = others.has(one) ? dimmed : this.#instead(one, dimmed);
         this.kept.set(one, found);
         this.originals.set(found, one);
       }
       return this.kept.get(one);
     });
-    return { ...frame, primitives: this.#withScales(frame.primitives, primitives, look) };
+    const scaled = this.#withScales(frame.primitives, primitives, look);
+    return { ...frame, primitives: this.#withChosen(frame.primitives, scaled, others, look) };
+  }
+
+  /** Return what a highlighted layer changes a primitive to, other than by dimming. */
+  #instead(one, dimmed) {
+    const other = this.changes.get(one);
+    if (!other) return dimmed;
+    // The colours of a block are those of the look.
+    return one.kind === "Voxels" ? { ...dimmed, emphasis: other.emphasis } : other;
+  }
+
+  /** Take away what a highlighted layer hides, and add what it alone shows. */
+  #withChosen(before, after, others, look) {
+    const there = new Set(before);
+    const gone = new Set();
+    let whole = true; // What goes and what comes instead change together, or neither does.
+    for (const [one, other] of this.changes) {
+      if (other === null && there.has(one)) gone.add(this.kept.get(one));
+      whole &&= other !== null || there.has(one);
+    }
+    const shown = whole ? after.filter((one) => !gone.has(one)) : after;
+    // The numbers and colours of a legend of the look would be those of no highlighted layer.
+    const wrong = new Set(before.filter((one) => one.kind === "Panel" && others.has(one) && this.changes.has(one)));
+    const right = wrong.size === 0 ? shown : shown.filter((one) => !wrong.has(this.originals.get(one)));
+    return whole ? [...right, ...this.added.map((one) => this.#added(one, look))] : right;
+  }
+
+  #added(one, look) {
+    if (!this.kept.has(one)) {
+      const found = this.#block(one, look);
+      this.kept.set(one, found);
+      this.originals.set(found, one);
+    }
+    return this.kept.get(one);
   }
 
   /** Return a block with its fields for a look; anything else as it is. */

@@ -10,7 +10,7 @@ import pytest
 from nnviz3d.apps.export.html.frames import TableKey, moments, selection_for
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL
 from nnviz3d.scene.panel_rows import ScaleRow, TextRow
-from nnviz3d.scene.primitives import Box, Image, Lines, Panel, Voxels
+from nnviz3d.scene.primitives import Box, Image, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from tests.apps.export.test_page import shown
@@ -105,3 +105,41 @@ def test_highlighted_layer_looks_as_in_the_scene(webgl, bundled_target, bundled_
         for layer in ("conv2d", "dense", "input"):
             compare(page, found, key, page.evaluate("nnviz3d.words.moments - 1"), layer=layer)
             compare(page, found, key, 60, layer=layer)
+
+
+LIT = """([key, layer]) => {
+  const [layout, sample, quantity] = key;
+  const { file, words, state } = nnviz3d;
+  const look = { ...state, colormap: words.looks.colormap, normalize: words.looks.normalize, layer };
+  const table = file.table({ layout, sample, quantity });
+  const brightness = (one) => one.labels?.map(({ lines, emphasis }) => [lines, emphasis]) ?? one.edge ?? one.emphasis ?? 0;
+  return table.frame(words.moments - 1, look).primitives.map((one) => [one.kind, one.name, brightness(one)]);
+}"""
+
+
+def brightness(one) -> object:
+    if isinstance(one, Labels):
+        return [[list(label.lines), label.emphasis] for label in one.labels]
+    return getattr(one, "edge", None) or getattr(one, "emphasis", None) or 0
+
+
+def lit_alike(page, found, key) -> int:
+    """Compare what is shown of each highlighted layer; returns the number of layers that change which things are shown."""
+    scene = Scene.build(found.spec, found.capture, trajectory=found.trajectory)
+    plain = selection_for(TableKey(*key), Selection(found.sample))
+    usual, other = {one.name for one in scene.at(scene.duration, plain).primitives}, 0
+    for node in scene.context.graph:
+        expected = scene.at(scene.duration, replace(plain, layer=node.id)).primitives
+        other += {one.name for one in expected} != usual
+        wanted = sorted(([type(one).__name__, one.name, brightness(one)] for one in expected), key=lambda row: row[:2])
+        drawn = sorted(page.evaluate(LIT, [list(key), node.id]), key=lambda row: row[:2])
+        assert [one[:2] for one in drawn] == [one[:2] for one in wanted], node.id
+        assert [one for one, shown in zip(wanted, drawn, strict=True) if not close(one[2], shown[2])] == [], node.id
+    return other
+
+
+@pytest.mark.parametrize(("name", "other"), [("kernels", 2), ("attention", 1), ("statistics", 0)])
+def test_highlighted_layer_changes_what_its_views_show(webgl, bundled_target, bundled_page, name, other):
+    found, path = bundled_target(name), bundled_page(name)
+    with shown(webgl, path) as page:
+        assert lit_alike(page, found, next(iter(ExportedPage(path).tables))) >= other

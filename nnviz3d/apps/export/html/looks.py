@@ -15,7 +15,7 @@ import numpy as np
 
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
-from nnviz3d.scene.primitives import DrawList, Panel, Primitive, Voxels
+from nnviz3d.scene.primitives import Box, DrawList, Image, Labels, Lines, Panel, Primitive, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.activations import ActivationsSpec
@@ -23,6 +23,10 @@ from nnviz3d.scene.views.legends import words_for
 
 _MOST = 40
 """Maximum number of moments at which a table's looks are found."""
+_MOST_LAYERS = 64
+"""Maximum number of layers whose highlights are written; of larger networks the page dims cells, lines and names only."""
+_DIMMED_CELLS, _DIMMED_PICTURE = 0.3, 0.45
+"""What the page multiplies the brightness of other layers than the highlighted one with, as `looks.js` has it."""
 _SCALE = "scale/"
 """Beginning of the names of the legends that `looks.js` writes itself, because they depend on all choices together."""
 
@@ -104,7 +108,9 @@ def table_looks(scene: Scene, selection: Selection, moments: Sequence[Moment], e
         for panel in frame.primitives:
             if isinstance(panel, Panel) and _is_scale(panel):
                 legends[encoder.record(panel)] = _words(panel, scene, selection)
+    chosen = _chosen_layers(scene, selection, moments[-1], tops, encoder)
     return {
+        "chosen": chosen,
         "scales": {name: list(found.values()) for name, found in scales.items()},
         "tops": list(tops.values()),
         "legends": [[record, *words] for record, words in legends.items()],
@@ -145,6 +151,72 @@ def _threshold_steps(scene: Scene, selection: Selection, last: Moment, encoder: 
         for record in {*found, *changed}:
             found.setdefault(record, [record] * percent).append(changed.get(record, record))
     return [[record, steps] for record, steps in found.items()]
+
+
+def _chosen_layers(
+    scene: Scene, selection: Selection, last: Moment, tops: dict[str, Block], encoder: Encoder
+) -> dict[str, Any]:
+    """Return what a highlighted layer changes at the end of the scene, as far as the page does not dim it by itself.
+
+    Returns
+    -------
+    For each layer the records that change with those in their place, `None` for nothing, and the records that come anew.
+    """
+    t, frame = last
+    layers = [node.id for node in scene.context.graph]
+    mine, usual = _by_name(frame), _by_name(scene.at(t, selection))
+    found: dict[str, Any] = {}
+    for layer in layers if len(layers) <= _MOST_LAYERS else ():
+        lit = replace(selection, layer=layer)
+        theirs = _by_name(scene.at(t, lit))
+        changes: list[list[int | None]] = []
+        for key, one in mine.items():
+            other = theirs.get(key)
+            if other is None:
+                changes.append([encoder.record(one), None])
+            elif (not same(one, other) and not _dimmed_by_page(one)) or _brightness(one, layer) != _brightness(other):
+                changes.append([encoder.record(one), encoder.record(other)])
+        new = [one for key, one in theirs.items() if key not in usual and not _is_scale(one)]
+        if any(isinstance(one, Voxels) for one in new):
+            whole = _by_name(scene.at(t, replace(lit, threshold=1.0)))
+            for key, after in whole.items():
+                if isinstance(after, Voxels) and key not in usual and after.threshold > 0:
+                    _note(tops, after, after.threshold, encoder)
+        if changes or new:
+            found[layer] = [changes, [encoder.record(one) for one in new]]
+    return found
+
+
+def _by_name(frame: DrawList) -> dict[tuple[type, str], Primitive]:
+    return {(type(one), one.name): one for one in frame.primitives}
+
+
+def _dimmed_by_page(one: Primitive) -> bool:
+    """Whether `looks.js` knows how a primitive looks when a layer is highlighted."""
+    match one:
+        case Voxels() | Image():
+            return True  # as far as `_brightness` is right
+        case Lines():
+            return one.ends is not None
+        case Box():
+            return one.source is not None and one.source.view == "structure"
+        case Labels():
+            return one.name == "names"
+        case _:
+            return _is_scale(one)
+
+
+def _brightness(one: Primitive, layer: str | None = None) -> float | None:
+    """Return the brightness of cells, rounded, with that of other layers than the highlighted one as the page dims them."""
+    own = getattr(one.source, "layer", None) if isinstance(one, Voxels | Image) else None
+    other = layer is not None and own not in (None, layer)
+    match one:
+        case Voxels():
+            return round(one.emphasis * (_DIMMED_CELLS if other else 1.0), 6)
+        case Image():
+            return round(one.opacity * (_DIMMED_PICTURE if other else 1.0), 6)
+        case _:
+            return None
 
 
 def _blocks(frame: DrawList, other: DrawList) -> Iterator[tuple[Voxels, Voxels]]:
@@ -202,8 +274,8 @@ def _words(panel: Panel, scene: Scene, selection: Selection) -> list[Any]:
     return [words_for(scene.context, quantity, compared), False]
 
 
-def _is_scale(panel: Panel) -> bool:
-    return panel.name.startswith(_SCALE)
+def _is_scale(one: Primitive) -> bool:
+    return isinstance(one, Panel) and one.name.startswith(_SCALE)
 
 
 def same(a: Any, b: Any) -> bool:
