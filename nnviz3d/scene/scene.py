@@ -35,12 +35,13 @@ from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views import BY_KIND
 from nnviz3d.scene.views.blocks import BlocksView
 from nnviz3d.scene.views.titles import margins_below, title_panel
+from nnviz3d.scene.views.upright import margins_between
 
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
 """Factors of the network's aspect that are tried: flatter if a view draws above it, narrower if a view draws beside it."""
 _BELOW_CURVE = replace(MARGINS, top=0.2)
 """Margins of a picture with the curve of a training in its corner."""
-_UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19, bottom=0.26), 0.7
+_UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19), 0.7
 """Margins of an upright picture, whose panels are one above the other, and the greatest width over height of one."""
 _CURVE_BELOW_TITLE = 0.08
 """Share of an upright picture's height that the curve of a training takes below the title."""
@@ -405,8 +406,19 @@ class Scene:
             title = [TextRow(self.title(0), "title"), *(row for row in rows if isinstance(row, TextRow))]
             folded = words_on(self.context.graph)
             title += [TextRow(folded, "quiet")] if folded else []
-            self._below_title[aspect] = margins_below(title, aspect, margins)
+            margins = margins_below(title, aspect, margins)
+            self._below_title[aspect] = margins_between(self._panels(), margins) if aspect < _UPRIGHT else margins
         return self._below_title[aspect]
+
+    def _panels(self) -> tuple[Panel, ...]:
+        """Return the panels at the end of the scene, whose texts are about the same in all layouts."""
+        capture = self.context.capture
+
+        def find() -> tuple[Panel, ...]:
+            shown = self._at(self.duration, Selection()).primitives if capture.committed else ()
+            return tuple(one for one in shown if isinstance(one, Panel))
+
+        return self.context.memo.get(capture, "panels", find)
 
     def _points(self, target: str, where: str) -> NDArray[np.float64]:
         plan = self.context.plan
