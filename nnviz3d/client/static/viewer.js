@@ -267,6 +267,11 @@ export class Viewer {
     if (this.flight !== null || this.still !== null || this.rough || this.waiting || this.uploading) this.#wake();
   }
 
+  /** Whether the picture rests: nothing changes, and its edges are smooth. */
+  get rests() {
+    return this.drawList !== null && this.frame === null && !this.renderer.lost;
+  }
+
   /** Whether cells wait for their upload. */
   get uploading() {
     return this.renderer.waiting.length > 0;
