@@ -52,9 +52,17 @@ class EmbeddedScene:
         self.height = _HEIGHT if height is None else height
 
     def save(self, path: str | Path) -> Path:
-        """Write the page to an ``.html`` file, which any browser opens without a network."""
+        """Write the page to an ``.html`` file, whole or not at all, which any browser opens without a network.
+
+        Raises
+        ------
+        UserError
+            If the system refuses to write it.
+        """
+        from nnviz3d.apps.snapshot import write_whole
+
         out = Path(path)
-        out.write_text(self.text, encoding="utf-8")
+        write_whole(self.text.encode(), out)
         return out
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnviz3d.apps.target import parse_size
+from nnviz3d.apps.web.origins import public_address
 from nnviz3d.data.files.array_files import ArrayFile
 from nnviz3d.data.files.sound_files import read_sound
 from nnviz3d.data.files.table_files import read_table
@@ -143,6 +145,29 @@ def test_sound_is_read_or_refused(tmp_path: Path, data: bytes, kind: int, frame:
         path.write_bytes(b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + b"\xff" * 4 + data)
         sound = answered(lambda path=path: read_sound(path))
         assert sound is None or sound.values.shape[1] == 1
+
+
+ORIGIN = TEXT | st.from_regex(r"(https?|ftp)://[ -~\u00e0\u2028]{0,30}(:[0-9]{1,7})?/?", fullmatch=True)
+
+
+@steady
+@given(ORIGIN)
+def test_origin_is_plain_enough_for_a_header_or_refused(text: str):
+    found = answered(lambda: public_address((text,), None))
+    if found is not None:
+        (origin,) = map(str, found.origins)
+        assert re.fullmatch(r"https?://[a-z0-9._:\[\]-]+", origin), origin
+
+
+@steady
+@given(TEXT | st.from_regex(r"/?[ -~\u202e]{0,40}", fullmatch=True))
+def test_base_path_is_plain_enough_for_an_address_or_refused(text: str):
+    found = answered(lambda: public_address((), text))
+    if found is not None:
+        path = found.base_path
+        assert path == "" or (path.startswith("/") and not path.endswith("/") and "//" not in path)
+        assert path.isprintable()
+        assert not set("?#{}%\\") & set(path)
 
 
 @steady

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from nnviz3d.apps.export import ExportJob
-from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.film.sink import whole_file
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
@@ -31,15 +31,11 @@ def write_capture_file(job: ExportJob) -> None:
     try:
         if out.exists() and out.samefile(capture.path):
             raise UserError(f"{out} is the capture itself; give another name.")
-        partial = PartialFile(out)
-        try:
+        with whole_file(out) as partial:
             if capture.path.is_dir():
                 zip_folder(capture.path, partial.path)
             else:
                 with capture.path.open("rb") as file:
                     shutil.copyfileobj(file, partial)
-            partial.keep()
-        finally:
-            partial.discard()
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None

@@ -18,6 +18,7 @@ from nnviz3d.apps.export.reduced import ShownBlock, within
 from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.export.solids import CORNERS, EDGES, SIDES
 from nnviz3d.apps.snapshot import write_whole
+from nnviz3d.data.files.paths import quoted
 from nnviz3d.errors import UserError
 from nnviz3d.render.ridges import columns
 from nnviz3d.scene.camera import CameraPose, height_seen
@@ -79,8 +80,8 @@ def write_model_file(job: ExportJob) -> None:
     notes = [note for block in blocks if (note := block.note)]
     if notes:
         print(
-            f"{job.out.name} keeps to {size_text(most)}: faces inside large blocks are left out, then those of small "
-            f"|numbers|. It holds of {', of '.join(notes)} faces; --max-size and --threshold change that.",
+            f"{quoted(job.out.name)} keeps to {size_text(most)}: faces inside large blocks are left out, then those of "
+            f"small |numbers|. It holds of {', of '.join(notes)} faces; --max-size and --threshold change that.",
             file=sys.stderr,
         )
     write_whole(data, job.out)

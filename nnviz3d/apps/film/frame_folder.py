@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.film.sink import whole_file
 from nnviz3d.apps.snapshot import write_png
 from nnviz3d.data.files.paths import exists, is_folder
 from nnviz3d.errors import UserError
@@ -74,12 +74,8 @@ class FrameFolder:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    partial = PartialFile(path)
-    try:
-        partial.write(text.encode())
-        partial.keep()
-    finally:
-        partial.discard()
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def check_folder(out: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.data.files.unfinished import partial_path
 
 
@@ -63,3 +66,17 @@ class PartialFile(io.FileIO):
         """Close the file and remove it, unless it has its final name."""
         self.close()
         self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(out: Path) -> Iterator[PartialFile]:
+    """Open a file that gets its name at the end of the context, and is removed after any error or signal."""
+    partial = None
+    try:
+        with DelayedSignals():
+            partial = PartialFile(out)
+        yield partial
+        partial.keep()
+    finally:
+        if partial is not None:
+            partial.discard()

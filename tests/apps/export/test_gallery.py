@@ -29,6 +29,22 @@ def test_gallery_lists_each_scene_with_a_capture_and_names_the_others(webgl, mon
     gallery.write_gallery(tmp_path / "site", ExportSettings(samples="0"), told.append)  # it may be written again
 
 
+@pytest.mark.parametrize("page", ["<!doctype html><title>My site</title>", ""])
+def test_gallery_never_replaces_the_page_of_another_site(tmp_path, page):
+    (tmp_path / "index.html").write_text(page)
+    with pytest.raises(UserError, match="holds other files"):
+        gallery.check_gallery(tmp_path)
+    assert (tmp_path / "index.html").read_text() == page
+
+
+def test_gallery_that_was_interrupted_is_made_again(tmp_path, bundled_page):
+    (tmp_path / "structure.html").write_bytes(bundled_page("structure").read_bytes())
+    gallery.check_gallery(tmp_path)
+    (tmp_path / "mine.html").write_text("mine")
+    with pytest.raises(UserError, match="holds other files"):
+        gallery.check_gallery(tmp_path)
+
+
 def test_gallery_refuses_a_folder_with_other_files(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/text.txt").write_text("mine")

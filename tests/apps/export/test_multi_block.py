@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,35 @@ def test_export_never_touches_a_folder_of_others(digits, tmp_path):
     assert done.returncode == 2
     assert "holds other files" in done.stderr
     assert [path.name for path in tmp_path.rglob("*")] == ["net", "thesis.txt"]
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Refuse files of more than two kilobytes, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+def refused_whole(capture, out: Path, capfd) -> None:
+    """Check that an export is refused in one sentence and leaves nothing."""
+    with pytest.raises(UserError, match=r"could not write all data sets; .*long\.$"):
+        export(ExportJob(Opened(default_scene(), capture, 0), Selection(), out))
+    assert list(out.parent.iterdir()) == []
+    assert "ERR" not in capfd.readouterr().err
+
+
+def test_name_that_is_too_long_for_the_parts_leaves_nothing(small_capture, tmp_path, capfd):
+    refused_whole(small_capture, tmp_path / f"{'x' * 249}.vtm", capfd)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_full_disk_leaves_nothing(small_capture, tmp_path, capfd):
+    refused_whole(small_capture, tmp_path / "x.vtm", capfd)
 
 
 def run(code: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ import base64
 import html
 import io
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.open_target import Opened, opened
 from nnviz3d.apps.snapshot import snapshot, write_whole
 from nnviz3d.apps.target import ModelOptions, bundled_scenes
-from nnviz3d.data.files.paths import exists, is_folder
+from nnviz3d.apps.temporary_folder import temporary_folder
+from nnviz3d.data.files.paths import exists, is_file, is_folder, listed
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
 from nnviz3d.scene.selection import Selection
@@ -31,6 +31,8 @@ _POLICY = "default-src 'none'; style-src '{style}'; img-src data:; base-uri 'non
 _SIZE, _SCALE = (1280, 720), 2
 """Size of a scene's picture as it is drawn, and how much smaller it is on the page."""
 _SAMPLES = "0:4"
+_MADE_BY, _HEAD = b'<meta name="generator" content="nnviz3d">', 2000
+"""The words by which the page of an earlier gallery is known, and the number of bytes in which they stand."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,29 @@ def check_gallery(folder: Path) -> None:
         raise UserError(f"Cannot write {folder}: the folder {folder.parent} does not exist.")
     if exists(folder) and not is_folder(folder):
         raise UserError(f"Cannot write {folder}: it is a file; the gallery is a folder.")
-    if is_folder(folder) and next(folder.iterdir(), None) is not None and not exists(folder / INDEX):
+    if exists(folder) and not _is_ours(folder):
         raise UserError(f"{folder} holds other files; name a new folder for the gallery.")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty, or holds a gallery: its page, or, if it was interrupted, pages of scenes alone.
+
+    Raises
+    ------
+    UserError
+        If the folder or a file in it may not be read.
+    """
+
+    def made_here(path: Path) -> bool:
+        if path.suffix != ".html" or not is_file(path):
+            return False
+        with path.open("rb") as file:
+            return _MADE_BY in file.read(_HEAD)
+
+    try:
+        return made_here(folder / INDEX) or all(map(made_here, listed(folder)))
+    except OSError as error:
+        raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from None
 
 
 def write_gallery(
@@ -92,8 +115,8 @@ def _entry(name: str, found: Opened, folder: Path, settings: ExportSettings) -> 
     samples = settings.samples or _SAMPLES
     chosen = Selection(found.sample)
     write_html(ExportJob(found, chosen, out, ExportSettings(samples, settings.max_size, settings.float16)))
-    with tempfile.TemporaryDirectory() as scratch:
-        drawn = Path(scratch) / "scene.png"
+    with temporary_folder() as scratch:
+        drawn = scratch / "scene.png"
         snapshot(found.spec, found.capture, drawn, size=_SIZE, selection=chosen, trajectory=found.trajectory)
         small = Image.open(drawn).resize((_SIZE[0] // _SCALE, _SIZE[1] // _SCALE), Image.Resampling.LANCZOS)
     picture = io.BytesIO()

@@ -19,8 +19,9 @@ from nnviz3d.apps.export.html.progress import ExportBar
 from nnviz3d.apps.export.html.samples import chosen_samples
 from nnviz3d.apps.export.html.words import page_words
 from nnviz3d.apps.export.sizes import read_size, size_text
-from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.film.sink import whole_file
 from nnviz3d.client.encoding import Encoder
+from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
@@ -79,11 +80,12 @@ def write_html(job: ExportJob) -> None:
     UserError
         If there are no such samples, the size is too small, or the file cannot be written.
     """
-    with ExportBar(job.out.name) as bar:
+    name = quoted(job.out.name)
+    with ExportBar(name) as bar:
         page = packed_page(job, bar)
-    print(f"{job.out.name}: {page.words}", file=sys.stderr)
+    print(f"{name}: {page.words}", file=sys.stderr)
     for sentence in page.lacks:
-        print(f"{job.out.name}: {sentence}", file=sys.stderr)
+        print(f"{name}: {sentence}", file=sys.stderr)
     write_page(page, job.out)
 
 
@@ -235,12 +237,8 @@ def write_page(page: PackedPage, out: Path) -> None:
         If it cannot be written.
     """
     try:
-        partial = PartialFile(out)
-        try:
+        with whole_file(out) as file:
             for text in page.texts:
-                partial.write(text.encode())
-            partial.keep()
-        finally:
-            partial.discard()
+                file.write(text.encode())
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
