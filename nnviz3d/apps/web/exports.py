@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +36,6 @@ from nnviz3d.scene.views.activations import ActivationsSpec
 
 _AROUND = 450_000
 """Bytes of a page without cells: mostly its script and its fonts."""
-_LONGEST = 2**24
-"""Most bytes of a line that the process tells."""
 _NOTHING = {"export_stage": "", "export_percent": 0, "export_words": "", "export_notes": [], "export_key": ""}
 
 
@@ -194,39 +193,53 @@ class Exports:
 
     async def _packed(self, order: PageOrder) -> dict[str, Any]:
         """Pack a page in another process; returns what that tells at the end."""
-        last: dict[str, Any] = {}
+        # Without asyncio's own processes: as two of its parts reap them, it may report a lost one.
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "nnviz3d.apps.export.html.process"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=_LONGEST,
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nnviz3d.apps.export.html.process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 env={**os.environ, PARENT: str(os.getpid())},
                 process_group=0,  # Ctrl-C reaches only this process, which then ends that one
             )
         except OSError as error:
             raise UserError(f"The export cannot be started: {error.strerror or error}.") from None
+        loop = asyncio.get_running_loop()
+        talking = loop.run_in_executor(
+            None, _talk, process, order, lambda percent: loop.call_soon_threadsafe(self._show_percent, percent)
+        )
         try:
-            if process.stdin is None or process.stdout is None:
-                raise RuntimeError("The export process has no pipes.")
-            with contextlib.suppress(ConnectionError):  # it has ended; the missing answer shows that
-                process.stdin.write(pickle.dumps(order))
-                await process.stdin.drain()
-            process.stdin.close()
-            async for line in process.stdout:
-                last = json.loads(line)
-                if last.get("total"):
-                    self._page.set({"export_percent": round(100 * last["done"] / last["total"])})
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-            await process.wait()
+            last = await asyncio.shield(talking)
+        except asyncio.CancelledError:
+            process.kill()
+            await talking
+            raise
         if "refused" in last:
             raise UserError(last["refused"])
         if "size" not in last:
             raise UserError("The page could not be made, because its process ended; the terminal may say why.")
         return last
+
+    def _show_percent(self, percent: int) -> None:
+        self._page.set({"export_percent": percent})
+
+
+def _talk(process: subprocess.Popen[bytes], order: PageOrder, report: Callable[[int], object]) -> dict[str, Any]:
+    """Give the order to the process, and wait for its end; returns what it told last."""
+    last: dict[str, Any] = {}
+    with process:  # closes the pipes, and waits
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("The export process has no pipes.")
+        with contextlib.suppress(BrokenPipeError):  # it has ended; the missing answer shows that
+            process.stdin.write(pickle.dumps(order))
+        with contextlib.suppress(BrokenPipeError):  # it writes what is left
+            process.stdin.close()
+        for line in process.stdout:
+            with contextlib.suppress(ValueError):  # the process was killed within a line
+                last = json.loads(line)
+            if last.get("total"):
+                report(round(100 * last["done"] / last["total"]))
+    return last
 
 
 class _Places:

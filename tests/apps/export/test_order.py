@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from nnviz3d.apps.export.html.order import PageOrder
 from nnviz3d.apps.export.html.write import packed_page, write_page
-from nnviz3d.apps.web.exports import _Places
+from nnviz3d.apps.web.exports import _Places, _talk
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import UserError
@@ -62,6 +64,12 @@ def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them
     np.testing.assert_array_equal(np.sort(found, axis=None), np.sort(expected, axis=None))
     assert steps[0] == (0, 6)
     assert steps[-1] == (6, 6)
+
+
+def test_process_that_ends_before_it_reads_its_order_tells_nothing(made, tmp_path):
+    order = PageOrder((made[0].path,) * 50_000, default_scene(), Selection(), ((0, 0),), tmp_path / "x.html")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    assert _talk(subprocess.Popen([sys.executable, "-c", ""], **pipes), order, print) == {}
 
 
 def test_capture_that_is_gone_is_one_sentence(made, tmp_path):
