@@ -30,6 +30,7 @@ from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.view_text import decode_view
 from tests.apps.conftest import Served
 from tests.support.browser import choose, same, text, wait_until
+from tests.support.browser_log import logged_by
 from tests.support.pinhole import to_pixels
 from tests.support.proxies import Site, running
 
@@ -57,9 +58,7 @@ def open_page(browser: Browser, server: Served, *, logs: bool = False, **how: An
     """Open a page that draws the scene; in the end the browser must have logged no warning or error."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **how})
     page = context.new_page()
-    logged: list[str] = []
-    page.on("console", lambda m: logged.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda e: logged.append(str(e)))
+    logged = logged_by(page)
     page.goto(server.url)
     wait_until(lambda: page.evaluate(_STILL), "the page draws the scene")
     yield page

@@ -13,10 +13,10 @@ import pytest
 
 from nnviz3d.data.capture import Capture
 from tests.apps.conftest import Served
-from tests.apps.export.test_page import shown
 from tests.apps.test_web_client import drag, open_page, pose_of
 from tests.support.browser import looking, text, wait_until
 from tests.support.exported import ExportedPage
+from tests.support.player import shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.apps.conftest import Served
 from tests.support import waiting
+from tests.support.browser_log import logged_by
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -96,9 +97,7 @@ def looking(chromium: Browser, server: Served) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     page.add_init_script(f"({RECORD_MEDIA_TYPES})()")
-    logged: list[str] = []
-    page.on("console", lambda m: logged.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda e: logged.append(str(e)))
+    logged = logged_by(page)
     page.goto(server.url)
     wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the page shows the picture")
     yield page

@@ -15,6 +15,7 @@ from PIL import Image
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel
+from tests.support.browser_log import logged_by
 from tests.support.client import page_with, send
 
 _START = """() => {
@@ -49,9 +50,7 @@ class ClientPage:
 
     def __init__(self, browser: Any, size: tuple[int, int] = (1280, 720)) -> None:
         self.page = page_with(browser, "cells.js", "viewer.js", size=size)
-        self.logged: list[str] = []
-        self.page.on("console", lambda m: self.logged.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda e: self.logged.append(str(e)))
+        self.logged = logged_by(self.page)
         self._encoder = Encoder()
         self.page.evaluate(_START)
 

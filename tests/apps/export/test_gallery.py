@@ -10,9 +10,9 @@ from nnviz3d.apps.export import ExportSettings
 from nnviz3d.apps.export.html import gallery
 from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.errors import UserError
-from tests.apps.export.test_page import shown
 from tests.support import command_line
 from tests.support.exported import ExportedPage
+from tests.support.player import shown
 
 
 def test_gallery_lists_each_scene_with_a_capture_and_names_the_others(webgl, monkeypatch, tmp_path):

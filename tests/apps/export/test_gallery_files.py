@@ -8,9 +8,9 @@ import pytest
 
 from nnviz3d.apps.export.html.write import FORMAT
 from nnviz3d.version import __version__
-from tests.apps.export.test_page import shown, until
 from tests.support.exported import ExportedPage
 from tests.support.gallery import READY
+from tests.support.player import shown, until
 
 GALLERY = Path(__file__).resolve().parents[3] / "docs/gallery"
 

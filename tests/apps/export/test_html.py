@@ -18,8 +18,8 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
-from tests.client.test_encoding import Decoder
 from tests.support import command_line
+from tests.support.decoder import Decoder
 from tests.support.exported import ExportedPage
 from tests.support.gallery import READY
 

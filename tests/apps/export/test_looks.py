@@ -13,8 +13,8 @@ from nnviz3d.scene.panel_rows import ScaleRow, TextRow
 from nnviz3d.scene.primitives import Box, Image, Labels, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
-from tests.apps.export.test_page import shown
 from tests.support.exported import ExportedPage
+from tests.support.player import shown
 
 FRAME = """({key, moment, look}) => {
   const { file } = nnviz3d;

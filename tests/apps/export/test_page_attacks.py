@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from nnviz3d.apps.export.html.document import document
-from tests.apps.export.test_page import shown, until
 from tests.support.exported import ExportedPage
+from tests.support.player import shown, until
 
 MOST_TEXT = 1 << 28
 """Bytes that a pack of words may hold."""

@@ -7,7 +7,7 @@ import pytest
 from nnviz3d.render import picking
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.selection import CellPick, Selection
-from tests.apps.export.test_page import shown
+from tests.support.player import shown
 from tests.support.scenes import bundled_scene
 
 _ROWS = """() => nnviz3d.viewer.drawList.primitives
