@@ -60,6 +60,7 @@ def pick_tables(
     *,
     gradients: bool = True,
     most: int = MOST,
+    without: frozenset[str] = frozenset(),
 ) -> PickTables:
     """Describe what can be picked.
 
@@ -71,6 +72,8 @@ def pick_tables(
         Whether the description of a cell has its gradient, so that the tables hold the gradients of all layers.
     most
         Maximum number of picks that are described beforehand for one table.
+    without
+        Layers whose numbers the tables do not hold, so that neither their cells nor their connections can be picked.
     """
     selection = replace(selection, pick=None)
     makers: dict[Scene, _Maker] = {}
@@ -78,7 +81,7 @@ def pick_tables(
     with scene.context.capture.stored.remembering():
         for t, drawn in frames:
             moment = scene.as_of(t, selection)
-            maker = makers.setdefault(moment, _Maker(moment, selection, gradients, most))
+            maker = makers.setdefault(moment, _Maker(moment, selection, gradients, most, without))
             maker.add(t, drawn)
             of_frame.append(list(makers).index(moment))
         tables = tuple(maker.table() for maker in makers.values())
@@ -95,11 +98,12 @@ def scientific_from(kind: type[np.floating]) -> float:
 class _Maker:
     """Collects the picks of one scene."""
 
-    def __init__(self, scene: Scene, selection: Selection, gradients: bool, most: int) -> None:
+    def __init__(self, scene: Scene, selection: Selection, gradients: bool, most: int, without: frozenset[str]) -> None:
         self._scene = scene
         self._selection = selection
         self._gradients = gradients
         self._most = most
+        self._without = without
         self._layers: dict[str, None] = {}
         self._sources: dict[Source, bool] = {}
         self._pairs: dict[tuple[str, str], None] = {}
@@ -219,12 +223,12 @@ class _Maker:
 
     def table(self) -> PickTable:
         """Return the table of all frames that were added."""
-        layers = (self._layer(name) for name in self._layers)
+        layers = (self._layer(name) for name in self._layers if name not in self._without)
         return PickTable(
             (scientific_from(np.float32), scientific_from(np.float16)),
             tuple(layer for layer in layers if layer is not None),
             tuple(CellSource(source, locations) for source, locations in self._sources.items()),
-            tuple(slope for pair in self._pairs for slope in self._slopes(*pair)),
+            tuple(slope for pair in self._pairs if not self._without & {*pair} for slope in self._slopes(*pair)),
             tuple(self._sheets.values()),
             tuple(self._parts.values()),
             tuple(self._picks),

@@ -139,6 +139,9 @@ def test_cells_of_large_layers_are_left_out_by_name_if_one_sample_does_not_fit(b
     }
     assert not blocks & set(gone)
     assert blocks
+    described = {one["layer"] for one in page.records if one.get("kind") == "LayerTable"}  # and their numbers are gone
+    assert not described & set(gone)
+    assert (tmp_path / "whole.html").stat().st_size - 1000 * least > 80_000
     assert not (tmp_path / "none.html").exists()
 
 

@@ -155,7 +155,7 @@ def table_of(
         drawn.append((moment, what))
         motions |= _motions(scene, moment, chosen, what, encoder)
         telling.add(moment, what)
-    found = pick_tables(scene, drawn, chosen, gradients=gradients)
+    found = pick_tables(scene, drawn, chosen, gradients=gradients, without=dropped)
     picks = [encoder.record(table) for table in found.tables], list(found.of_frame)
     looks = table_looks(scene, chosen, telling.moments, encoder)
     blocks: dict[str, set[int]] = {}

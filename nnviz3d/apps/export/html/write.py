@@ -140,7 +140,8 @@ def _fitting(job: ExportJob, samples: Sequence[int], most: int | None, report: C
         return page
     names = ", ".join(node.id for node in job.found.capture.graph if node.id in dropped)
     limit = job.settings.max_size
-    return replace(page, lacks=[f"left out, because they do not fit into {limit}: the cells of {names}", *page.lacks])
+    told = f"left out, because they do not fit into {limit}: the cells of {names}"
+    return replace(page, lacks=[told, "connections of these layers cannot be picked", *page.lacks])
 
 
 def _packed(
