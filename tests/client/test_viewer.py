@@ -9,7 +9,7 @@ import pytest
 
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.primitives import DrawList, Label, Labels, Voxels
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Lines, Voxels
 from tests.support.client_page import ClientPage, client_page
 
 POSE = CameraPose((0.0, 0.0, 12.0), (0.0, 0.0, 0.0))
@@ -47,6 +47,24 @@ def picture(*blocks: Voxels) -> DrawList:
     return DrawList(tuple(blocks))
 
 
+def rendered(page: ClientPage, drawer: str) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return a moving picture with the full walk and with the coarse one, and whether a drawer, an expression, used it."""
+    *pixels, swapped = page.page.evaluate(
+        f"""() => {{
+          const r = viewer.renderer, gl = r.graphics.gl, [width, height] = r.size;
+          const pixels = (coarse) => {{
+            r.render(viewer.pose, {{ careful: false, coarse }});
+            const found = new Uint8Array(width * height * 4);
+            gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, found);
+            return Array.from(found);
+          }};
+          return [pixels(false), pixels(true), Boolean({drawer}?.coarse)];
+        }}"""
+    )
+    fine, coarse = (np.array(one, dtype=int).reshape(300, 400, 4)[..., :3] for one in pixels)
+    return fine, coarse, swapped
+
+
 class TestBlocks:
     def test_a_block_has_the_colour_of_its_numbers_where_it_projects(self, page):
         page.show(picture(block("a", -2.0, np.ones((1, 1, 1))), block("b", 1.0, np.zeros((1, 1, 1)))), POSE)
@@ -65,6 +83,27 @@ class TestBlocks:
         numbers = np.array([1.0, 0.1, 0.1, 1.0], dtype=np.float32).reshape(4, 1, 1)
         page.show(picture(replace(row, values=numbers, cell=(1.0, 1.0, 1.0), threshold=0.5)), POSE)
         assert [is_yellow(at(page, x, -0.5)) for x in (-1.5, -0.5, 0.5, 1.5)] == [True, False, False, True]
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.6])
+    def test_the_walk_of_coarse_pictures_finds_the_same_cells(self, page, threshold):
+        values = np.random.default_rng(0).random((48, 70, 37)) ** 8
+        what = picture(replace(block("a", -1.0, values), threshold=threshold, count=36 * 70 + 5))
+        page.show(what, replace(POSE, position=(7.0, 5.0, 9.0)))
+        fine, coarse, swapped = rendered(page, "r.drawers.get('Voxels a')")
+        assert swapped, "the cells are too large for the walk of coarse pictures"
+        differs = np.abs(fine - coarse).max(-1) > 8
+        assert (fine.max(-1) > 60).mean() > 0.02
+        # A ray through an edge between cells may meet either of them.
+        assert differs.mean() < 0.002
+
+    def test_bundles_of_faint_lines_are_as_bright_in_coarse_pictures(self, page):
+        rng = np.random.default_rng(0)
+        ends = rng.uniform(-1.5, 1.5, (200, 2, 3)).astype(np.float32)
+        colors = np.tile(np.float32([1.0, 0.8, 0.6, 0.03]), (200, 1))
+        page.show(DrawList((Lines("l", ends, colors),)), POSE)
+        fine, coarse, _ = rendered(page, "null")
+        empty = fine[0, 0]
+        assert np.abs((coarse - empty).mean() / (fine - empty).mean() - 1) < 0.2
 
     def test_ranks_in_javascript_skip_no_cell_that_is_shown(self, page):
         rng = np.random.default_rng(0)

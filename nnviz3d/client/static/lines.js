@@ -15,6 +15,9 @@ export function quadTriangles(count) {
 
 /** Most pieces of a polyline in a coarse picture. */
 const COARSE_PIECES = 8;
+/** Of lines with a lower opacity, of 255, a coarse picture has one of some, with the opacity of all of them. */
+const FAINT = 16;
+const FAINT_LINES_AS_ONE = 4;
 
 /** Polylines with a width in pixels. Those of one pixel are lines of WebGL, wider ones are quads. */
 export class Polylines {
@@ -84,6 +87,21 @@ function pieceEnds(count, length, stride) {
   return ends;
 }
 
+/** Return the colours of polylines in a coarse picture: those of opacity 0 are left out. */
+function coarseColors(colors, length) {
+  const found = colors.slice();
+  let faint = [];
+  for (let i = 0; i < colors.length; i += length) {
+    if (colors[i] >>> 24 >= FAINT) continue;
+    faint.push(i);
+    if (faint.length < FAINT_LINES_AS_ONE) continue;
+    const opacity = faint.reduce((sum, at) => sum + (colors[at] >>> 24), 0);
+    faint.forEach((at, k) => found.fill(k ? 0 : (colors[at] & 0xffffff) | (opacity << 24), at, at + length));
+    faint = [];
+  }
+  return found;
+}
+
 /** Polylines of one pixel. */
 class ThinLines {
   constructor(graphics) {
@@ -96,12 +114,14 @@ class ThinLines {
     this.stride = Math.ceil((length - 1) / COARSE_PIECES);
     for (const mesh of [this.mesh, this.coarse]) mesh.attribute(this.program.attribute("point"), points, 3);
     this.mesh.lines(pieceEnds(count, length, 1));
-    this.coarse.lines(pieceEnds(count, length, this.stride));
+    this.coarseEnds = pieceEnds(count, length, this.stride);
   }
 
-  paint({ colors }) {
-    const bytes = new Uint8Array(colors.buffer);
-    for (const mesh of [this.mesh, this.coarse]) mesh.attribute(this.program.attribute("fill"), bytes, 4);
+  paint({ colors, length }) {
+    const coarse = coarseColors(colors, length);
+    this.mesh.attribute(this.program.attribute("fill"), new Uint8Array(colors.buffer), 4);
+    this.coarse.attribute(this.program.attribute("fill"), new Uint8Array(coarse.buffer), 4);
+    this.coarse.lines(this.coarseEnds.filter((end) => coarse[end] >>> 24 > 0));
   }
 
   draw({ coarse }) {

@@ -325,7 +325,8 @@ export class Viewer {
     }
   }
 
-  /** Begin the next motion with coarse frames. One is drawn here unseen: software renderers compile at the first use. */
+  /** Begin the next motion with coarse frames. The first one is drawn here and at once covered by the still picture, because
+   * software renderers compile at the first use. */
   #expectSlowness(very) {
     this.pace.coarse = true;
     this.pace.slow ||= very;

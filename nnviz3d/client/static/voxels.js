@@ -1,7 +1,8 @@
 /** Drawing of `Voxels`: one box for each tensor, whose fragment shader walks the grid of its numbers. */
 
-import { Mesh, bindTexture, texture } from "./gl.js";
+import { vecNorm } from "./camera.js";
 import { packCells, shownRange, thresholdRank } from "./cells.js";
+import { Mesh, bindTexture, texture } from "./gl.js";
 import { GAP_SHARE } from "./picking.js";
 import { SHADERS } from "./shaders.js";
 
@@ -13,6 +14,8 @@ const ALL = 1e30;
 const FRONT = 0.16;
 /** Cells by which the drawn box is larger than its cells, so that no pixel at its edge is lost. */
 const MARGIN_CELLS = 0.01;
+/** Pixels of a cell up to which there are no gaps between cells; as in the shader. */
+const GAPLESS = 2;
 const CORNERS = Float32Array.from({ length: 24 }, (_, i) => (Math.floor(i / 3) >> (i % 3)) & 1);
 /** Two triangles of each face; from outside their corners are clockwise, so that the faces in front can be left out. */
 const FACES = Uint16Array.of(
@@ -32,6 +35,8 @@ void main()
 {
 ${SHADERS["voxels.frag.glsl"]}}
 `;
+/** The fragment shader of coarse pictures of small cells, which have no gaps and no dark corners. */
+const COARSE_FRAGMENT = FRAGMENT.replace("\n", "\n#define COARSE\n");
 
 /** Return the range of visible cells along x: the first one, and the one after the last. */
 export function visibleColumns({ values, since, reveal }) {
@@ -121,9 +126,10 @@ export class VoxelsDrawer {
   /** Draw the block. @param {object} view From `Renderer`. */
   draw(view) {
     const gl = this.graphics.gl;
-    this.program.use();
-    this.program.set(this.uniforms);
-    this.program.set({
+    const program = view.coarse && this.#gapless(view.eye) ? this.#coarseProgram() : this.program;
+    program.use();
+    program.set(this.uniforms);
+    program.set({
       MCDCMatrix: view.matrix,
       cameraMC: view.eye.position,
       viewDirection: view.eye.ahead,
@@ -136,6 +142,18 @@ export class VoxelsDrawer {
     gl.cullFace(gl.FRONT);
     this.box.draw();
     gl.disable(gl.CULL_FACE);
+  }
+
+  /** Return whether all cells are so small in the picture that there are no gaps between them. */
+  #gapless(eye) {
+    const [low, high] = this.extent;
+    const away = eye.position.map((one, i) => Math.max(low[i] - one, one - high[i], 0));
+    return Math.min(...this.block.cell) <= GAPLESS * eye.pixel * vecNorm(away);
+  }
+
+  #coarseProgram() {
+    this.coarse ??= this.graphics.program(VERTEX, COARSE_FRAGMENT);
+    return this.coarse;
   }
 
   remove() {

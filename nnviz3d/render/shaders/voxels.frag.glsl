@@ -21,6 +21,43 @@
   vec3 pace = abs(inverse);
   vec3 cell = clamp(floor(q0 + slope * enter), gridStart, gridEnd - 1.0);
 
+#ifdef COARSE
+  // The same walk without gaps for small cells, with few branches, because software rasterizers run both sides of each.
+  // The ranks are looked up again only after some cells.
+  bool hit = false;
+  float v = 0.0, depth = enter, end = leave - 1e-4 * (leave - enter);
+  int step = 0;
+  while (!hit && depth < end && step < 1024)
+  {
+    while (depth < end && step < 1024)
+    {
+      vec4 ranks = ranksAt(floor(cell * 0.5));
+      if (ranks.x >= lowestRank) break;
+      float side = ranks.w < lowestRank ? 16.0 : ranks.z < lowestRank ? 8.0 : ranks.y < lowestRank ? 4.0 : 2.0;
+      vec3 first = floor(cell / side) * side;
+      vec3 t3 = (first + side * forward - q0) * inverse;
+      depth = min(t3.x, min(t3.y, t3.z));
+      vec3 across = vec3(lessThanEqual(t3, vec3(depth)));
+      vec3 along = clamp(floor(q0 + slope * depth), first, first + side - 1.0);
+      cell = mix(along, mix(first - 1.0, first + side, forward), across);
+      ++step;
+    }
+    vec3 next = (cell + forward - q0) * inverse;
+    for (int k = 0; k < 8 && depth < end; ++k)
+    {
+      v = numberAt(cell);
+      if (isShown(v) && isReal(cell)) { hit = true; break; }
+      depth = min(next.x, min(next.y, next.z));
+      vec3 across = vec3(lessThanEqual(next, vec3(depth)));
+      cell += heading * across;
+      next += pace * across;
+    }
+    ++step;
+  }
+  vec3 into = (cell + 1.0 - forward - q0) * inverse;
+  depth = max(max(into.x, max(into.y, into.z)), 0.0);
+  vec3 normal = -heading * (into.x >= depth ? vec3(1.0, 0.0, 0.0) : into.y >= depth ? vec3(0.0, 1.0, 0.0) : vec3(0.0, 0.0, 1.0));
+#else
   // The gap between cubes closes as they shrink towards a pixel, where it would only flicker.
   float smallest = min(cellSize.x, min(cellSize.y, cellSize.z));
   float pixels = smallest / (pixelSize * (flatView ? 1.0 : max(enter, 1e-6)));
@@ -82,11 +119,13 @@
       if (gone || floor(cell * 0.5) != pair) break;
     }
   }
+#endif
   if (!hit) discard;
 
   vec3 at = eye + ray * depth;
   float light = dot(abs(normal), vec3(0.80, 0.90, 1.0)) - (normal.y < 0.0 ? 0.25 : 0.0);
   light = normal.y > 0.5 ? 1.0 : light;
+#ifndef COARSE
   // Corners and creases are darker, because the eight neighbours in front of the face block light, more the nearer they
   // are. This is a loop, because software rasterizers run both sides of an "if" but leave a loop early.
   float close = smoothstep(1.5, 4.0, pixels);
@@ -102,6 +141,7 @@
     shade += k == 4 ? 0.0 : near * filled(cell + normal + i * u + j * w);
   }
   light *= 1.0 - close * 0.15 * shade;
+#endif
   vec3 matter = colorOf(v);
   // The moving light has each cell's colour and a little white; without light, this adds exactly zero.
   float away = (at.x - front.x) / front.y;
