@@ -185,7 +185,8 @@ def export(
     target, x, **options
         As for `serve`.
     output
-        The file to write; its ending says what it is, such as ``.zarr.zip``.
+        The file to write; its ending says what it is: ``.html``, ``.zarr.zip``, ``.glb``, ``.vtm``, ``.csv``, ``.svg`` or
+        ``.pdf``.
     samples, max_size, float16
         As on the command line.
 

@@ -334,11 +334,11 @@ target
 output
     The file to write; its ending says what it is.
 samples
-    The samples to export, counted from 0: 0:20, 3,7,9 or all; by default the one that is shown.
+    The samples of an .html file, counted from 0: 0:20, 3,7,9 or all; by default the one that is shown.
 max_size
-    Maximum size of the file, such as 50MB; what does not fit is left out, and named.
+    Maximum size of an .html or .glb file, such as 50MB; what does not fit is left out, and named.
 float16
-    Round the numbers to float16, for a smaller file.
+    Round the numbers of an .html file to float16, for a smaller file.
 gallery
     Export all bundled scenes as pages, with a page that lists them; the output is a folder.
 """

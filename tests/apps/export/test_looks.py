@@ -58,12 +58,11 @@ def close(a: object, b: object) -> bool:
     return abs(a - b) < 1e-9 if isinstance(a, float) and isinstance(b, float | int) else a == b
 
 
-def compare(page, found, key, moment, **chosen):
-    view = next(view for view in found.spec.views if view.kind == "activations")
+def compare(page, scene, sample, key, moment, **chosen):
+    view = next(view for view in scene.spec.views if view.kind == "activations")
     look = {"colormap": view.colormap, "normalize": view.normalize, "threshold": view.threshold, "layer": None} | chosen
-    scene = Scene.build(found.spec, found.capture, trajectory=found.trajectory)
     times = moments(scene.duration)
-    plain = selection_for(TableKey(*key), Selection(found.sample))
+    plain = selection_for(TableKey(*key), Selection(sample))
     expected = [
         [type(one).__name__, one.name, facts(one)]
         for one in scene.at(times[moment], replace(plain, **chosen)).primitives
@@ -79,6 +78,7 @@ def compare(page, found, key, moment, **chosen):
 )
 def test_looks_of_a_page_are_those_of_the_scene(webgl, bundled_target, bundled_page, name):
     found, path = bundled_target(name), bundled_page(name)
+    scene = Scene.build(found.spec, found.capture, trajectory=found.trajectory)
     keys = [key for key in ExportedPage(path).tables if key[0] == "wide"]
     chance = random.Random(3)
     with shown(webgl, path) as page:
@@ -94,17 +94,18 @@ def test_looks_of_a_page_are_those_of_the_scene(webgl, bundled_target, bundled_p
                 chosen = dict([chance.choice(list(chosen.items()))])
             # Legends of views other than the blocks, such as a history's, follow at the end of the scene.
             moment = chance.randrange(last) if name in ("digits", "gradients", "gradient_flow", "training") else last
-            compare(page, found, key, moment, **chosen)
+            compare(page, scene, found.sample, key, moment, **chosen)
 
 
 @pytest.mark.parametrize("name", ["digits", "gradients"])
 def test_highlighted_layer_looks_as_in_the_scene(webgl, bundled_target, bundled_page, name):
     found, path = bundled_target(name), bundled_page(name)
+    scene = Scene.build(found.spec, found.capture, trajectory=found.trajectory)
     key = next(iter(ExportedPage(path).tables))
     with shown(webgl, path) as page:
         for layer in ("conv2d", "dense", "input"):
-            compare(page, found, key, page.evaluate("nnviz3d.words.moments - 1"), layer=layer)
-            compare(page, found, key, 60, layer=layer)
+            for moment in (page.evaluate("nnviz3d.words.moments - 1"), 60):
+                compare(page, scene, found.sample, key, moment, layer=layer)
 
 
 LIT = """([key, layer]) => {
