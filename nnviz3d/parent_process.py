@@ -1,9 +1,10 @@
-"""Ends a process after its parent has ended."""
+"""Start of a process, and its end after its parent has ended."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -13,6 +14,15 @@ _INTERVAL = 0.5
 """Seconds between two checks."""
 _GRACE = 10.0
 """Seconds for the cleanup after the parent has ended."""
+
+
+def run_module(*words: str) -> list[str]:
+    """Return the command line that runs a module with arguments in a process of its own.
+
+    Without ``-P``, Python imports modules from the working folder first, so a downloaded ``numpy.py`` beside a model would
+    run.
+    """
+    return [sys.executable, "-P", "-m", *words]
 
 
 def end_with_parent(parent: int | None = None) -> None:

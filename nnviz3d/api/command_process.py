@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from nnviz3d.api.embedded import in_notebook
 from nnviz3d.api.stderr_filter import StderrFilter
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT
+from nnviz3d.parent_process import PARENT, run_module
 
 _PATIENCE = 20.0
 """Seconds that the process has to close after SIGTERM; then it is killed."""
@@ -39,7 +39,7 @@ class CommandProcess:
         environment = {**os.environ, PARENT: str(os.getpid())}
         if "--custom" in arguments:
             # The process imports the user's modules from where this program does.
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+            environment["PYTHONPATH"] = os.pathsep.join(one or os.getcwd() for one in sys.path)
         if in_notebook():
             # Its kernel asks every program for colours, but its page keeps progress bars, which a terminal removes.
             environment.pop("FORCE_COLOR", None)
@@ -47,7 +47,7 @@ class CommandProcess:
             # Its progress bars reach the same terminal through this process.
             environment |= {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nnviz3d", command, *arguments],
+            run_module("nnviz3d", command, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if listen else None,
             stderr=subprocess.PIPE,

@@ -22,7 +22,7 @@ from nnviz3d.data import request as messages
 from nnviz3d.data.json_lines import read_event, to_line
 from nnviz3d.data.request import CaptureRequest, Event, Finished
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT
+from nnviz3d.parent_process import PARENT, run_module
 
 _TAIL = 4000
 """Most characters of the process's own output that are shown with a bug."""
@@ -102,7 +102,7 @@ class ProcessConnection:
         try:
             self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nnviz3d.capture.process"],
+                run_module("nnviz3d.capture.process"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._printed,

@@ -22,7 +22,7 @@ from nnviz3d.data.printable import reason
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Crashed, Finished, Insights, Preprocessing, Refused
 from nnviz3d.data.sample_sources import named_sources
 from nnviz3d.errors import ModelError, Nnviz3dError, SampleError, UserError
-from nnviz3d.parent_process import PARENT
+from nnviz3d.parent_process import PARENT, run_module
 
 
 def other_backend(model: Any) -> str | None:
@@ -142,9 +142,13 @@ def capture_copy(
 
 def _run(request: CaptureRequest) -> None:
     """Execute a request in a capture process of its own, which imports modules from where this program does."""
-    environment = {**os.environ, PARENT: str(os.getpid()), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {
+        **os.environ,
+        PARENT: str(os.getpid()),
+        "PYTHONPATH": os.pathsep.join(one or os.getcwd() for one in sys.path),
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "nnviz3d.capture.process"],
+        run_module("nnviz3d.capture.process"),
         input=to_line(request) + "\n",
         stdout=subprocess.PIPE,
         env=environment,

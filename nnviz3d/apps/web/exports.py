@@ -9,7 +9,6 @@ import os
 import pickle
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,7 @@ from nnviz3d.apps.web.security import EXPORTS
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.errors import UserError
-from nnviz3d.parent_process import PARENT
+from nnviz3d.parent_process import PARENT, run_module
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.look import PoseSpec
 from nnviz3d.scene.views.activations import ActivationsSpec
@@ -196,7 +195,7 @@ class Exports:
         # Without asyncio's own processes: as two of its parts reap them, it may report a lost one.
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "nnviz3d.apps.export.html.process"],
+                run_module("nnviz3d.apps.export.html.process"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, PARENT: str(os.getpid())},

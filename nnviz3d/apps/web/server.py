@@ -23,6 +23,7 @@ from nnviz3d.apps.web.origins import PublicAddress
 from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
 from nnviz3d.apps.web.surroundings import Surroundings
+from nnviz3d.parent_process import run_module
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.selection import Selection
@@ -172,7 +173,7 @@ def _announce(gate: Gate, surroundings: Surroundings, host: str, open_browser: b
     if open_browser:
         # In a separate process, because browsers print; with a ticket, because command lines are public.
         subprocess.Popen(
-            [sys.executable, "-m", "webbrowser", "-t", f"{base}/open/{gate.ticket}"],
+            run_module("webbrowser", "-t", f"{base}/open/{gate.ticket}"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -57,10 +57,10 @@ def import_libraries(names: Sequence[str], file: str) -> None:
 
 
 @contextmanager
-def importable_from(first: Path | None, last: Path) -> Iterator[None]:
+def importable_from(first: Path, last: Path) -> Iterator[None]:
     """Context in which Python also imports modules from a folder before its own path, and from one after it."""
     kept = list(sys.path)
-    sys.path[:] = [*([] if first is None else [str(first.absolute())]), *kept, str(last)]
+    sys.path[:] = [str(first.absolute()), *kept, str(last)]
     importlib.invalidate_caches()
     try:
         yield

@@ -96,9 +96,9 @@ def _for_keras_3(file: ModelFile) -> tuple[Config, tuple[str, ...]]:
 
 
 def _trusted_objects(path: Path, code: Sequence[NeededCode]) -> dict[str, Any]:
-    """Import the modules that a trusted file names, from Python's path or from the file's folder."""
+    """Import the modules that a trusted file names, from the working folder, Python's path or the file's folder."""
     found: dict[str, Any] = {}
-    with importable_from(None, path.absolute().parent):
+    with importable_from(Path(), path.absolute().parent):
         for name in dict.fromkeys(one.module for one in code if one.module is not None):
             try:
                 module = importlib.import_module(name)
