@@ -38,8 +38,8 @@ _HEIGHTS: dict[type[Row], float] = {
 """Heights of rows."""
 _TALLEST, _MOST = 0.25, 0.42
 """Maximum height of a shown panel, and of all panels above or below a scene, as shares of the picture's height."""
-_FREE = 0.012
-"""Free height between the panels and the scene."""
+_FREE = {"top": 0.012, "bottom": 0.04}
+"""Free height between the panels and the scene; below it, names of layers need some."""
 
 
 def margins_between(panels: Iterable[Panel], margins: Margins) -> Margins:
@@ -48,7 +48,7 @@ def margins_between(panels: Iterable[Panel], margins: Margins) -> Margins:
     needed = {}
     for edge in ("top", "bottom"):
         heights = [share for corner, share in shares if corner.startswith(edge) and share <= _TALLEST]
-        needed[edge] = min(sum(heights) + _FREE, _MOST) if heights else 0.0
+        needed[edge] = min(sum(heights) + _FREE[edge], _MOST) if heights else 0.0
     return replace(margins, top=max(margins.top, needed["top"]), bottom=max(margins.bottom, needed["bottom"]))
 
 
