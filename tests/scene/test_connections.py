@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from nnviz3d.data.records import RANKINGS, Connections
 from nnviz3d.scene.primitives import Panel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.connections import curves
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.connections import EdgePick, curves
+from nnviz3d.scene.views.node_link.picks import LinkPick
 from tests.support import captures
 
 SHAPE = (6, 6, 4)
@@ -130,3 +132,24 @@ def test_neuron_graph_legend_names_the_layers_whose_weights_are_not_shown(tmp_pa
 
 def test_layers_that_scale_single_numbers_are_not_counted_in_the_legend():
     assert connecting_nodes(RECURRENT) == ("step", "memory", "look", "words", "again")
+
+
+def test_contribution_of_an_infinite_number_is_nan_without_a_warning(tmp_path):
+    nodes = (layer("start", "InputLayer", (2,), 0), layer("out", "Dense", (1,)))
+    graph = ModelGraph("broken", nodes, (Edge("start", "out"),), ("start",), ("out",))
+    index = np.array([[0, 0], [1, 0]])
+    weights, none = np.array([0, 1e30], np.float32), np.zeros(2, np.float32)
+    found = {
+        ("start", "out"): {r: [Connections("start", "out", "dense", r, 2, index, weights, none)] for r in RANKINGS}
+    }
+    values = {"start": np.array([[np.inf, 1e30]], np.float32), "out": np.array([[np.nan]], np.float32)}
+    capture = captures.write(tmp_path / "broken.zarr", graph, values, connections=found)
+    with warnings.catch_warnings(action="error"):
+        network = Scene.build(default_scene(), capture)
+        facts = [
+            network.describe(EdgePick("start", "out", (i,), (0,), w), Selection()) for i, w in ((0, 0.0), (1, 1e30))
+        ]
+        assert [dict(one.parts)["contribution"] for one in facts] == ["NaN", "∞"]
+        balls = Scene.build(parse_scene({"format": 1, "views": [{"kind": "nodes"}]}), capture)
+        links = [balls.describe(LinkPick("start", "out", "start", i, 0), Selection()) for i in (0, 1)]
+        assert [dict(one.parts)["contribution"] for one in links] == ["NaN", "∞"]

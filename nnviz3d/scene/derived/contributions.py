@@ -18,6 +18,7 @@ from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links, joined_by
 
 
+@np.errstate(invalid="ignore", over="ignore")  # NaN and infinite numbers have such contributions
 def contributions(capture: CaptureReader, neurons: Neurons, links: Links, taken: NDArray[np.float32]) -> Links | None:
     """Return the links with their contributions as strengths.
 

@@ -342,7 +342,8 @@ def describe_edge(context: SceneContext, pick: EdgePick, selection: Selection) -
     ends = ((pick.source, pick.source_index), (pick.target, pick.target_index))
     title = " → ".join(f"{layer}[{', '.join(map(str, index))}]" for layer, index in ends)
     # The same product of two float32 as in the capture; adding 0 turns -0.0 into 0.0.
-    product = weight * value + np.float32(0)
+    with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinite numbers
+        product = weight * value + np.float32(0)
     parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
     slope = _slope_of(context, pick, selection)
     return Facts(title, parts=parts if slope is None else (*parts, ("gradient by the weight", exact(slope))))

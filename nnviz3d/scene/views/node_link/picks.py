@@ -66,13 +66,17 @@ def describe_link(context: SceneContext, neurons: Neurons, pick: LinkPick, sampl
     taken = context.values(pick.taken, sample).values
     parts = [("weight", exact(weights[0, 0]))]
     if weights.size != 1:
-        norm = np.float32(np.linalg.norm(weights.astype(np.float64)))
-        parts = [(f"norm of {weights.size} weights", exact(norm)), ("their sum", exact(weights.sum(dtype=np.float32)))]
+        with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinite numbers
+            norm = np.float32(np.linalg.norm(weights.astype(np.float64)))
+            total = weights.sum(dtype=np.float32)
+        parts = [(f"norm of {weights.size} weights", exact(norm)), ("their sum", exact(total))]
     if taken.ndim < 2:
         values = taken.reshape(-1)[pairs[:, 0]]
         parts += [("activation", exact(values[0]))] if len(values) == 1 else []
-        # Adding 0 turns -0.0 into 0.0.
-        parts.append(("contribution", exact(np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0))))
+        with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinite numbers
+            # Adding 0 turns -0.0 into 0.0.
+            product = np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0)
+        parts.append(("contribution", exact(product)))
     elif (links := links_of(context.capture, neurons, feed)) is not None:
         given = contributions(context.capture, neurons, links, taken)
         if given is not None:
