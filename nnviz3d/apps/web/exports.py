@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import pickle
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -230,7 +229,7 @@ def _talk(process: subprocess.Popen[bytes], order: PageOrder, report: Callable[[
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("The export process has no pipes.")
         with contextlib.suppress(BrokenPipeError):  # it has ended; the missing answer shows that
-            process.stdin.write(pickle.dumps(order))
+            process.stdin.write(order.to_json().encode())
         with contextlib.suppress(BrokenPipeError):  # it writes what is left
             process.stdin.close()
         for line in process.stdout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import shutil
 import subprocess
 import sys
@@ -15,11 +14,14 @@ from nnviz3d.apps.export.html.write import packed_page, write_page
 from nnviz3d.apps.web.exports import _Places, _talk
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.targets import Target
+from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support.captures import write
 from tests.support.exported import ExportedPage
+from tests.support.gallery import SPECS
 from tests.support.graphs import chain
 
 
@@ -52,7 +54,7 @@ def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them
         tmp_path / "x.html",
         against=places.of(0),
     )
-    order = pickle.loads(pickle.dumps(order))  # as the process gets it
+    order = PageOrder.from_json(order.to_json())  # as the process gets it
     job = order.job()
     assert (job.found.capture.committed, job.selection.sample, job.selection.against) == (3, 2, 0)
     steps = []
@@ -76,3 +78,22 @@ def test_capture_that_is_gone_is_one_sentence(made, tmp_path):
     order = PageOrder((tmp_path / "gone.zarr",), default_scene(), Selection(), ((0, 0),), tmp_path / "x.html")
     with pytest.raises(UserError, match=r"gone\.zarr"):
         order.job()
+
+
+@pytest.mark.parametrize("pick", [None, LayerPick("conv"), CellPick("conv", (1, 2, 0))], ids=str)
+def test_order_is_the_same_after_its_way_to_the_process(tmp_path, pick):
+    selection = Selection(2, "conv", 0.25, target=Target("out", 1), against=1, quantity="difference", pick=pick)
+    for spec in SPECS.values():
+        order = PageOrder((tmp_path / "odd\udcff.zarr",), spec, selection, ((0, 2), (1, 0)), tmp_path / "x", (0, 1))
+        assert PageOrder.from_json(order.to_json()) == order
+
+
+def test_points_of_a_training_are_the_same_after_their_way_to_the_process(tmp_path):
+    points = np.random.default_rng(0).random((3, 5, 3), dtype=np.float32)
+    quality = ({"kl": 0.1, "variance": float("nan")}, {}, {"kl": 1 / 3})
+    given = EmbeddingTrajectory(points, quality, {"seed": 3, "method": "tsne"}, ("a", "b", "c"))
+    order = PageOrder((), default_scene(), Selection(), (), tmp_path, trajectory=given)
+    found = PageOrder.from_json(order.to_json()).trajectory
+    assert found.points.tobytes() == points.tobytes()
+    assert repr(found.quality) == repr(quality)
+    assert (found.settings, found.keys) == (given.settings, given.keys)

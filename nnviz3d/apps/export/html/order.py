@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
 
 from nnviz3d.apps.export import ExportJob, ExportSettings
 from nnviz3d.apps.open_target import Opened
@@ -12,11 +18,14 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 
 Place = tuple[int, int]
 """A sample by the position of its capture among several, and its index in that capture."""
+_SELECTION = TypeAdapter(Selection)
+_PICKS: dict[str, type[Pick]] = {"cell": CellPick, "layer": LayerPick}
+"""The picks that an order keeps; a page marks others only after a click."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +77,56 @@ class PageOrder:
         trajectory = trajectory_of(capture, self.trajectory) if self.spec.embeds else None
         settings = ExportSettings(samples=",".join(map(str, (shown, *others))), float16=self.float16)
         return ExportJob(Opened(self.spec, capture, shown, trajectory=trajectory), selection, self.out, settings)
+
+    def to_json(self) -> str:
+        """Write the order as JSON, for another process."""
+        pick = self.selection.pick
+        kind = next((kind for kind, made in _PICKS.items() if type(pick) is made), None)
+        words = {
+            "captures": [str(path) for path in self.captures],
+            "spec": self.spec.model_dump(mode="json"),
+            "selection": _SELECTION.dump_python(replace(self.selection, pick=None), mode="json"),
+            "pick": None if kind is None else [kind, vars(pick)],
+            "samples": self.samples,
+            "out": str(self.out),
+            "against": self.against,
+            "trajectory": None if self.trajectory is None else _trajectory_words(self.trajectory),
+            "float16": self.float16,
+        }
+        # Python's JSON keeps the lone surrogates of file names that are no UTF-8.
+        return json.dumps(words)
+
+    @staticmethod
+    def from_json(text: str) -> PageOrder:
+        """Read an order that `to_json` wrote."""
+        words = json.loads(text)
+        pick = None
+        if words["pick"] is not None:
+            kind, fields = words["pick"]
+            pick = TypeAdapter(_PICKS[kind]).validate_python(fields)
+        return PageOrder(
+            tuple(map(Path, words["captures"])),
+            SceneSpec.model_validate(words["spec"]),
+            replace(_SELECTION.validate_python(words["selection"]), pick=pick),
+            tuple((part, index) for part, index in words["samples"]),
+            Path(words["out"]),
+            against=None if words["against"] is None else (words["against"][0], words["against"][1]),
+            trajectory=None if words["trajectory"] is None else _trajectory(words["trajectory"]),
+            float16=words["float16"],
+        )
+
+
+def _trajectory_words(found: EmbeddingTrajectory) -> dict[str, Any]:
+    points = np.ascontiguousarray(found.points, dtype="<f4")
+    return {
+        "shape": points.shape,
+        "points": base64.b64encode(points.tobytes()).decode("ascii"),
+        "quality": [{name: float(value) for name, value in one.items()} for one in found.quality],
+        "settings": dict(found.settings),
+        "keys": found.keys,
+    }
+
+
+def _trajectory(words: dict[str, Any]) -> EmbeddingTrajectory:
+    points = np.frombuffer(base64.b64decode(words["points"]), dtype="<f4").reshape(words["shape"])
+    return EmbeddingTrajectory(points, tuple(words["quality"]), words["settings"], tuple(words["keys"]))

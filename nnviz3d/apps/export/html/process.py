@@ -1,7 +1,7 @@
 """The export process of a live page: ``python -m nnviz3d.apps.export.html.process``.
 
-It reads one pickled `PageOrder` from its standard input, which only the server that started it can write to, and writes the
-page. On its standard output it tells, one line of JSON each, its progress, ``{"done": 1, "total": 4}``, and at the end
+It reads a `PageOrder` as JSON from its standard input, and writes the page. On its standard output it tells, one line of
+JSON each, its progress, ``{"done": 1, "total": 4}``, and at the end
 ``{"size": 640000, "words": "640 kB, 3 samples", "lacks": []}`` or ``{"refused": "A sentence."}``.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import sys
 from typing import Any
 
@@ -25,11 +24,12 @@ def main() -> None:
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(10)  # the server that draws for the user comes first
-    order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent
 
+    from nnviz3d.apps.export.html.order import PageOrder
     from nnviz3d.apps.export.html.write import packed_page, write_page
     from nnviz3d.errors import UserError
 
+    order = PageOrder.from_json(sys.stdin.read())
     try:
         page = packed_page(order.job(), lambda done, total: _tell(done=done, total=total))
         write_page(page, order.out)
