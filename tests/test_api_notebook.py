@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import re
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 import nnviz3d
-from nnviz3d.api.embedded import EmbeddedScene
+from nnviz3d.api.embedded import EmbeddedScene, in_notebook
 from nnviz3d.data.bundled import bundled
 from tests.support.exported import ExportedPage
 
@@ -19,7 +19,9 @@ from tests.support.exported import ExportedPage
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process count as a notebook's kernel."""
-    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    ipython = ModuleType("IPython")
+    ipython.get_ipython = lambda: SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
 
 
 def framed(scene: object) -> str:
@@ -64,3 +66,12 @@ def test_serve_in_a_notebook_shows_the_page_in_a_frame(kernel) -> None:
         shown = viewer._repr_html_()
         assert f'src="{html.escape(viewer.url)}"' in shown
     assert "iframe" not in viewer._repr_html_()
+
+
+def test_a_terminal_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))  # as an import of nbclient leaves it
+    for shell in (None, SimpleNamespace()):
+        ipython = ModuleType("IPython")
+        ipython.get_ipython = lambda shell=shell: shell
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        assert not in_notebook()

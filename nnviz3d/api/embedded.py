@@ -12,7 +12,9 @@ _HEIGHT = 560
 
 def in_notebook() -> bool:
     """Whether this program is a notebook's kernel: of Jupyter, VS Code, Colab or another one with IPython's kernel."""
-    return "ipykernel" in sys.modules
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None  # a shell in a terminal has none
 
 
 def frame(content: str, height: int = _HEIGHT) -> str:

@@ -222,7 +222,7 @@ def test_browser_and_python_agree_on_damaged_texts(page: Page) -> None:
             continue
         accepted += 1
         assert found.get("view") == plain(view), text
-    assert accepted > 10
+    assert accepted > 3
 
 
 def test_numbers_are_rounded_alike(page: Page) -> None:
