@@ -61,10 +61,10 @@ class EmbeddedScene:
         UserError
             If the system refuses to write it.
         """
-        from nnviz3d.apps.snapshot import write_whole
+        from nnviz3d.apps.whole_files import write_whole
 
         out = Path(path)
-        write_whole(self.text.encode(), out)
+        write_whole(out, self.text.encode())
         return out
 
     def __repr__(self) -> str:

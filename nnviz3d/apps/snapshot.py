@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
-from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.apps.whole_files import whole_file, writing
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
@@ -95,40 +92,5 @@ def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
     """
     from PIL import Image
 
-    try:
-        with _becoming(out) as file:
-            Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
-
-
-def write_whole(data: bytes, out: Path) -> None:
-    """Write a file that appears only when it is complete.
-
-    Raises
-    ------
-    UserError
-        If the system refuses to write the file.
-    """
-    try:
-        with _becoming(out) as file:
-            file.write(data)
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
-
-
-@contextmanager
-def _becoming(out: Path) -> Iterator[BinaryIO]:
-    """Open a file that gets its final name at the end, and is removed after any error or signal."""
-    partial = partial_path(out)
-    file = None
-    try:
-        with DelayedSignals():
-            # Opened like any file, so that the user's umask applies; `x` never overwrites another process's file.
-            file = partial.open("xb")
-        with file:
-            yield file
-        partial.replace(out)
-    finally:
-        if file is not None:
-            partial.unlink(missing_ok=True)
+    with writing(out), whole_file(out) as file:
+        Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.film.frame_folder import FrameFolder, check_folder
-from nnviz3d.apps.film.sink import PartialFile
 from nnviz3d.apps.snapshot import write_png
+from nnviz3d.apps.whole_files import PartialFile
 from nnviz3d.data.files import unfinished as module
 from nnviz3d.data.files.process_identity import runs, started
 from nnviz3d.data.files.unfinished import make_temporary_folder, partial_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from nnviz3d.apps.export import ExportJob
-from nnviz3d.apps.film.sink import whole_file
+from nnviz3d.apps.whole_files import whole_file, writing
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
@@ -28,7 +28,7 @@ def write_capture_file(job: ExportJob) -> None:
     if capture.training is not None and not capture.training.finished:
         raise UserError(f"{capture.path.name} is still being written; export it when the training has ended.")
     check_destination(out)
-    try:
+    with writing(out):
         if out.exists() and out.samefile(capture.path):
             raise UserError(f"{out} is the capture itself; give another name.")
         with whole_file(out) as partial:
@@ -37,5 +37,3 @@ def write_capture_file(job: ExportJob) -> None:
             else:
                 with capture.path.open("rb") as file:
                     shutil.copyfileobj(file, partial)
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None

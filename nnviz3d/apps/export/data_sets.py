@@ -9,6 +9,7 @@ from pathlib import Path
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.multi_block import multi_block
+from nnviz3d.apps.whole_files import writing
 from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.errors import UserError
 from nnviz3d.render.data_files import write_tree
@@ -29,7 +30,7 @@ def write_data_sets(job: ExportJob) -> None:
     if folder.exists() and not _is_ours(folder):
         raise UserError(f"-o {out} writes the folder {folder.name} too, which holds other files; choose another name.")
     data = multi_block(job.scene(), job.selection)
-    try:
+    with writing(out):
         partial = partial_path(out)
         try:
             with DelayedSignals():
@@ -44,8 +45,6 @@ def write_data_sets(job: ExportJob) -> None:
         finally:
             with DelayedSignals():
                 shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
 
 
 def _is_ours(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from nnviz3d.apps.export.gltf import LINES, GltfBuilder, linear
 from nnviz3d.apps.export.reduced import ShownBlock, within
 from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.export.solids import CORNERS, EDGES, SIDES
-from nnviz3d.apps.snapshot import write_whole
+from nnviz3d.apps.whole_files import write_whole
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.errors import UserError
 from nnviz3d.render.ridges import columns
@@ -84,7 +84,7 @@ def write_model_file(job: ExportJob) -> None:
             f"small |numbers|. It holds of {', of '.join(notes)} faces; --max-size and --threshold change that.",
             file=sys.stderr,
         )
-    write_whole(data, job.out)
+    write_whole(job.out, data)
 
 
 def model_of(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.export import ExportJob
-from nnviz3d.apps.snapshot import write_whole
+from nnviz3d.apps.whole_files import write_whole
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
@@ -47,7 +47,7 @@ def write_points_table(job: ExportJob) -> None:
             f"{job.out.name}: there are no points in this scene; choose one with points, such as embedding or nodes "
             "(--scene nodes for a model or a capture), or capture the model with --embed LAYER --dataset DATA."
         )
-    write_whole(_text(tables).encode(), job.out)
+    write_whole(job.out, _text(tables).encode())
 
 
 def point_columns(cloud: Points, context: SceneContext) -> dict[str, Column]:

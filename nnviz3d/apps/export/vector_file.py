@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.charts import curves_figure, scatter_figure
 from nnviz3d.apps.export.structure_figure import structure_figure
-from nnviz3d.apps.snapshot import write_whole
+from nnviz3d.apps.whole_files import write_whole
 from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.scene import Scene
 
@@ -48,7 +48,7 @@ def write_vector_file(job: ExportJob) -> None:
     data = out.getvalue()
     if kind == "svg":
         data = re.sub(rb"(\bfont(?:-family)?: [^;\"<]*'%b')" % _FONT.encode(), rb"\1" + _OTHERS, data)
-    write_whole(data, job.out)
+    write_whole(job.out, data)
 
 
 def _figure(scene: Scene, job: ExportJob) -> Figure:

@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
 
-from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.whole_files import PartialFile
 
 _THREADS = 4
 """Threads of the encoder. The number is fixed because it changes the film a little."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.film.sink import whole_file
 from nnviz3d.apps.snapshot import write_png
+from nnviz3d.apps.whole_files import whole_file
 from nnviz3d.data.files.paths import exists, is_folder
 from nnviz3d.errors import UserError
 

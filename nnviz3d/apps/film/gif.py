@@ -14,7 +14,7 @@ import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.film.sink import PartialFile
+from nnviz3d.apps.whole_files import PartialFile
 
 _PALETTE = "max_colors=128:reserve_transparent=1"
 _DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"

@@ -17,9 +17,10 @@ from nnviz3d.apps.export.html.document import digest, static
 from nnviz3d.apps.export.html.write import write_html
 from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.open_target import Opened, opened
-from nnviz3d.apps.snapshot import snapshot, write_whole
+from nnviz3d.apps.snapshot import snapshot
 from nnviz3d.apps.target import ModelOptions, bundled_scenes
 from nnviz3d.apps.temporary_folder import temporary_folder
+from nnviz3d.apps.whole_files import write_whole, writing
 from nnviz3d.data.files.paths import exists, is_file, is_folder, listed
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
@@ -76,10 +77,8 @@ def _is_ours(folder: Path) -> bool:
         with path.open("rb") as file:
             return _MADE_BY in file.read(_HEAD)
 
-    try:
+    with writing(folder):
         return made_here(folder / INDEX) or all(map(made_here, listed(folder)))
-    except OSError as error:
-        raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from None
 
 
 def write_gallery(
@@ -93,7 +92,7 @@ def write_gallery(
         Receives a sentence on each scene that is left out.
     """
     check_gallery(folder)
-    try:
+    with writing(folder):
         folder.mkdir(exist_ok=True)
         entries = []
         for name, path in bundled_scenes().items():
@@ -105,9 +104,7 @@ def write_gallery(
                 continue
             with opened(name, None, ModelOptions(), _never) as found:
                 entries.append(_entry(name, found, folder, settings))
-        write_whole(_index(entries).encode(), folder / INDEX)
-    except OSError as error:
-        raise UserError(f"Cannot write {folder}: {error.strerror or error}.") from None
+        write_whole(folder / INDEX, _index(entries).encode())
 
 
 def _entry(name: str, found: Opened, folder: Path, settings: ExportSettings) -> _Entry:

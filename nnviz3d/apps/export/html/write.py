@@ -19,7 +19,7 @@ from nnviz3d.apps.export.html.progress import ExportBar
 from nnviz3d.apps.export.html.samples import chosen_samples
 from nnviz3d.apps.export.html.words import page_words
 from nnviz3d.apps.export.sizes import read_size, size_text
-from nnviz3d.apps.film.sink import whole_file
+from nnviz3d.apps.whole_files import whole_file, writing
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
@@ -237,9 +237,6 @@ def write_page(page: PackedPage, out: Path) -> None:
     UserError
         If it cannot be written.
     """
-    try:
-        with whole_file(out) as file:
-            for text in page.texts:
-                file.write(text.encode())
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
+    with writing(out), whole_file(out) as file:
+        for text in page.texts:
+            file.write(text.encode())
