@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
-import numpy as np
 import pytest
 
 import nnviz3d
@@ -45,19 +45,34 @@ def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path, monke
     assert re.fullmatch(r"scene\.html: \d+ kB, 1 sample\n", capfd.readouterr().err)
 
 
+MODEL = """
+import sys
+from types import ModuleType, SimpleNamespace
+
+import keras
+import numpy as np
+
+import nnviz3d
+
+sys.modules["IPython"] = ModuleType("IPython")
+sys.modules["IPython"].get_ipython = lambda: SimpleNamespace(kernel=object())
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="scores")])
+x = np.ones((3, 4), "float32") * np.arange(1, 4)[:, None]
+nnviz3d.show(model, x, sample=1).save("shown.html")
+nnviz3d.export(model, "part.html", x, samples="1:3")
+nnviz3d.export(model, "one.html", x, sample=2)
+"""
+"""Runs in a process of its own, because TensorFlow cannot share one with the VTK of other tests."""
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
-def test_scenes_of_a_model_hold_all_of_a_few_samples_or_those_that_are_asked_for(kernel, tmp_path) -> None:
-    import keras
-
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="scores")])
-    x = np.ones((3, 4), "float32") * np.arange(1, 4)[:, None]
-    shown = nnviz3d.show(model, x, sample=1).save(tmp_path / "shown.html")
-    assert [one["index"] for one in ExportedPage(shown).words["samples"]] == [1, 0, 2]  # the shown one is first
-    part = nnviz3d.export(model, tmp_path / "part.html", x, samples="1:3")
-    assert [one["index"] for one in ExportedPage(part).words["samples"]] == [1, 2]
-    one = nnviz3d.export(model, tmp_path / "one.html", x, sample=2)
-    assert [one["name"] for one in ExportedPage(one).words["samples"]] == ["x[2]"]
+def test_scenes_of_a_model_hold_all_of_a_few_samples_or_those_that_are_asked_for(tmp_path) -> None:
+    subprocess.run([sys.executable, "-c", MODEL], check=True, cwd=tmp_path)
+    shown, part, one = (ExportedPage(tmp_path / f"{name}.html").words["samples"] for name in ("shown", "part", "one"))
+    assert [sample["index"] for sample in shown] == [1, 0, 2]  # the shown one is first
+    assert [sample["index"] for sample in part] == [1, 2]
+    assert [sample["name"] for sample in one] == ["x[2]"]
 
 
 @pytest.mark.slow
