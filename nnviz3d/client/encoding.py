@@ -155,22 +155,10 @@ class Encoder:
 
         Unlike `take`, this serves clients that came late, and those that show other frames than the rest.
         """
-        new_records: set[int] = set()
-        new_arrays: set[int] = set()
-        waiting = [*frame["primitives"]]
-        while waiting:
-            index = waiting.pop()
-            if index in records or index in new_records:
-                continue
-            new_records.add(index)
-            for key, number in _references(self._full[index]):
-                if key == "r":
-                    waiting.append(number)
-                elif number not in arrays:
-                    new_arrays.add(number)
+        new_records, needed = self._reached([frame], records)
         return Lacking(
             {index: self._record_for(index, records | new_records) for index in sorted(new_records)},
-            {index: self._arrays[index] for index in sorted(new_arrays)},
+            {index: self._arrays[index] for index in sorted(needed - arrays)},
         )
 
     def _record_for(self, index: int, known: AbstractSet[int]) -> Record:
@@ -220,14 +208,16 @@ class Encoder:
         self._latest = {k: i for k, i in self._latest.items() if i in records}
         return gone
 
-    def _reached(self, frames: Iterable[Frame]) -> tuple[frozenset[int], frozenset[int]]:
-        """Return the indices of the records and of the arrays that frames need."""
+    def _reached(
+        self, frames: Iterable[Frame], known: AbstractSet[int] = frozenset()
+    ) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the indices of the records and arrays that frames need, without known records and what only these need."""
         records: set[int] = set()
         arrays: set[int] = set()
         waiting = [i for frame in frames for i in frame["primitives"]]
         while waiting:
             index = waiting.pop()
-            if index in records:
+            if index in records or index in known:
                 continue
             records.add(index)
             for key, number in _references(self._full[index]):

@@ -49,7 +49,7 @@ class Copies:
 
 @dataclass(frozen=True, eq=False)
 class LayerTable:
-    """What the client needs to describe and mark each cell of a layer.
+    """Words and arrays by which the client describes and marks each cell of a layer.
 
     Attributes
     ----------

@@ -108,7 +108,7 @@ class PickSpec(Strict):
 
 
 class LookSpec(Strict):
-    """What a user has chosen in a scene; what is left out is as the rest of the scene file says.
+    """The choices of a user in a scene; the rest of the scene file gives those that are left out.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ class ShownBlock:
 
     @property
     def note(self) -> str | None:
-        """What is left out, in words; `None` if nothing is."""
+        """Words on the faces that are left out; `None` if there are none."""
         if len(self.faces) == self.visible:
             return None
         return f"{self.block.name} {len(self.faces):,} of {self.visible:,}"

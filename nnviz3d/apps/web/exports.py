@@ -39,7 +39,7 @@ _NOTHING = {"export_stage": "", "export_percent": 0, "export_words": "", "export
 
 @dataclass(frozen=True)
 class _Choices:
-    """What a page asks for.
+    """Choices of the page's export menu.
 
     Attributes
     ----------

@@ -65,7 +65,7 @@ class PublicOrigin:
 
 @dataclass(frozen=True)
 class PublicAddress:
-    """Where browsers find the server beside its own address.
+    """Addresses of the server other than its own: those of proxies in front of it.
 
     Attributes
     ----------

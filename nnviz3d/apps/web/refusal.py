@@ -20,7 +20,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 class Remedy(NamedTuple):
-    """What to do in which case, and the line to type; the line may be empty."""
+    """A step that works, with the case that it is for, and the line to type, which may be empty."""
 
     case: str
     line: str = ""

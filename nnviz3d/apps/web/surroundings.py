@@ -1,4 +1,4 @@
-"""How people elsewhere reach the page: through a proxy or hub, over SSH, and from outside a container."""
+"""Ways to the page from elsewhere: through a proxy or hub, over SSH, and from outside a container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a description of a cell consists of: words with places for its index, and arrays that hold further numbers.
+"""Parts of the description of a cell: words with places for its index, and arrays that hold further numbers.
 
 Descriptions are made from these for one cell, and for all cells of a layer by a program that has no capture.
 """

@@ -26,7 +26,7 @@ _MOST = 3600
 
 @dataclass(frozen=True)
 class TableKey:
-    """What a table of frames shows.
+    """Content of a table of frames.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How other scales, thresholds and colour maps change the frames of an exported page, as `client/static/looks.js` reads it.
+"""Changes of an exported page's frames by other scales, thresholds and colour maps; `client/static/looks.js` applies them.
 
 A look changes a few fields of the blocks, and a few legends. The scene itself is asked for them, at each moment at which
 other numbers are shown; the page changes these fields of its frames, so that a frame of any look needs no frame of its

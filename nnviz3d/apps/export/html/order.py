@@ -30,7 +30,7 @@ _PICKS: dict[str, type[Pick]] = {"cell": CellPick, "layer": LayerPick}
 
 @dataclass(frozen=True)
 class PageOrder:
-    """What a page shows. Another process reads the numbers from the captures on disk.
+    """Content of a page. Another process reads the numbers from the captures on disk.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What an exported page says around the picture: title, samples, layers, times, and the views that fit the screen."""
+"""Words of an exported page around its picture: title, samples, layers, times, and the views that fit the screen."""
 
 from __future__ import annotations
 

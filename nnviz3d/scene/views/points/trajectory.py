@@ -31,7 +31,7 @@ _PIECES = 8
 
 @dataclass(frozen=True, eq=False)
 class PointMotion:
-    """What moving points are computed from, by `on_spline`.
+    """Arrays from which `on_spline` computes moving points.
 
     Attributes
     ----------
