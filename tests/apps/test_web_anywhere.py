@@ -185,20 +185,20 @@ def test_page_in_a_frame_without_leave_says_what_to_type(page, served):
         assert f"--origin http://notebook.localhost:{port}" in said.inner_text()
 
 
-def test_proxy_that_is_not_given_is_named_on_the_page(page, served):
-    with running(ReverseProxy(served.port, keeps_host=False)) as (port,):
-        page.goto(f"http://{HUB}:{port}/?secret={served.token}")
+@pytest.mark.parametrize(
+    ("host", "changes", "words"),
+    [
+        (HUB, {"keeps_host": False}, "--origin http://{host}:{port}."),
+        ("localhost", {"websockets": False}, "must pass on websockets"),
+    ],
+    ids=["not given", "without websockets"],
+)
+def test_proxy_that_lets_no_connection_through_is_named_on_the_page(page, served, host, changes, words):
+    with running(ReverseProxy(served.port, **changes)) as (port,):
+        page.goto(f"http://{host}:{port}/?secret={served.token}")
         said = page.locator("#no-connection")
         wait_until(lambda: said.count() == 1, "the page says something")
-        assert f"--origin http://{HUB}:{port}." in said.inner_text()
-
-
-def test_proxy_without_websockets_is_named_on_the_page(page, served):
-    with running(ReverseProxy(served.port, websockets=False)) as (port,):
-        page.goto(f"http://localhost:{port}/?secret={served.token}")
-        said = page.locator("#no-connection")
-        wait_until(lambda: said.count() == 1, "the page says something")
-        assert "must pass on websockets" in said.inner_text()
+        assert words.format(host=host, port=port) in said.inner_text()
 
 
 def test_rebound_name_is_refused(page, served):

@@ -17,13 +17,13 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
+from tests.benchmarks.hand import HAND, PAGE
 from tests.benchmarks.timing import table
 from tests.support.browser import SHOWS_WHOLE_PICTURE, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PAGE = {"width": 1280, "height": 720}
 DRAG = 6.0
 """Seconds."""
 WATCH = """() => {
@@ -42,19 +42,6 @@ WATCH = """() => {
   }
 }"""
 """Records the time of each picture on the screen, and of the last input event."""
-
-HAND = """([x, y]) => {
-  let step = 0;
-  const there = document.elementFromPoint(x, y);
-  window.hand = setInterval(() => {
-    step++;
-    there.dispatchEvent(new PointerEvent('pointermove', {
-      pointerId: 1, pointerType: 'mouse', isPrimary: true, buttons: 1, bubbles: true,
-      clientX: x + 3 * (step % 60), clientY: y + step % 30,
-    }));
-  }, 1000 / 60);
-}"""
-"""Moves a pressed pointer 60 times a second, like a hand; Playwright's own moves wait for the page each time."""
 
 
 @pytest.fixture

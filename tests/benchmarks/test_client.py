@@ -17,6 +17,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from tests.apps.conftest import Served
+from tests.benchmarks.hand import PAGE, dragged
 from tests.benchmarks.peer import tensorspace
 from tests.benchmarks.timing import table
 from tests.conftest import webgl  # noqa: F401 - the browser that draws by WebGL2
@@ -24,12 +25,12 @@ from tests.conftest import webgl  # noqa: F401 - the browser that draws by WebGL
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PAGE = {"width": 1280, "height": 720}
 MIDDLE = (800.0, 360.0)
 """Where the pointer is pressed: inside the picture of every page."""
 ROUNDS, SECONDS = 3, 4.0
 COUNT = """() => {
   window.frames_drawn = 0;
+  window.follows_mouse = true;  // TensorSpace does not listen to pointers
   let dirty = false;
   for (const kind of [window.WebGLRenderingContext, window.WebGL2RenderingContext]) {
     for (const name of ["drawArrays", "drawElements", "drawArraysInstanced", "drawElementsInstanced"]) {
@@ -45,17 +46,6 @@ COUNT = """() => {
   requestAnimationFrame(tick);
 }"""
 """Counts the browser's frames in which WebGL drew."""
-HAND = """([x, y]) => {
-  let step = 0;
-  const there = document.elementFromPoint(x, y);
-  window.hand = setInterval(() => {
-    step++;
-    const at = { bubbles: true, buttons: 1, clientX: x + 3 * (step % 60), clientY: y + step % 30 };
-    there.dispatchEvent(new PointerEvent("pointermove", { ...at, pointerId: 1, pointerType: "mouse", isPrimary: true }));
-    there.dispatchEvent(new MouseEvent("mousemove", at));
-  }, 1000 / 60);
-}"""
-"""Moves a pressed pointer 60 times a second, like a hand; Playwright's own moves wait for the page each time."""
 
 
 def opened(browser: Browser, address: str, ready: str) -> Page:
@@ -64,21 +54,6 @@ def opened(browser: Browser, address: str, ready: str) -> Page:
     page.goto(address)
     page.wait_for_function(ready, timeout=180_000)
     return page
-
-
-def dragged(page: Page, at: tuple[float, float]) -> float:
-    """Drag a page for some seconds; returns the frames drawn each second."""
-    page.bring_to_front()
-    page.mouse.move(*at)
-    page.mouse.down()
-    page.evaluate(HAND, list(at))
-    time.sleep(0.5)
-    before, start = page.evaluate("[window.frames_drawn, performance.now()]")
-    time.sleep(SECONDS)
-    after, end = page.evaluate("[window.frames_drawn, performance.now()]")
-    page.evaluate("clearInterval(window.hand)")
-    page.mouse.up()
-    return float((after - before) / (end - start) * 1000)
 
 
 DRAWN = "() => window.frames_drawn > 0"
@@ -104,7 +79,7 @@ def compare(browser: Browser, pages: dict[str, tuple[str, str]], own: Sequence[s
         for name, (address, ready) in pages.items():
             page = opened(browser, address, ready)
             time.sleep(3)
-            rates[name].append(dragged(page, MIDDLE))
+            rates[name].append(dragged(page, MIDDLE, "frames_drawn", SECONDS))
             page.context.close()
     found = {name: float(np.median(values)) for name, values in rates.items()}
     rows = [[f"{name}, frames a second", rate] for name, rate in found.items()]

@@ -11,7 +11,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from tests.apps.conftest import Served
-from tests.benchmarks.test_browser import HAND, PAGE
+from tests.benchmarks.hand import PAGE, dragged
 from tests.benchmarks.timing import table
 
 if TYPE_CHECKING:
@@ -55,17 +55,9 @@ def drag(browser: Browser, server: Served) -> tuple[float, float]:
     box = page.locator("#view").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.evaluate(HAND, [x, y])
-    time.sleep(0.5)
-    began, before = page.evaluate("[performance.now(), window.carried]")
-    time.sleep(DRAG)
-    ended, after = page.evaluate("[performance.now(), window.carried]")
-    page.evaluate("clearInterval(window.hand)")
-    page.mouse.up()
+    rate = dragged(page, (x, y), "carried", DRAG)
     page.context.close()
-    return first, (after - before) / (ended - began) * 1000
+    return first, rate
 
 
 @pytest.mark.parametrize("name", ["digits", "vgg16"])
