@@ -1,4 +1,7 @@
-"""Measure a plain pass through VGG16, a pass that returns every output, and the writing of a capture; prints JSON."""
+"""Measure a plain pass through VGG16, a pass that returns every output, and the writing of a capture; prints JSON.
+
+Arguments: a folder, the size of the picture, the number of rounds.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from tests.benchmarks.timing import interleaved
 
-model = keras.applications.VGG16(weights=None)
+SIZE, ROUNDS = int(sys.argv[2]), int(sys.argv[3])
+model = keras.applications.VGG16(weights=None, include_top=SIZE == 224, input_shape=(SIZE, SIZE, 3))
 inputs = expected_inputs(model)
 assert inputs is not None
 described = describe(open_model(model, inputs), "vgg16")
 forward = Forward(described, inputs.specs)
-x = np.random.default_rng(1).random((1, 224, 224, 3), dtype=np.float32)
+x = np.random.default_rng(1).random((1, SIZE, SIZE, 3), dtype=np.float32)
 plain = tf.function(lambda x: model(x, training=False), jit_compile=False)
 given = tf.constant(x)
 batch = next(iter(forward.batches([x])))
@@ -44,8 +48,8 @@ seconds = interleaved(
         "all outputs": lambda _: next(iter(forward.batches([x]))),
         "keras predict": lambda _: model.predict(x, verbose=0),
     },
-    15,
-    warm=3,
+    ROUNDS,
+    warm=min(3, ROUNDS),
 )
-seconds.update(interleaved({"writing": write}, 3))
+seconds.update(interleaved({"writing": write}, min(3, ROUNDS)))
 print(json.dumps(seconds))

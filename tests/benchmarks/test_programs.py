@@ -37,7 +37,7 @@ def test_memory_of_a_snapshot(vgg: Path, tmp_path: Path):
     table("Peak memory, MB", [["snapshot of VGG16", megabytes], ["its imports alone", base]])
 
 
-def test_time_of_help():
+def test_time_of_help(smallest: bool):
     def run(*arguments: str) -> object:
         return subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
 
@@ -47,16 +47,17 @@ def test_time_of_help():
             "import nnviz3d": lambda _: run("-c", "import nnviz3d"),
             "python alone": lambda _: run("-c", "pass"),
         },
-        7,
+        1 if smallest else 7,
+        warm=0 if smallest else 1,
     )
     table("Seconds to start", list(seconds.items()))
 
 
-def test_all_outputs_against_a_plain_pass(tmp_path: Path):
+def test_all_outputs_against_a_plain_pass(tmp_path: Path, smallest: bool):
     """Runs in a separate process, because TensorFlow and VTK never share one."""
     script = Path(__file__).with_name("forward.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
+        [sys.executable, str(script), str(tmp_path), "32" if smallest else "224", "1" if smallest else "15"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,

@@ -1,0 +1,81 @@
+"""Memory of a capture by its samples, of a server by its visits, and of a film by its frames."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnviz3d.data.bundled import bundled
+from tests.apps.conftest import Served
+from tests.benchmarks.hand import PAGE, dragged
+from tests.benchmarks.memory import megabytes, peak_of, watched
+from tests.benchmarks.results import record_result
+from tests.benchmarks.timing import table
+from tests.support.browser import SHOWS_WHOLE_PICTURE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+if not Path("/proc/self/smaps_rollup").exists():
+    pytest.skip("The memory of a group of processes is measured on Linux only.", allow_module_level=True)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "nnviz3d", *map(str, arguments)]
+
+
+def test_a_capture_of_many_samples(tmp_path: Path, smallest: bool) -> None:
+    few, many = (1, 2) if smallest else (10, 1000)
+    peaks = {
+        count: peak_of(
+            command("capture", bundled("digits.keras"), "-i", f"digits:0-{count - 1}", "-o", tmp_path / f"{count}.zarr")
+        )
+        for count in (few, many)
+    }
+    table("Peak memory of a capture of the digits, MB", [[f"{count} samples", peak] for count, peak in peaks.items()])
+    if not smallest:
+        record_result(
+            "memory_capture", peaks[many] / peaks[few], "digits network, peak of all processes of the command"
+        )
+
+
+def test_a_server_under_visits(chromium: Browser, smallest: bool) -> None:
+    marks = (1, 2) if smallest else (5, 50)
+    found = {}
+    with Served("digits") as served:
+        for visit in range(1, marks[-1] + 1):
+            page = chromium.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
+            page.goto(served.url)
+            page.wait_for_function(SHOWS_WHOLE_PICTURE, timeout=120_000)
+            page.evaluate("window.none = 0")
+            dragged(page, (800.0, 360.0), "none", 0.5)
+            page.keyboard.press("ArrowRight")
+            time.sleep(0.5)
+            page.context.close()
+            if visit in marks:
+                time.sleep(1)
+                found[visit] = megabytes(served.process.pid)
+        served.end()
+    table("Memory of a server, MB", [[f"after {visit} visits", size] for visit, size in found.items()])
+    if not smallest:
+        ratio = found[marks[1]] / found[marks[0]]
+        record_result("memory_page", ratio, "digits, each visit a drag and another sample, all processes of the server")
+
+
+def test_a_long_film(tmp_path: Path, smallest: bool) -> None:
+    frames = 20 if smallest else 10_000
+    out = tmp_path / "frames"
+    film = command("record", "digits", "-o", out, "--size", "128x72", "--fps", 100, "--seconds", frames / 100)
+    found = watched(film, lambda: sum(1 for _ in out.rglob("*.png")), pause=0.5)
+    assert len(list(out.rglob("*.png"))) >= frames
+    if smallest:
+        return
+    early = statistics.median(size for done, size in found if 0.1 * frames < done < 0.2 * frames)
+    late = statistics.median(size for done, size in found if done > 0.9 * frames)
+    table("Memory of a film, MB", [["after a tenth of its frames", early], ["at its end", late]])
+    record_result("memory_film", late / early, f"{frames:,} frames of 128 x 72 as .png, all processes of the command")
