@@ -16,6 +16,7 @@ from nnviz3d.errors import UserError
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.target import ModelOptions
+    from nnviz3d.cluster.connection import ClusterOptions
     from nnviz3d.data.request import Insights
     from nnviz3d.scene.selection import Selection
 
@@ -41,6 +42,7 @@ def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
 
 _MODEL = Group("Model", sort_key=2)
 _LOOK = Group("Look", sort_key=4)
+_CLUSTER = Group("Cluster", sort_key=5)
 _Switch = Annotated[bool, Parameter(negative=())]
 
 Preprocess = Literal["tf", "torch", "caffe", "unit", "none"]
@@ -159,6 +161,34 @@ class Look:
         )
 
 
+@Parameter(name="*", group=_CLUSTER)
+@dataclass(frozen=True)
+class Cluster:
+    """Options for work on several processes or machines."""
+
+    cluster: str | None = None
+    """Work on a running Dask cluster: the address of its scheduler, such as tcp://10.0.0.5:8786."""
+    workers: Annotated[int | None, OPTIONAL] = None
+    """Work on this many processes of this machine, by Dask."""
+
+    def options(self) -> ClusterOptions | None:
+        """Return the cluster to work on; `None` to work in one process.
+
+        Raises
+        ------
+        UserError
+            If the options contradict each other.
+        """
+        if self.cluster is None and self.workers is None:
+            return None
+        from nnviz3d.cluster.connection import ClusterOptions
+
+        options = ClusterOptions(self.cluster, self.workers)
+        options.check()
+        return options
+
+
+NO_CLUSTER = Cluster()
 NO_MODEL = Model()
 NO_LOOK = Look()
 

@@ -46,7 +46,7 @@ def capture_with_progress(
         As `run_capture`.
     """
     screen = console or Console(stderr=True)
-    with _Bar(screen) as bar:
+    with CaptureBar(screen) as bar:
         return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
 
 
@@ -62,7 +62,7 @@ def embed_with_progress(capture: CaptureReader, *, console: Console | None = Non
     def report(done: int, total: int) -> None:
         bar.hear(messages.Progress(stage="embed", done=done, total=total))
 
-    with _Bar(console or Console(stderr=True), "embed") as bar:
+    with CaptureBar(console or Console(stderr=True), "embed") as bar:
         return trajectory_of(capture, report=report)
 
 
@@ -108,7 +108,7 @@ class LateLine:
         self.progress.stop()
 
 
-class _Bar(LateLine):
+class CaptureBar(LateLine):
     """One line with the current stage of the work."""
 
     def __init__(self, console: Console, stage: str = "import") -> None:
@@ -126,7 +126,13 @@ class _Bar(LateLine):
         super().__init__(line)
         self._task = line.add_task(messages.STAGES[stage], total=None)
 
+    @classmethod
+    def on_stderr(cls) -> Self:
+        """Return a line on standard error."""
+        return cls(Console(stderr=True))
+
     def hear(self, event: Event) -> None:
+        """Show a notice, or the progress of a stage."""
         if isinstance(event, messages.Notice):
             # As `Text`, because names may contain [brackets] and :cat:, which rich replaces in a string.
             self._console.print(Text(sentence(event.text, None)), style="dim", soft_wrap=True)

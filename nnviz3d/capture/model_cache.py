@@ -22,6 +22,7 @@ from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.files.paths import exists, is_folder, user_path
 from nnviz3d.data.request import CaptureRequest, Finished, Notice, Progress
 from nnviz3d.data.sample_sources import expand, needs_model, notices_on
+from nnviz3d.data.source_names import joined_rows
 from nnviz3d.errors import ModelError, SampleError, UserError
 
 
@@ -62,6 +63,7 @@ class CachedModel:
         self.traced = _traced(loaded, inputs, live=live) if isinstance(loaded, LoadedModel) else loaded
         self.held = held
         self.sources = tuple(sources) or (held.names if held is not None else ())
+        self._listed: dict[tuple[str, ...], list[str]] = {}
         self.classes = (
             tuple(classes) if classes is not None else (imagenet_classes() if self.traced.loaded.imagenet else None)
         )
@@ -85,6 +87,9 @@ class CachedModel:
         """
         classes = read_classes(request.classes) if request.classes else self.classes
         inputs = request.inputs if request.only is None else (self._one(request.inputs, request.only),)
+        total = None
+        if request.part is not None:
+            inputs, total = self._part(request.inputs, *request.part)
         samples = self.samples(inputs, seed=request.seed, shapes=request.shapes)
         known = set() if self.held is None else set(self.held.names)
         for notice in notices_on([one for one in (*request.inputs, *request.insights.dataset) if one not in known]):
@@ -100,7 +105,19 @@ class CachedModel:
             notes=request.notes,
             insights=request.insights,
         )
-        return capture_model(self.traced, samples, settings, report, self.samples)
+        finished = capture_model(self.traced, samples, settings, report, self.samples)
+        return finished.model_copy(update={"total": total})
+
+    def _part(self, inputs: Sequence[str], start: int, stop: int) -> tuple[tuple[str, ...], int]:
+        """Return the sources of some samples, by their numbers among all samples of the inputs, and how many all are."""
+        key = tuple(inputs)
+        if key not in self._listed:  # a listing of a large folder takes long, and a worker captures many of its parts
+            shapes = {spec.name: spec.accepted for spec in self.traced.specs}
+            self._listed = {key: [one.source for one in expand(inputs, shapes=shapes)]}
+        listed = self._listed[key]
+        if not 0 <= start < min(stop, len(listed)):
+            raise SampleError(f"There are no samples {start} to {stop - 1}; the input holds {len(listed)}, from 0.")
+        return joined_rows(listed[start:stop]), len(listed)
 
     def _one(self, inputs: Sequence[str], position: int) -> str:
         """Return the source of the sample at a position among all samples of the inputs."""

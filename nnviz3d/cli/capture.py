@@ -11,8 +11,8 @@ from cyclopts import Parameter
 
 from nnviz3d.capability_options import NO_CAPABILITY_OPTIONS, CapabilityOptions
 from nnviz3d.cli.commands import CAPTURE_HELP, count
-from nnviz3d.cli.targets import run_capture
-from nnviz3d.options import NO_MODEL, Model
+from nnviz3d.cli.targets import capture_with_workers, run_capture
+from nnviz3d.options import NO_CLUSTER, NO_MODEL, Cluster, Model
 
 
 def capture(
@@ -22,13 +22,16 @@ def capture(
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     model: Model = NO_MODEL,
     capabilities: CapabilityOptions = NO_CAPABILITY_OPTIONS,
+    cluster: Cluster = NO_CLUSTER,
 ) -> None:
     """Run the command; its help is `CAPTURE_HELP`."""
     from nnviz3d.data.storage.capture_writer import check_destination
 
     began = time.perf_counter()
     check_destination(output)
-    done = run_capture(model.options().request(model_file, output, capabilities.wanted()))
+    request = model.options().request(model_file, output, capabilities.wanted())
+    where = cluster.options()
+    done = run_capture(request) if where is None else capture_with_workers(request, where)
     seconds = time.perf_counter() - began
     print(f"{output}: {done.nodes} nodes, {count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
 

@@ -14,6 +14,7 @@ from nnviz3d.options import selection_of as selection_of
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.worker import Worker
+    from nnviz3d.cluster.connection import ClusterOptions
     from nnviz3d.data.request import CaptureRequest, Finished, Invitation
 
 
@@ -22,6 +23,16 @@ def run_capture(request: CaptureRequest) -> Finished:
     from nnviz3d.apps.progress import capture_with_progress
 
     return capture_with_progress(request)
+
+
+def capture_with_workers(request: CaptureRequest, where: ClusterOptions) -> Finished:
+    """Run a capture on a cluster, with a progress bar."""
+    from nnviz3d.apps.progress import CaptureBar
+    from nnviz3d.cluster.capture_job import capture_on_cluster
+    from nnviz3d.cluster.connection import MODELS, connected
+
+    with CaptureBar.on_stderr() as bar, connected(where, MODELS) as cluster:
+        return capture_on_cluster(request, cluster, bar.hear)
 
 
 def open_target(

@@ -83,6 +83,9 @@ class CaptureRequest(BaseModel):
         Seed of random inputs and of the random numbers in the model.
     only
         The only sample of the inputs to capture, counted from 0; `None` means all.
+    part
+        The samples of the inputs to capture, from the first number up to the second, counted from 0; an end beyond the last
+        sample means all that follow. `None` means all.
     shapes
         One for each input of the model, without the batch: sizes that the model leaves open. They are those of an earlier
         capture, which the samples will be compared with. Empty: the samples decide.
@@ -110,6 +113,7 @@ class CaptureRequest(BaseModel):
     top_k: Annotated[int, Field(ge=1)] = 256
     seed: int = 0
     only: int | None = None
+    part: tuple[int, int] | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
     transient: bool = False
     notes: tuple[str, ...] = ()
@@ -185,13 +189,22 @@ class Working(BaseModel):
 
 
 class Finished(BaseModel):
-    """The capture is complete."""
+    """The capture is complete.
+
+    Attributes
+    ----------
+    samples
+        Number of samples that were captured.
+    total
+        Number of samples of the inputs, if the request names a part of them.
+    """
 
     event: Literal["finished"] = "finished"
     out: Path
     samples: int
     nodes: int
     seconds: dict[str, float]
+    total: int | None = None
 
 
 class Refused(BaseModel):

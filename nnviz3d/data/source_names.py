@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -218,6 +218,27 @@ def digit_numbers(source: str) -> range:
 def row_source(source: str, located: SampleFile, i: int) -> str:
     """Return the source of one row of a file, ``x.npy[3]``."""
     return f"{source if located.rows is None else source.rpartition('[')[0]}[{i}]"
+
+
+def joined_rows(sources: Sequence[str]) -> tuple[str, ...]:
+    """Join sources of rows that follow each other in one file: ``x.npy[3]`` and ``x.npy[4]`` become ``x.npy[3:5]``."""
+    found: list[str] = []
+    name, first, end = "", 0, -1
+    for source in sources:
+        match = _ROWS.fullmatch(source)
+        single = match is not None and not match["more"] and named_parts(source) is None
+        if match is None or not single:
+            name, end = "", -1
+            found.append(source)
+            continue
+        row = read_integer(match["first"])
+        if match["path"] == name and row == end:
+            end += 1
+            found[-1] = f"{name}[{first}:{end}]"
+        else:
+            name, first, end = match["path"], row, row + 1
+            found.append(source)
+    return tuple(found)
 
 
 def _photograph(name: str) -> Path:

@@ -217,7 +217,7 @@ def test_many_samples_run_in_batches_and_keep_their_order(rng):
 def test_batch_size_is_limited_by_memory():
     model = keras.Sequential([keras.Input((512, 512, 3), name="input"), layers.Conv2D(64, 3, name="conv")])
     described = describe(open_model(model, expected_inputs(model)), "wide")
-    assert batch_size(described, 100) == 3
+    assert batch_size(described, 100) == 2  # 3 would fit; powers of two have the boundaries of captures in parts
 
 
 def test_model_for_one_batch_size_gets_batches_of_this_size(rng):

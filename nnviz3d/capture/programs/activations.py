@@ -198,13 +198,15 @@ def _is_stateful(operation: str) -> bool:
 
 
 def batch_size(described: DescribedModel, samples: int) -> int:
-    """Choose the number of samples of a batch.
+    """Choose the number of samples of a batch: a power of two, or all samples.
 
+    So batches have the same boundaries when the samples are captured in parts of `LARGEST_BATCH`.
     If lengths depend on the batch, as those of texts do that a layer fills up to the longest, all samples are one batch.
     """
     most = TOGETHER if any(None in shape for node in described.graph for shape in node.shapes) else LARGEST_BATCH
     gates = sum(call.gates_size for call in map(described.call, described.calls) if call.gates)
-    return max(1, min(samples, most, MEMORY // max(memory_of_sample(described.graph) + gates, 1)))
+    fitting = max(1, MEMORY // max(memory_of_sample(described.graph) + gates, 1))
+    return max(1, min(samples, most, 1 << (fitting.bit_length() - 1)))
 
 
 def memory_of_sample(graph: ModelGraph) -> int:

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from nnviz3d.data.axes import Axes
 
 
-class ArrayWriter(Protocol):
+class GroupWriter(Protocol):
+    """The methods of `CaptureWriter` that write groups and whole arrays."""
+
+    def whole(self, path: str, values: NDArray[Any]) -> None:
+        """Write a whole array in its own type."""
+        ...
+
+    def group(self, path: str, attributes: Mapping[str, Any]) -> None:
+        """Make a group with attributes, before anything in it is written."""
+        ...
+
+
+class ArrayWriter(GroupWriter, Protocol):
     """The methods of `CaptureWriter` that write any array."""
 
     def rows(self, path: str, start: int, values: NDArray[Any], axes: Axes = ()) -> None:
@@ -26,12 +38,4 @@ class ArrayWriter(Protocol):
 
     def axes_of(self, node_id: str, output: int = 0) -> Axes:
         """Return the names of the axes of one sample of a node's output."""
-        ...
-
-    def whole(self, path: str, values: NDArray[Any]) -> None:
-        """Write a whole array in its own type."""
-        ...
-
-    def group(self, path: str, attributes: Mapping[str, Any]) -> None:
-        """Make a group with attributes, before anything in it is written."""
         ...

@@ -20,7 +20,7 @@ MOST_TEXTS, LONGEST_TEXT = 16, 80
 """Greatest number of texts of one sample that are stored, and their greatest length in characters."""
 
 if TYPE_CHECKING:
-    from nnviz3d.data.storage.array_writer import ArrayWriter
+    from nnviz3d.data.storage.array_writer import ArrayWriter, GroupWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
 
 
@@ -32,7 +32,7 @@ def write_tokens(writer: ArrayWriter, node_id: str, tokens: Sequence[Sequence[st
     tokens
         For each of the N samples T tokens; a padded position is an empty string.
     """
-    _write_words(writer, schema.token_path(node_id), tokens)
+    write_words(writer, schema.token_path(node_id), tokens)
 
 
 def write_texts(writer: ArrayWriter, node_id: str, texts: NDArray[Any]) -> None:
@@ -45,7 +45,7 @@ def write_texts(writer: ArrayWriter, node_id: str, texts: NDArray[Any]) -> None:
         `LONGEST_TEXT` characters.
     """
     rows = texts.reshape(len(texts), -1)[:, :MOST_TEXTS]
-    _write_words(writer, schema.text_path(node_id), [[_readable(text) for text in row] for row in rows])
+    write_words(writer, schema.text_path(node_id), [[_readable(text) for text in row] for row in rows])
 
 
 def read_tokens(stored: StoredArrays, node_id: str | None, sample: int) -> tuple[str, ...] | None:
@@ -81,7 +81,8 @@ def read_texts(stored: StoredArrays, node_id: str, sample: int) -> tuple[str, ..
     return _read_words(stored, schema.text_path(node_id), sample) if stored.has_group(schema.TEXTS) else None
 
 
-def _write_words(writer: ArrayWriter, path: str, rows: Sequence[Sequence[str]]) -> None:
+def write_words(writer: GroupWriter, path: str, rows: Sequence[Sequence[str]]) -> None:
+    """Write the words of each sample, equally many, at the path of their group."""
     words = list(dict.fromkeys(word for row in rows for word in row))
     numbers = {word: i for i, word in enumerate(words)}
     writer.group(path, {"words": words})

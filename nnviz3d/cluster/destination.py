@@ -1,0 +1,80 @@
+"""Place of a capture that many workers write: a hidden folder that becomes the capture when it is complete."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Self
+
+from nnviz3d.data.files.locks import WriterLock, check_free
+from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
+from nnviz3d.errors import UserError
+
+
+class LocalDestination:
+    """A context for a capture on a file system that all workers see; leaving it without `finish` removes everything.
+
+    Parameters
+    ----------
+    path
+        ``RUN.zarr`` or ``RUN.zarr.zip``.
+
+    Attributes
+    ----------
+    store
+        The folder under construction.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        check_destination(path)
+        check_free(path)
+        self._partial = partial_path(path)
+        self.store = str(self._partial / "capture")
+
+    def __enter__(self) -> Self:
+        try:
+            self._partial.mkdir(mode=0o755)  # workers may run as other users
+        except OSError as error:
+            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            shutil.rmtree(self._partial, ignore_errors=True)
+        except BaseException:  # Ctrl-C during the removal
+            shutil.rmtree(self._partial, ignore_errors=True)
+            raise
+
+    def finish(self) -> None:
+        """Move the capture to its destination; an earlier one stays there until the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If the system refuses to.
+        """
+        lock = WriterLock(self.path)
+        lock.take()
+        try:
+            check_destination(self.path)
+            made = Path(self.store)
+            if self.path.suffix == ".zip":
+                packed = self._partial / "capture.zip"
+                zip_folder(made, packed)
+                packed.replace(self.path)
+                return
+            earlier = self._partial / "earlier"
+            try:
+                if self.path.exists():
+                    self.path.replace(earlier)
+                made.replace(self.path)
+            except BaseException:
+                if earlier.exists() and not self.path.exists():
+                    earlier.replace(self.path)
+                raise
+        except OSError as error:
+            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
+        finally:
+            lock.give_back()

@@ -1,0 +1,162 @@
+"""Copy the rows of a captured part into the arrays of the whole capture, where every part has chunks of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import Store
+from zarr.codecs import ZstdCodec
+from zarr.storage import LocalStore, ZipStore
+
+from nnviz3d.cluster.orders import CaptureOrder
+from nnviz3d.data.records import filled
+from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.address import store_at
+from nnviz3d.errors import CaptureError, UserError
+
+PART = 32
+"""Samples of a part: the largest batch of a model, so that every batch is the same as in a capture by one process."""
+_PIECE = 2**26
+"""Bytes of an array that are copied at once."""
+_THREADS = 8
+"""Arrays that are copied at the same time, because an address answers late and takes much."""
+_WORDS = (f"{schema.TOKENS}/", f"{schema.TEXTS}/")
+"""Beginnings of the paths of groups whose words are numbered over all samples."""
+_CONNECTIONS = "connections/"
+
+
+def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Copy a captured part, and return what has to be put together with the other parts, as JSON.
+
+    Parameters
+    ----------
+    part
+        The capture of the part's samples alone.
+    total
+        Number of samples of the whole capture.
+    check
+        Is called before each piece is written, and raises an error if the job was stopped.
+
+    Returns
+    -------
+    dict
+        ``root``, the attributes of the part; ``groups``, attributes by path; ``words``, the words of each sample by path;
+        ``arrays``, the paths of the arrays that were copied.
+
+    Raises
+    ------
+    CaptureError
+        If the samples have other shapes than those of the first part.
+    UserError
+        If the capture cannot be written.
+    """
+    made = ZipStore(part, mode="r") if part.suffix == ".zip" else LocalStore(part, read_only=True)
+    source = zarr.open_group(made, mode="r", zarr_format=3, use_consolidated=False)
+    members = dict(source.members(max_depth=None))
+    groups = {path: one.attrs.asdict() for path, one in members.items() if isinstance(one, zarr.Group)}
+    arrays = {path: one for path, one in members.items() if isinstance(one, zarr.Array)}
+    worded = [path for path in groups if path.startswith(_WORDS) and f"{path}/index" in arrays]
+    words = {path: _words(groups.pop(path), arrays.pop(f"{path}/index")) for path in worded}
+    copied = {path: one for path, one in arrays.items() if order.first or _is_of_samples(path, one)}
+    try:
+        target = store_at(order.store)
+        if order.first:
+            for path, attributes in groups.items():
+                zarr.open_group(target, path=path, mode="a", zarr_format=3, attributes=attributes)
+
+        def copy(path: str) -> None:
+            check()
+            array = copied[path]
+            if not _is_of_samples(path, array):
+                _created(target, path, array, array.shape)[...] = array[...]
+                return
+            there = _array_of_samples(target, path, array, order, total)
+            _copy_rows(array, there, order.start, check)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(copy, copied))
+    except OSError as error:
+        raise UserError(f"Cannot write {order.store}: {error.strerror or error}.") from None
+    finally:
+        made.close()
+    return {"root": source.attrs.asdict(), "groups": groups, "words": words, "arrays": sorted(copied)}
+
+
+def _is_of_samples(path: str, array: zarr.Array[Any]) -> bool:
+    """Whether the first axis of an array is samples."""
+    names = getattr(array.metadata, "dimension_names", None) or ("",)
+    return path.startswith(_CONNECTIONS) or names[0] == "sample"
+
+
+def _array_of_samples(
+    target: Store, path: str, array: zarr.Array[Any], order: CaptureOrder, total: int
+) -> zarr.Array[Any]:
+    """Make the array of the whole capture in which a part has its rows, or open it if it is there."""
+    shape = array.shape[1:]
+    if path.startswith(_CONNECTIONS):
+        shape = (shape[0], order.request.top_k, *shape[2:])  # samples of later parts may have more connections
+    if order.first:
+        return _created(target, path, array, (total, *shape))
+    there = zarr.open_array(target, path=path, mode="r+", zarr_format=3)
+    if there.shape[1:] != shape or there.dtype != array.dtype:
+        raise CaptureError(
+            f"{path} has the shape {array.shape[1:]} for sample {order.start}, and {there.shape[1:]} for the first one; "
+            "samples of one capture need one shape."
+        )
+    return there
+
+
+def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, ...]) -> zarr.Array[Any]:
+    return zarr.create_array(
+        target,
+        name=path,
+        shape=shape,
+        chunks=chunks_of_part(shape, like.dtype.itemsize) if shape else "auto",
+        dtype=like.dtype,
+        compressors=ZstdCodec(level=0, checksum=True),
+        config={"write_empty_chunks": True},
+        dimension_names=getattr(like.metadata, "dimension_names", None),
+        overwrite=True,  # a worker that was lost may have begun it
+    )
+
+
+def chunks_of_part(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return the shape of chunks of which every part of `PART` samples fills whole ones.
+
+    Parameters
+    ----------
+    shape
+        ``(N, *sample_shape)``.
+    """
+    rows, *rest = schema.chunks_for((min(shape[0], PART), *shape[1:]), itemsize)
+    return (1 << (rows.bit_length() - 1) if shape[0] > PART else rows, *rest)
+
+
+def _copy_rows(source: zarr.Array[Any], target: zarr.Array[Any], start: int, check: Callable[[], None]) -> None:
+    row = math.prod(source.shape[1:]) * source.dtype.itemsize
+    step = max(1, _PIECE // max(row, 1) // target.chunks[0]) * target.chunks[0]
+    for first in range(0, source.shape[0], step):
+        values = np.asarray(source[first : first + step])
+        if values.shape[1:] != target.shape[1:]:
+            values = _longer(values, target)
+        check()
+        target[start + first : start + first + len(values)] = values
+
+
+def _longer(values: NDArray[Any], target: zarr.Array[Any]) -> NDArray[Any]:
+    """Fill records of connections up to the length of the array, as the writer of captures does."""
+    filler = -1 if target.path.endswith("/index") else 0
+    swapped = np.moveaxis(values, 2, 0)
+    return np.moveaxis(filled(swapped, target.shape[2], filler), 0, 2)
+
+
+def _words(attributes: Mapping[str, Any], index: zarr.Array[Any]) -> list[list[str]]:
+    words = attributes["words"]
+    return [[words[number] for number in row] for row in np.asarray(index[...])]

@@ -1,0 +1,132 @@
+"""What a worker of a cluster carries out: functions of the module with JSON as arguments, called by their names.
+
+Dask sends the name of a function and a text, never code or objects of nnviz3d. An answer holds one of three keys:
+``done`` with the result, ``refused`` with a sentence for the user, ``crashed`` with the traceback of a bug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nnviz3d.apps.worker import Worker
+from nnviz3d.errors import Nnviz3dError, UserError
+
+Answer = dict[str, Any]
+_STOPPING = 15.0
+"""Seconds that a running order has to end."""
+_GLANCE = 0.05
+"""Seconds between two looks whether it has ended."""
+
+
+class _Processes:
+    """The processes in which one worker runs models and draws frames; each is kept for the next order.
+
+    Attributes
+    ----------
+    doing
+        The job of the order that is carried out; empty if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
+        self._models: Worker | None = None
+        self._stopped: set[str] = set()
+        self.doing = ""
+
+    def models(self, job: str) -> Worker:
+        """Return the capture process of this worker, which keeps its model."""
+        with self._lock:
+            self.check(job)
+            if self._models is None:
+                self._models = Worker()
+            return self._models
+
+    def check(self, job: str) -> None:
+        """Refuse an order of a job that was stopped."""
+        if job in self._stopped:
+            raise UserError("The work was stopped.")
+
+    def stop(self, job: str) -> None:
+        """End all processes at once, and refuse further orders of the job."""
+        with self._lock:
+            self._stopped.add(job)
+            models, self._models = self._models, None
+        if models is not None:
+            models.close()
+
+
+_processes = _Processes()
+
+
+def has_package(name: str) -> bool:
+    """Whether a package is installed on this worker; it is not imported."""
+    return importlib.util.find_spec(name) is not None
+
+
+async def stop(job: str) -> None:
+    """Stop a job on this worker: end its processes, and wait until a running order has ended, so that it writes no more."""
+    _processes.stop(job)
+    ends = time.monotonic() + _STOPPING
+    while _processes.doing == job and time.monotonic() < ends:
+        await asyncio.sleep(_GLANCE)
+
+
+def capture_part(order: str) -> Answer:
+    """Run a model on some samples, and write their rows into the arrays of the capture.
+
+    Parameters
+    ----------
+    order
+        JSON of `CaptureOrder`.
+    """
+    from nnviz3d.cluster.orders import CaptureOrder
+
+    told = CaptureOrder.from_json(order)
+
+    def work() -> Answer:
+        from nnviz3d.cluster.publishing import publish
+
+        with tempfile.TemporaryDirectory(prefix="nnviz3d-part-") as folder:
+            # Only the first part holds what belongs to the model, such as its weights.
+            part = Path(folder) / ("part.zarr" if told.first else "part.zarr.zip")
+            request = told.request.model_copy(update={"out": part, "transient": not told.first})
+            notices: list[str] = []
+
+            def hear(event: Any) -> None:
+                _processes.check(told.job)
+                if getattr(event, "event", "") == "notice":
+                    notices.append(event.text)
+
+            finished = _processes.models(told.job).run(request, hear)
+            total = told.total or finished.total or finished.samples
+            published = publish(part, told, total, lambda: _processes.check(told.job))
+        return {"part": published, "notices": notices, "total": total, "samples": finished.samples}
+
+    return _answer(told.job, work)
+
+
+def _answer(job: str, work: Callable[[], Answer]) -> Answer:
+    """Do one work at a time, and return what came of it."""
+    with _processes.one_at_a_time:
+        _processes.doing = job
+        try:
+            _processes.check(job)
+            return {"done": json.dumps(work())}
+        except UserError as error:
+            return {"refused": str(error)}
+        except Nnviz3dError as error:
+            return {"crashed": str(error)}
+        except Exception:  # noqa: BLE001 - the program that asked shows any error in full
+            return {"crashed": traceback.format_exc()}
+        finally:
+            _processes.doing = ""
