@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.frame_folder import FrameFolder, check_folder
+from nnviz3d.apps.film.frame_range import FilmScene, FilmStudio
 from nnviz3d.apps.film.gif import GifFilm
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writer_thread import FilmWriter
@@ -30,14 +31,11 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
-from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.look_check import scene_of
-from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
-from nnviz3d.scene.tours.make_tour import TourKind, make_tour, usual_tour
+from nnviz3d.scene.tours.make_tour import TourKind
 from nnviz3d.scene.view_spec import LONGEST
 
 ENDINGS = (".mp4", ".webm", ".gif")
@@ -123,38 +121,33 @@ def record(
     """
     check_film(out, size=size, fps=fps, seconds=seconds)
     require_graphics()
-    from nnviz3d.render.offscreen import Offscreen
-    from nnviz3d.render.steady_labels import SteadyLabels
-
-    width, height = film_size(out, size)
-    rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
-    selection = selection or Selection()
-    aspect = width / height
-    scene = scene_of(spec, capture, selection, aspect=aspect, trajectory=trajectory)
-    kind = tour or usual_tour(scene)
-    path = make_tour(scene, aspect, kind, seconds)
-    moments = path.frames(rate)
     signals = DelayedSignals()
-
-    def at(tau: float) -> tuple[DrawList, CameraPose]:
-        signals.check()  # also while the labels of a long film are placed
-        t, pose = path.at(tau)
-        return scene.at(t, selection), pose
-
+    even = film_size(out, size)
+    rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
+    film = FilmScene(
+        spec,
+        capture,
+        selection or Selection(),
+        tour=tour,
+        size=even,
+        fps=rate,
+        seconds=seconds,
+        trajectory=trajectory,
+    )
+    count = len(film.moments)
     with DelayedSignals():
-        studio = Offscreen((width, height))
+        studio = FilmStudio(film)
     try:
         with ExitStack() as stack, signals:
-            sink = _sink(out, (width, height), rate, lambda: film_of(scene, selection, kind, (width, height), moments))
+            sink = _sink(out, even, rate, lambda: film_of(film.scene, film.selection, film.tour, even, film.moments))
             # Entered at once, because only the writer discards the sink's files.
             writing = stack.enter_context(FilmWriter(sink, studio.averaged))
-            labels = SteadyLabels(path.seconds, at, studio.renderer.size, studio.renderer.scale, loops=path.loops)
-            for number, tau in enumerate(moments):
+            studio.place_labels(signals.check)
+            for number in range(count):
                 if sink.needs(number):
-                    what, pose = at(float(tau))
-                    writing.put(number, studio.samples(labels.of(what, float(tau)), pose))
+                    writing.put(number, studio.samples(number))
                 if progress is not None:
-                    progress(number + 1, len(moments))
+                    progress(number + 1, count)
                 signals.check()
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
