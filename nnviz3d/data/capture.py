@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.data.capabilities.attention import has_attention
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, has_features, read_features
 from nnviz3d.data.explanations import SampleExplanations
-from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special
+from nnviz3d.data.files.paths import kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.axis_names import read_tokens, read_unit_names
-from nnviz3d.data.storage.file_listing import listing_of
+from nnviz3d.data.storage.direct_reads import StoredArray, described
+from nnviz3d.data.storage.file_listing import Listing, listing_of
 from nnviz3d.data.storage.gates import read_gates
 from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
 from nnviz3d.data.training import StepRecords, Training
@@ -57,9 +56,8 @@ class Capture:
         None: all samples belong to this capture.
     """
 
-    def __init__(self, path: Path, root: zarr.Group) -> None:
+    def __init__(self, path: Path, listing: Listing, attributes: Mapping[str, Any]) -> None:
         self.path = path
-        attributes = root.attrs.asdict()
         if attributes.get("format") != schema.FORMAT:
             raise CaptureError(f"{path} is a Zarr store but not a capture: its format is {attributes.get('format')!r}.")
         version = attributes.get("version")
@@ -75,7 +73,7 @@ class Capture:
         self.committed = _count(path, attributes.get("committed"))
         self.step_records: StepRecords | None = None
         self.added_samples: tuple[int, ...] = ()
-        self.stored = StoredArrays(path, root, graph=self.graph, complete=self.complete, committed=self.committed)
+        self.stored = StoredArrays(path, listing, graph=self.graph, complete=self.complete, committed=self.committed)
         self._check_committed()
 
     def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
@@ -122,7 +120,7 @@ class Capture:
             return one
         return self.stored.sample(self._activation_array(node_id, output), sample)
 
-    def _activation_array(self, node_id: str, output: int) -> zarr.Array[Any]:
+    def _activation_array(self, node_id: str, output: int) -> StoredArray:
         array = self.stored.require(schema.activation_path(node_id, output))
         self._check_shape(node_id, output, tuple(array.shape[1:]))
         return array
@@ -299,10 +297,10 @@ def _are_counts(data: Any, least: int = 0) -> TypeGuard[list[int]]:
 def is_capture(path: Path | str) -> bool:
     """Whether a path holds a capture, of any version, complete or not."""
     try:
-        root = _open_root(Path(path))
+        _, attributes = _open_root(Path(path))
     except CaptureError:
         return False
-    return root.attrs.get("format") == schema.FORMAT
+    return attributes.get("format") == schema.FORMAT
 
 
 def open_capture(path: Path | str) -> Capture:
@@ -318,21 +316,23 @@ def open_capture(path: Path | str) -> Capture:
     CaptureError
         If nothing is there, or it is no capture, damaged, or of a newer version.
     """
-    capture = Capture(Path(path), _open_root(Path(path)))
+    capture = Capture(Path(path), *_open_root(Path(path)))
     if capture.committed < 1 and capture.training is None:
         raise CaptureError(f"{path} holds no complete sample yet.")
     return capture
 
 
-def _open_root(path: Path) -> zarr.Group:
+def _open_root(path: Path) -> tuple[Listing, Mapping[str, Any]]:
+    """Return the files and the root's attributes of a Zarr group."""
     kind = kind_of(path, CaptureError)
     if kind is None:
         raise CaptureError(f"There is no capture at {quoted(path)}.")
     refuse_special(path, CaptureError)
     try:
-        listing_of(path).describes("")
-        where = ZipStore(path, mode="r") if kind is PathKind.FILE else LocalStore(path, read_only=True)
-        return zarr.open_group(where, mode="r", zarr_format=3, use_consolidated=False)
+        listing = listing_of(path)
+        listing.describes("")
+        root = described(listing.content("zarr.json"), "group")
+        return listing, root.get("attributes", {})
     except Exception as error:
         raise CaptureError(
             f"{path} is not a capture, or it is damaged; make a capture with nnviz3d capture."

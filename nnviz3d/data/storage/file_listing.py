@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import zipfile
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -28,20 +29,66 @@ class Listing(Protocol):
         """Return the size in bytes of each file in a folder and its sub-folders, by its path in the capture."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        ...
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the sub-folders directly in a folder, in the order in which the store lists them."""
+        ...
+
+    def content(self, name: str) -> bytes:
+        """Return the content of a file, unpacked.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        zipfile.BadZipFile
+            If its checksum is wrong.
+        """
+        ...
+
 
 class FolderListing:
     """The files of a capture that is a folder; listed again each time, because a training may add files."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = os.fspath(root)
 
     def describes(self, path: str) -> bool:
         """Whether there is a description."""
-        file = self._root / path / "zarr.json"
-        if not file.is_file():
+        try:
+            found = os.stat(f"{self._at(path)}/zarr.json")
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        _check(file.stat().st_size)
+        if not stat.S_ISREG(found.st_mode):
+            return False
+        _check(found.st_size)
         return True
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file."""
+        return os.path.isfile(self._at(name))
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the sub-folders."""
+        try:
+            with os.scandir(self._at(path)) as entries:
+                return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def content(self, name: str) -> bytes:
+        """Return the content of a file."""
+        with open(self._at(name), "rb") as file:
+            return file.read()
+
+    def _at(self, name: str) -> str:
+        """Return the place of a file or folder; a `ValueError` for a name that leads out of the capture."""
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"{name!r} leads out of it")
+        return os.path.join(self._root, name)
 
     def under(self, path: str) -> Mapping[str, int]:
         """Return the size of each file in a folder and its sub-folders."""
@@ -50,7 +97,7 @@ class FolderListing:
         while waiting:
             folder = waiting.pop()
             try:
-                entries = list(os.scandir(self._root / folder))
+                entries = list(os.scandir(self._at(folder)))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             for entry in entries:
@@ -80,12 +127,32 @@ class ZipListing:
         first, behind = (bisect_left(self._names, f"{path}{sign}") for sign in "/0")  # 0 follows the slash in ASCII
         return {name: self._sizes[name] for name in self._names[first:behind]}
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file."""
+        return name in self._sizes
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the sub-folders."""
+        found = (name[len(path) + 1 :].partition("/") for name in sorted(self.under(path), key=self._order.__getitem__))
+        return list(dict.fromkeys(first for first, slash, _ in found if slash))
+
+    def content(self, name: str) -> bytes:
+        """Return the unpacked content of a file; its checksum is checked."""
+        return self._archive.read(name)
+
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)
+
     @cached_property
     def _sizes(self) -> Mapping[str, int]:
-        with zipfile.ZipFile(self._path) as archive:
-            entries = archive.infolist()
+        entries = self._archive.infolist()
         _check(max((one.file_size for one in entries if one.compress_type != zipfile.ZIP_STORED), default=0))
         return {one.filename: one.file_size for one in entries}
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {name: i for i, name in enumerate(self._sizes)}
 
     @cached_property
     def _names(self) -> Sequence[str]:

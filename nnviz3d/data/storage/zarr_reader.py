@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import reason
-from nnviz3d.data.storage.file_listing import LARGEST, listing_of
+from nnviz3d.data.storage.direct_reads import StoredArray, array_by_zarr, array_of, described
+from nnviz3d.data.storage.file_listing import LARGEST, Listing
 from nnviz3d.errors import CaptureError, DamagedCapture
+
+if TYPE_CHECKING:
+    import zarr
 
 _MOST_KEPT = 2**28
 """Bytes that are kept by `StoredArrays.remembering`."""
+_FEW = 16
+"""Number of chunks that are looked for one by one; of more chunks, the folder is listed."""
 
 
 class StoredArrays:
@@ -29,8 +34,8 @@ class StoredArrays:
     ----------
     path
         The folder or zip file, for messages.
-    root
-        The Zarr group.
+    listing
+        Its files.
     graph
         The architecture, which determines the shapes of the arrays.
     complete
@@ -39,21 +44,22 @@ class StoredArrays:
         Number of complete samples.
     """
 
-    def __init__(self, path: Path, root: zarr.Group, *, graph: ModelGraph, complete: bool, committed: int) -> None:
+    def __init__(self, path: Path, listing: Listing, *, graph: ModelGraph, complete: bool, committed: int) -> None:
         self.path = path
         self.graph = graph
         self.committed = committed
-        self._root = root
+        self._listing = listing
         self._complete = complete
-        self._listing = listing_of(path)
-        self._opened: dict[str, zarr.Array[Any] | None] = {}
+        self._opened: dict[str, StoredArray | None] = {}
         self._whole: dict[str, int] = {}
         self._kept: dict[tuple[str, str], NDArray[Any]] | None = None
         self._lists: dict[str, tuple[str, ...]] = {}
 
     def reopened(self) -> StoredArrays:
         """Return a new reader without opened arrays, to see rows that a writer has added."""
-        return StoredArrays(self.path, self._root, graph=self.graph, complete=self._complete, committed=self.committed)
+        return StoredArrays(
+            self.path, self._listing, graph=self.graph, complete=self._complete, committed=self.committed
+        )
 
     def written(self, path: str) -> float:
         """Return when a group's attributes were last written, in seconds since 1970; only for a folder."""
@@ -74,9 +80,10 @@ class StoredArrays:
 
     def has_group(self, path: str) -> bool:
         """Whether there is a group."""
-        return isinstance(self._member(path), zarr.Group)
+        found = self._member(path)
+        return found is not None and found["node_type"] == "group"
 
-    def find(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> zarr.Array[Any] | None:
+    def find(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> StoredArray | None:
         """Open an array; `None` if there is none.
 
         Parameters
@@ -93,8 +100,10 @@ class StoredArrays:
         """
         if path not in self._opened:
             found = self._member(path)
-            array = found if isinstance(found, zarr.Array) else None
-            if array is not None:
+            array = None
+            if found is not None and found["node_type"] == "array":
+                with self._reading(path):
+                    array = array_of(path, found) or array_by_zarr(path, self._by_zarr[path])
                 self._check(path, array)
             self._opened[path] = array
         array = self._opened[path]
@@ -102,14 +111,14 @@ class StoredArrays:
             raise self.damaged(f"{path} has the shape {array.shape} and the type {array.dtype}, which are wrong for it")
         return array
 
-    def require(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> zarr.Array[Any]:
+    def require(self, path: str, shape: Sequence[int | None] | None = None, kinds: str = "biuf") -> StoredArray:
         """Open an array; an error if there is none."""
         array = self.find(path, shape, kinds)
         if array is None:
             raise CaptureError(f"{self.path} holds no {path}; it was not captured.")
         return array
 
-    def sample(self, array: zarr.Array[Any], sample: int) -> NDArray[Any]:
+    def sample(self, array: StoredArray, sample: int) -> NDArray[Any]:
         """Read one row of an array whose first axis is samples."""
         return self.read(array, self.checked(sample))
 
@@ -121,14 +130,15 @@ class StoredArrays:
             )
         return sample
 
-    def read(self, array: zarr.Array[Any], selection: Any) -> NDArray[Any]:
+    def read(self, array: StoredArray, selection: Any) -> NDArray[Any]:
         """Read part of an array; a missing chunk is an error."""
         kept, key = self._kept, (array.path, repr(selection))
         if kept is not None and key in kept:
             return kept[key]
         with self._reading(array.path):
             self._require_chunks(array, _rows_up_to(selection, array.shape))
-            found = np.asarray(array[selection])
+            taken = array if array.reads(selection) else array_by_zarr(array.path, self._by_zarr[array.path])
+            found = taken.read(selection, self._listing.content)
         if kept is not None and sum(part.nbytes for part in kept.values()) + found.nbytes <= _MOST_KEPT:
             kept[key] = found
         return found
@@ -141,48 +151,61 @@ class StoredArrays:
     def _names(self, path: str) -> tuple[str, ...]:
         """List the arrays in a group, by name; empty if there is no such group."""
         if path not in self._lists or self._kept is None:
-            found = self._member(path)
-            with self._reading(path):
-                self._lists[path] = tuple(name for name, _ in found.arrays()) if isinstance(found, zarr.Group) else ()
+            self._lists[path] = self._children(path, "array")
         return self._lists[path]
 
     def members(self, path: str) -> tuple[str, ...]:
         """List the groups in a group, by name; empty if there is no such group."""
-        found = self._member(path)
-        if not isinstance(found, zarr.Group):
+        return tuple(sorted(self._children(path, "group")))
+
+    def _children(self, path: str, kind: str) -> tuple[str, ...]:
+        """List the arrays or groups directly in a group; empty if there is no such group."""
+        if not self.has_group(path):
             return ()
         with self._reading(path):
-            return tuple(sorted(name for name, _ in found.groups()))
+            names = self._listing.folders(path)
+        members = ((name, self._member(f"{path}/{name}")) for name in names)
+        return tuple(name for name, member in members if member is not None and member["node_type"] == kind)
 
     def attributes(self, path: str) -> dict[str, Any]:
         """Return the attributes of a group; empty if there is no such group."""
         found = self._member(path)
-        return {} if found is None else found.attrs.asdict()
+        return {} if found is None else dict(found.get("attributes", {}))
 
     def damaged(self, what: str) -> DamagedCapture:
         """Return the error that says which part of the capture is damaged."""
         return damaged(self.path, what)
 
-    def _member(self, path: str) -> zarr.Array[Any] | zarr.Group | None:
+    @cached_property
+    def _by_zarr(self) -> zarr.Group:
+        """The capture in Zarr, which is opened for what is not read directly."""
+        import zarr
+        from zarr.storage import LocalStore, ZipStore
+
+        where = LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
+        return zarr.open_group(where, mode="r", zarr_format=3, use_consolidated=False)
+
+    def _member(self, path: str) -> Mapping[str, Any] | None:
+        """Return the description of an array or a group; `None` if there is none."""
         with self._reading(path):
             if self._listing.describes(path):
-                return self._root[path]
+                return described(self._listing.content(f"{path}/zarr.json".lstrip("/")))
             if self._listing.under(path):
                 raise self.damaged(f"{path} has no description")
             return None
 
-    def _check(self, path: str, array: zarr.Array[Any]) -> None:
+    def _check(self, path: str, array: StoredArray) -> None:
         """Check that an array is stored as captures store it, before any of its numbers is read."""
         with self._reading(path):
-            if array.shards is not None:
+            if array.sharded:
                 raise self.damaged(f"{path} stores its numbers in another format than captures")
-            stored = max(self._listing.under(path).values(), default=0)
-            if math.prod(array.chunks) * array.dtype.itemsize > max(LARGEST, stored):
+            claimed = math.prod(array.chunks) * array.dtype.itemsize
+            if claimed > LARGEST and claimed > max(self._listing.under(path).values(), default=0):
                 raise self.damaged(f"{path} claims chunks of {array.chunks} numbers")
             if self._complete:
                 self._require_chunks(array, array.shape[0] if array.shape else 1)
 
-    def _require_chunks(self, array: zarr.Array[Any], rows: int) -> None:
+    def _require_chunks(self, array: StoredArray, rows: int) -> None:
         """Check that no chunk of the first `rows` rows is missing.
 
         Zarr reads a missing chunk as zeros, and zeros that the model never computed must not be drawn.
@@ -193,12 +216,15 @@ class StoredArrays:
             raise self.damaged(f"{array.path} should have {rows:,} rows, but it has {array.shape[0]:,}")
         lengths = (min(rows, *array.shape[:1]), *array.shape[1:]) if array.shape else ()
         grid = [-(-length // chunk) for length, chunk in zip(lengths, array.chunks, strict=True)]
-        files = self._listing.under(array.path)
-        # Counted first, because a damaged shape may ask for more chunks than can be checked.
-        if math.prod(grid) > len(files) or any(
-            f"{array.path}/{array.metadata.encode_chunk_key(chunk)}" not in files
-            for chunk in product(*map(range, grid))
-        ):
+        if math.prod(grid) <= _FEW:
+            whole = all(self._listing.has(array.key(chunk)) for chunk in product(*map(range, grid)))
+        else:
+            files = self._listing.under(array.path)
+            # Counted first, because a damaged shape may ask for more chunks than can be checked.
+            whole = math.prod(grid) <= len(files) and all(
+                array.key(chunk) in files for chunk in product(*map(range, grid))
+            )
+        if not whole:
             raise self.damaged(f"{array.path} lacks part of its numbers")
         self._whole[array.path] = rows
 

@@ -1,0 +1,182 @@
+"""Direct reading of arrays that are stored as captures store them: descriptions, and chunks without or with zstd.
+
+Zarr reads any store by coroutines of another thread, which takes a millisecond for each array and each chunk; a network
+of thousands of layers has many thousands of both. What is described in any other way is left to Zarr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import zarr
+
+_TYPES = (
+    "bool",
+    *(f"{kind}{8 * size}" for kind in ("int", "uint") for size in (1, 2, 4, 8)),
+    "float16",
+    "float32",
+    "float64",
+)
+_KEYS = ({"name": "default", "configuration": {"separator": "/"}}, {"name": "default"})
+_BYTES = ({"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"})
+
+
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """The description of an array.
+
+    Attributes
+    ----------
+    path
+        Its path in the capture.
+    compressed
+        Whether each chunk is compressed by zstd; otherwise it is the memory of its numbers.
+    by_zarr
+        The same array in Zarr, if it is stored in another way.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...]
+    compressed: bool = False
+    by_zarr: zarr.Array[Any] | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether several chunks are stored together."""
+        return self.by_zarr is not None and self.by_zarr.shards is not None
+
+    def key(self, chunk: Sequence[int]) -> str:
+        """Return the path of a chunk, given its position in the grid of chunks."""
+        if self.by_zarr is not None:
+            return f"{self.path}/{self.by_zarr.metadata.encode_chunk_key(tuple(chunk))}"
+        return "/".join((self.path, "c", *map(str, chunk)))
+
+    def read(self, selection: Any, load: Callable[[str], bytes]) -> NDArray[Any]:
+        """Read part of the array.
+
+        Parameters
+        ----------
+        selection
+            An index of a row, a slice of rows, ``...``, or anything that Zarr takes if Zarr reads the array.
+        load
+            Returns the stored bytes of a chunk, given its path.
+
+        Raises
+        ------
+        ValueError
+            If a chunk has another size than described.
+        RuntimeError
+            If a chunk cannot be decompressed, or its checksum is wrong.
+        """
+        if self.by_zarr is not None:
+            return np.asarray(self.by_zarr[selection])
+        if selection is ...:
+            return self._rows(0, self.shape[0] if self.shape else 1, load)
+        if isinstance(selection, slice):
+            start, stop, step = selection.indices(self.shape[0])
+            return self._rows(start, max(start, stop), load)[::step]
+        return np.asarray(self._rows(selection, selection + 1, load)[0])
+
+    def reads(self, selection: Any) -> bool:
+        """Whether `read` takes a selection."""
+        forward = isinstance(selection, slice) and selection.step in (None, 1)
+        return self.by_zarr is not None or selection is ... or type(selection) is int or forward
+
+    def _rows(self, start: int, stop: int, load: Callable[[str], bytes]) -> NDArray[Any]:
+        if not self.shape:
+            return self._chunk((), load).copy()
+        found = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        if not found.size:
+            return found
+        first = range(start // self.chunks[0], -(-stop // self.chunks[0]))
+        others = (range(-(-n // c)) for n, c in zip(self.shape[1:], self.chunks[1:], strict=True))
+        begin, end = (start, *(0 for _ in self.shape[1:])), (stop, *self.shape[1:])
+        for position in product(first, *others):
+            into, part = [], []
+            for i, size, low, high in zip(position, self.chunks, begin, end, strict=True):
+                a, b = max(i * size, low), min((i + 1) * size, high)
+                into.append(slice(a - low, b - low))
+                part.append(slice(a - i * size, b - i * size))
+            found[tuple(into)] = self._chunk(position, load)[tuple(part)]
+        return found
+
+    def _chunk(self, position: Sequence[int], load: Callable[[str], bytes]) -> NDArray[Any]:
+        data = load(self.key(position))
+        if self.compressed:
+            from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
+
+            data = Zstd().decode(data)
+        if len(data) != math.prod(self.chunks) * self.dtype.itemsize:
+            raise ValueError(f"a part has {len(data):,} bytes instead of its size")
+        return np.frombuffer(data, self.dtype.newbyteorder("<")).reshape(self.chunks)
+
+
+def described(text: bytes, *kinds: str) -> Mapping[str, Any]:
+    """Return the description of a group or an array.
+
+    Parameters
+    ----------
+    kinds
+        The allowed values of ``node_type``; by default "group" and "array".
+
+    Raises
+    ------
+    ValueError
+        If it describes something else.
+    """
+    found = json.loads(text)
+    right = (
+        isinstance(found, dict)
+        and found.get("zarr_format") == 3
+        and found.get("node_type") in (kinds or ("group", "array"))
+    )
+    if not right or not isinstance(found.get("attributes", {}), dict):
+        raise ValueError("its description is invalid")
+    return dict(found)
+
+
+def array_of(path: str, description: Mapping[str, Any]) -> StoredArray | None:
+    """Return an array that is stored as captures store it; `None` for any other description."""
+    grid, codecs, kind = (description.get(key) for key in ("chunk_grid", "codecs", "data_type"))
+    if not (isinstance(grid, dict) and grid.get("name") == "regular" and isinstance(grid.get("configuration"), dict)):
+        return None
+    shape, chunks = _counts(description.get("shape"), 0), _counts(grid["configuration"].get("chunk_shape"), 1)
+    if shape is None or chunks is None or len(shape) != len(chunks) or kind not in _TYPES:
+        return None
+    usual = description.get("chunk_key_encoding") in _KEYS and not description.get("storage_transformers")
+    if not (usual and isinstance(codecs, list) and codecs[:1] and codecs[0] in _BYTES):
+        return None
+    compressed = [one.get("name") for one in codecs[1:] if isinstance(one, dict)] == ["zstd"]
+    return StoredArray(path, shape, np.dtype(kind), chunks, compressed) if len(codecs) == 1 + compressed else None
+
+
+def array_by_zarr(path: str, found: zarr.Array[Any] | zarr.Group) -> StoredArray:
+    """Return an array that Zarr reads.
+
+    Raises
+    ------
+    ValueError
+        If it is a group.
+    """
+    import zarr
+
+    if not isinstance(found, zarr.Array):
+        raise ValueError(f"{path} is no array")  # noqa: TRY004 - its content is wrong, not the caller
+    return StoredArray(path, found.shape, found.dtype, found.chunks, by_zarr=found)
+
+
+def _counts(value: Any, least: int) -> tuple[int, ...] | None:
+    """Return a list of counts as a tuple; `None` for anything else."""
+    right = isinstance(value, list) and all(type(n) is int and least <= n < 2**63 for n in value)
+    return tuple(value) if right else None
