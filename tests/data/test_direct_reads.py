@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import zarr
-from zarr.codecs import GzipCodec, ZstdCodec
+from zarr.codecs import Crc32cCodec, GzipCodec, ZstdCodec
 
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.storage.direct_reads import array_of, described
@@ -18,10 +18,12 @@ GRIDS = [((7, 5), (2, 3)), ((6,), (4,)), ((), ()), ((3, 0, 2), (1, 1, 2)), ((9, 
 
 @pytest.mark.parametrize("kind", ["float32", "bool"])
 @pytest.mark.parametrize(("shape", "chunks"), GRIDS)
-@pytest.mark.parametrize("compressor", [None, ZstdCodec(level=0, checksum=True)])
-def test_arrays_are_read_as_zarr_reads_them(tmp_path, shape, chunks, kind, compressor):
+@pytest.mark.parametrize("codec", [None, ZstdCodec(level=0, checksum=True), Crc32cCodec()])
+def test_arrays_are_read_as_zarr_reads_them(tmp_path, shape, chunks, kind, codec):
     values = np.random.default_rng(1).normal(scale=9, size=shape).astype(kind)
-    stored = zarr.create_array(tmp_path / "a", shape=shape, chunks=chunks, dtype=kind, compressors=compressor)
+    keys = {"name": "default", "separator": "." if kind == "bool" else "/"}
+    made = {"dtype": kind, "compressors": codec, "chunk_key_encoding": keys}
+    stored = zarr.create_array(tmp_path / "a", shape=shape, chunks=chunks, **made)
     stored[...] = values
     listing = FolderListing(tmp_path)
     array = array_of("a", described(listing.content("a/zarr.json")))
@@ -35,6 +37,18 @@ def test_arrays_are_read_as_zarr_reads_them(tmp_path, shape, chunks, kind, compr
         found[...] = 0  # a reader may change its copy
     assert array.read(..., listing.content).tobytes() == values.tobytes()
     assert not array.reads((0, slice(2)))
+
+
+@pytest.mark.parametrize("codec", [ZstdCodec(level=0, checksum=True), Crc32cCodec()])
+def test_flipped_bit_and_missing_bytes_are_found(tmp_path, codec):
+    zarr.create_array(tmp_path, shape=(9,), chunks=(9,), dtype="float32", compressors=codec)[...] = np.arange(9)
+    listing, chunk = FolderListing(tmp_path), tmp_path / "c/0"
+    array = array_of("", described(listing.content("zarr.json")))
+    data = chunk.read_bytes()
+    assert array.read(..., lambda _: data).tolist() == list(range(9))
+    for wrong in (data[:-1], b"", data[:-9] + bytes([data[-9] ^ 4]) + data[-8:]):
+        with pytest.raises((ValueError, RuntimeError)):
+            array.read(..., lambda _, wrong=wrong: wrong)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +100,4 @@ def test_both_kinds_of_store_list_the_same_folders(tmp_path):
     assert archive.folders("g") == ["b", "a"]
     for listing in (folder, archive):
         assert listing.content("g/a/c/0") == b"g/a/c/0"
-        assert (listing.has("g/a/c/0"), listing.has("g/a/c"), listing.describes("g")) == (True, False, True)
+        assert (listing.has("g/a/c/0"), listing.has("g/a/c"), listing.describes("g/a")) == (True, False, True)

@@ -1,4 +1,4 @@
-"""Direct reading of arrays that are stored as captures store them: descriptions, and chunks without or with zstd.
+"""Direct reading of arrays that are stored as captures store them: descriptions, and chunks by zstd, CRC32C or neither.
 
 Zarr reads any store by coroutines of another thread, which takes a millisecond for each array and each chunk; a network
 of thousands of layers has many thousands of both. What is described in any other way is left to Zarr.
@@ -26,7 +26,7 @@ _TYPES = (
     "float32",
     "float64",
 )
-_KEYS = ({"name": "default", "configuration": {"separator": "/"}}, {"name": "default"})
+_SEPARATORS = ("/", ".")
 _BYTES = ({"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"})
 
 
@@ -38,8 +38,10 @@ class StoredArray:
     ----------
     path
         Its path in the capture.
-    compressed
-        Whether each chunk is compressed by zstd; otherwise it is the memory of its numbers.
+    codec
+        "zstd": each chunk is compressed; "crc32c": it is the memory of its numbers and their checksum; "": its memory.
+    separator
+        Sign between the numbers of a chunk's key.
     by_zarr
         The same array in Zarr, if it is stored in another way.
     """
@@ -48,7 +50,8 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunks: tuple[int, ...]
-    compressed: bool = False
+    codec: str = ""
+    separator: str = "/"
     by_zarr: zarr.Array[Any] | None = None
 
     @property
@@ -60,7 +63,7 @@ class StoredArray:
         """Return the path of a chunk, given its position in the grid of chunks."""
         if self.by_zarr is not None:
             return f"{self.path}/{self.by_zarr.metadata.encode_chunk_key(tuple(chunk))}"
-        return "/".join((self.path, "c", *map(str, chunk)))
+        return f"{self.path}/{self.separator.join(('c', *map(str, chunk)))}"
 
     def read(self, selection: Any, load: Callable[[str], bytes]) -> NDArray[Any]:
         """Read part of the array.
@@ -113,10 +116,16 @@ class StoredArray:
 
     def _chunk(self, position: Sequence[int], load: Callable[[str], bytes]) -> NDArray[Any]:
         data = load(self.key(position))
-        if self.compressed:
+        if self.codec == "zstd":
             from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
 
             data = Zstd().decode(data)
+        elif self.codec == "crc32c":
+            from google_crc32c import value
+
+            data, checksum = data[:-4], data[-4:]
+            if value(data).to_bytes(4, "little") != checksum:
+                raise ValueError("its checksum is wrong")
         if len(data) != math.prod(self.chunks) * self.dtype.itemsize:
             raise ValueError(f"a part has {len(data):,} bytes instead of its size")
         return np.frombuffer(data, self.dtype.newbyteorder("<")).reshape(self.chunks)
@@ -154,11 +163,17 @@ def array_of(path: str, description: Mapping[str, Any]) -> StoredArray | None:
     shape, chunks = _counts(description.get("shape"), 0), _counts(grid["configuration"].get("chunk_shape"), 1)
     if shape is None or chunks is None or len(shape) != len(chunks) or kind not in _TYPES:
         return None
-    usual = description.get("chunk_key_encoding") in _KEYS and not description.get("storage_transformers")
-    if not (usual and isinstance(codecs, list) and codecs[:1] and codecs[0] in _BYTES):
+    keys = description.get("chunk_key_encoding")
+    if not isinstance(keys, dict) or keys.get("name") != "default" or description.get("storage_transformers"):
         return None
-    compressed = [one.get("name") for one in codecs[1:] if isinstance(one, dict)] == ["zstd"]
-    return StoredArray(path, shape, np.dtype(kind), chunks, compressed) if len(codecs) == 1 + compressed else None
+    settings = keys.get("configuration", {})
+    separator = settings.get("separator", "/") if isinstance(settings, dict) else None
+    if separator not in _SEPARATORS or not (isinstance(codecs, list) and codecs[:1] and codecs[0] in _BYTES):
+        return None
+    codec = "" if len(codecs) == 1 else codecs[1].get("name") if isinstance(codecs[1], dict) else None
+    if len(codecs) > 2 or codec not in ("", "zstd", "crc32c"):
+        return None
+    return StoredArray(path, shape, np.dtype(kind), chunks, codec, separator)
 
 
 def array_by_zarr(path: str, found: zarr.Array[Any] | zarr.Group) -> StoredArray:
