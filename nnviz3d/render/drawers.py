@@ -1,4 +1,4 @@
-"""VTK actors for `Lines`, `Box` and `Image`, and helpers that make VTK's meshes, colours and images from arrays."""
+"""VTK actors for `Box` and `Image`, and helpers that make VTK's meshes, colours and images from arrays."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _CRISP = 64
 """Maximum width in pixels of images whose pixels are drawn as squares."""
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float32)
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1]
+_FRAME = 1.1
+"""Width of the edges of boxes, in pixels of a 720 pixels high picture."""
 _FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 
 
@@ -76,71 +78,51 @@ class Mesh:
         self._renderer.RemoveActor(self.actor)
 
 
-class LinesActor(Mesh):
-    """Draws `Lines`."""
-
-    def __init__(self, renderer: vtkRenderer, lines: Lines, scale: float) -> None:
-        super().__init__(renderer)
-        self._points: object = None
-        self._colors: object = None
-        self.actor.ForceTranslucentOn()
-        # Each point has its line's colour, because VTK would look up a cell's colour again for every pixel.
-        self.mapper.SetScalarModeToUsePointData()
-        self.update(lines, scale)
-
-    def update(self, lines: Lines, scale: float) -> None:
-        """Show these lines instead of the earlier ones."""
-        if self._points is not lines.points:
-            n, p, _ = lines.points.shape
-            self.mapper.SetInputData(mesh(lines.points.reshape(-1, 3), np.arange(n * p).reshape(n, p), lines=True))
-        if self._points is not lines.points or self._colors is not lines.colors:
-            colors = np.repeat(lines.colors, lines.points.shape[1], axis=0)
-            self.mapper.GetInput().GetPointData().SetScalars(rgba(colors))
-        self._points, self._colors = lines.points, lines.colors
-        self.actor.GetProperty().SetLineWidth(lines.width * scale)
-        self.actor.GetProperty().SetOpacity(lines.opacity)
-        self.actor.SetVisibility(lines.opacity > 0)
-
-
 class BoxesActor:
-    """Draws all `Box`es: the frames as one mesh of lines, the bodies as one mesh of faces."""
+    """Draws the bodies of all `Box`es as one mesh of faces.
 
-    def __init__(self, renderer: vtkRenderer, boxes: Sequence[Box], scale: float) -> None:
-        self._frames, self._bodies = Mesh(renderer), Mesh(renderer)
-        self._frames.actor.ForceTranslucentOn()
+    Attributes
+    ----------
+    frames
+        The edges of all boxes.
+    """
+
+    def __init__(self, renderer: vtkRenderer) -> None:
+        self._bodies = Mesh(renderer)
         self._bodies.actor.ForceOpaqueOn()
+        self._bodies.actor.VisibilityOff()
         surface = self._bodies.actor.GetProperty()
         surface.LightingOn()
         surface.SetInterpolationToFlat()
         surface.SetAmbient(0.35)
         surface.SetDiffuse(0.65)
         self._boxes: Sequence[Box] = ()
-        self.update(boxes, scale)
+        self.frames: tuple[Lines, ...] = ()
 
-    def update(self, boxes: Sequence[Box], scale: float) -> None:
+    def update(self, boxes: Sequence[Box]) -> None:
         """Show these boxes instead of the earlier ones."""
-        self._frames.actor.GetProperty().SetLineWidth(1.1 * scale)
         if len(boxes) == len(self._boxes) and all(a is b for a, b in zip(boxes, self._boxes, strict=True)):
             return
         self._boxes = boxes
-        points = np.concatenate([np.array(b.origin) + _CORNERS * np.array(b.size) for b in boxes]).astype(np.float32)
-        first = np.arange(len(boxes))[:, np.newaxis, np.newaxis] * 8
-        edges = mesh(points, (np.array(_EDGES) + first).reshape(-1, 2), lines=True)
-        _color_cells(edges, np.repeat([[*_edge_color(b), b.edge] for b in boxes], 12, axis=0))
-        self._frames.mapper.SetInputData(edges)
         solid = [i for i, b in enumerate(boxes) if b.fill > 0]
-        faces = mesh(points, (np.array(_FACES) + first[solid]).reshape(-1, 4), lines=False)
+        self._bodies.actor.SetVisibility(bool(solid))
+        if not boxes:
+            self.frames = ()
+            return
+        points = np.stack([np.array(b.origin) + _CORNERS * np.array(b.size) for b in boxes]).astype(np.float32)
+        colors = np.repeat([[*_edge_color(b), b.edge] for b in boxes], len(_EDGES), axis=0)
+        self.frames = (Lines("frames", points[:, _EDGES].reshape(-1, 2, 3), colors, width=_FRAME),)
         if solid:
+            first = np.arange(len(solid))[:, np.newaxis, np.newaxis] * 8
+            faces = mesh(points[solid].reshape(-1, 3), (np.array(_FACES) + first).reshape(-1, 4), lines=False)
             # The bodies are opaque, so their order never matters; `fill` is their brightness against the background.
             _color_cells(
                 faces, np.repeat([[*(c * boxes[i].fill for c in boxes[i].color), 1.0] for i in solid], 6, axis=0)
             )
-        self._bodies.mapper.SetInputData(faces)
-        self._bodies.actor.SetVisibility(bool(solid))
+            self._bodies.mapper.SetInputData(faces)
 
     def remove(self) -> None:
         """Remove the boxes from the picture."""
-        self._frames.remove()
         self._bodies.remove()
 
 

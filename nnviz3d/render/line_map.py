@@ -16,6 +16,8 @@ _LONGEST = 20_000
 class LineMap:
     """The cells of a picture that polylines cross.
 
+    The map holds crossed cells only, so its cost depends on the length of the lines and not on the picture's size.
+
     Parameters
     ----------
     lines
@@ -26,34 +28,34 @@ class LineMap:
 
     def __init__(self, lines: Iterable[NDArray[np.float64]], size: tuple[int, int]) -> None:
         self._shape = (int(size[0] / _CELL) + 1, int(size[1] / _CELL) + 1)
-        marked = np.zeros(self._shape, dtype=np.int32)
         pieces = [np.stack([one[:, :-1], one[:, 1:]], axis=2).reshape(-1, 2, 2) for one in lines if one.shape[1] > 1]
-        for cells in self._crossed(np.concatenate(pieces)) if pieces else ():
-            marked[cells[:, 0], cells[:, 1]] = 1
-        # Sums over all cells below and to the left give the number of marked cells in any rectangle.
-        self._sums = np.zeros((self._shape[0] + 1, self._shape[1] + 1), dtype=np.int64)
-        self._sums[1:, 1:] = marked.cumsum(axis=0).cumsum(axis=1)
+        cells = self._crossed(np.concatenate(pieces)) if pieces else np.empty((0, 2), dtype=np.int64)
+        # Row by row, so that the cells of one row of a rectangle are neighbours.
+        self._crossed_cells = np.sort(cells[:, 1] * self._shape[0] + cells[:, 0])
 
-    def _crossed(self, pieces: NDArray[np.float64]) -> Iterable[NDArray[np.int64]]:
-        """Yield the cells that straight pieces ``(m, 2, 2)`` cross."""
+    def _crossed(self, pieces: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the cells that straight pieces ``(m, 2, 2)`` cross, ``(n, 2)``."""
         pieces = pieces[np.isfinite(pieces).all(axis=(1, 2))] / _CELL
         steps = np.clip(np.ceil(np.abs(pieces[:, 1] - pieces[:, 0]).max(axis=1) * 2), 1, _LONGEST).astype(np.int64)
-        for count in np.unique(steps):
-            some = pieces[steps == count]
-            share = np.linspace(0, 1, count + 1)[:, np.newaxis]
-            points = (some[:, :1] * (1 - share) + some[:, 1:] * share).reshape(-1, 2)
-            inside = ((points >= 0) & (points < self._shape)).all(axis=1)
-            yield points[inside].astype(np.int64)
+        piece, step = _ranges(steps + 1)
+        share = (step / steps[piece])[:, np.newaxis]
+        points = pieces[piece, 0] * (1 - share) + pieces[piece, 1] * share
+        inside = ((points >= 0) & (points < self._shape)).all(axis=1)
+        return np.asarray(points[inside], dtype=np.int64)
 
     def cross(self, rects: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return whether any line crosses each rectangle, ``(m, 4)``: left, bottom, right, top."""
         low = np.clip(np.floor(rects[:, :2] / _CELL), 0, self._shape).astype(np.int64)
         high = np.clip(np.ceil(rects[:, 2:] / _CELL), low, self._shape).astype(np.int64)
-        sums = self._sums
-        inside = (
-            sums[high[:, 0], high[:, 1]]
-            - sums[low[:, 0], high[:, 1]]
-            - sums[high[:, 0], low[:, 1]]
-            + sums[low[:, 0], low[:, 1]]
-        )
-        return np.asarray(inside > 0)
+        rect, row = _ranges(high[:, 1] - low[:, 1])
+        start = (low[rect, 1] + row) * self._shape[0]
+        first, last = (np.searchsorted(self._crossed_cells, start + end[rect, 0]) for end in (low, high))
+        found = np.zeros(len(rects), dtype=np.bool_)
+        found[rect[last > first]] = True
+        return found
+
+
+def _ranges(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each of some counts the numbers 0 to count - 1, all one after the other, and the index of their count."""
+    index = np.repeat(np.arange(len(counts)), counts)
+    return index, np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -17,8 +17,9 @@ from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
 from nnviz3d.render.callouts import board_places, callout_places
-from nnviz3d.render.drawers import BoxesActor, ImageActor, LinesActor, image_data
+from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
 from nnviz3d.render.label_placement import Rect, line_map, outlines, place_labels
+from nnviz3d.render.lines import LinesDrawing
 from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.panels import CORNERS, is_narrow, panel_widest, place_panels
 from nnviz3d.render.points import PointsActor
@@ -57,7 +58,6 @@ class _Drawn(Protocol):
 
 _DRAWN: dict[type, Callable[[vtkRenderer, Any, float], _Drawn]] = {
     Image: ImageActor,
-    Lines: LinesActor,
     Tiles: TilesActor,
     Points: PointsActor,
     Ridges: RidgesActor,
@@ -100,13 +100,15 @@ class Renderer:
         window.Render()
         self._drawn: dict[tuple[type, str], _Drawn] = {}
         self._blocks: dict[str, VoxelActor] = {}
-        self._boxes: BoxesActor | None = None
+        self._boxes = BoxesActor(self.renderer)
+        self._lines = LinesDrawing(self.renderer)
         self._labels: tuple[Label, ...] = ()
         self._avoided: tuple[NDArray[np.float32], ...] = ()
         self._panels: tuple[Panel, ...] = ()
         self._boards: tuple[Panel, ...] = ()
         self._callouts: tuple[Callout, ...] = ()
         self._text = SpritesActor(self.renderer)
+        self._placed: tuple[tuple[object, ...], object] = (), None
         self._panel_pixels: dict[tuple[Panel, float, float, bool], NDArray[np.uint8]] = {}
         observe(self.renderer, "StartEvent", self._before_render)
         self._front = vtkRenderer()
@@ -139,21 +141,14 @@ class Renderer:
         wanted = {(type(p), p.name): p for p in what.primitives if type(p) in _DRAWN}
         for key in [k for k in self._drawn if k not in wanted]:
             self._drawn.pop(key).remove()
-        # Lines are blended in the order in which they were added, so all lines after a new one are added again, and the
-        # boxes' edges too.
-        there, ordered = ([k for k in keys if k[0] is Lines] for keys in (self._drawn, wanted))
-        alike = next((i for i, (a, b) in enumerate(zip(there, ordered, strict=False)) if a != b), len(there))
-        for key in there[alike:]:
-            self._drawn.pop(key).remove()
-        if len(ordered) > alike:
-            self._draw_boxes([], scale)
         for key, primitive in wanted.items():
             if key in self._drawn:
                 self._drawn[key].update(primitive, scale)
             else:
                 self._drawn[key] = _DRAWN[key[0]](self.renderer, primitive, scale)
         self._draw_blocks({p.name: p for p in what.primitives if isinstance(p, Voxels)})
-        self._draw_boxes([p for p in what.primitives if isinstance(p, Box)], scale)
+        self._boxes.update([p for p in what.primitives if isinstance(p, Box)])
+        self._lines.update([*(p for p in what.primitives if isinstance(p, Lines)), *self._boxes.frames], scale)
         self._avoided = tuple(p.points for p in what.primitives if isinstance(p, Lines) and p.avoided)
         self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
         panels = [p for p in what.primitives if isinstance(p, Panel)]
@@ -176,16 +171,6 @@ class Renderer:
             else:
                 ground = self.renderer.GetBackground()
                 self._blocks[name] = VoxelActor(self.renderer, block, ground, packed.get(name))
-
-    def _draw_boxes(self, boxes: list[Box], scale: float) -> None:
-        if not boxes:
-            if self._boxes is not None:
-                self._boxes.remove()
-                self._boxes = None
-        elif self._boxes is None:
-            self._boxes = BoxesActor(self.renderer, boxes, scale)
-        else:
-            self._boxes.update(boxes, scale)
 
     def look(self, pose: CameraPose) -> None:
         """Set the camera's pose."""
@@ -266,7 +251,18 @@ class Renderer:
                 creases=self.careful,
             )
         if not self._text_stays:
-            self._place_text()
+            self._keep_text()
+
+    def _keep_text(self) -> None:
+        """Place all text, unless it, the camera and the size are as when it was last placed."""
+        texts = (*self._labels, *self._avoided, *self._panels, *self._boards, *self._callouts)
+        view = (self.size, self.scale, self._matrix().tobytes())
+        known, seen = self._placed
+        if view == seen and len(texts) == len(known) and all(a is b for a, b in zip(texts, known, strict=True)):
+            return
+        self._placed = (), None
+        self._place_text()
+        self._placed = texts, view
 
     def _place_text(self) -> None:
         """Place panels, boards, callouts and labels, in the order of their importance."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.render import renderer as module
+from nnviz3d.render.lines import LineRun
 from nnviz3d.render.offscreen import Offscreen, halved
 from nnviz3d.render.voxels import VoxelActor
 from nnviz3d.scene.camera import CameraPose
@@ -175,6 +176,25 @@ class TestKinds:
         shoot(picture_of(over), FRONT)
         assert np.array_equal(shoot(picture_of(under, over), FRONT), both)
 
+    def test_lines_of_one_width_are_drawn_by_one_call_in_their_order(self, studio, shoot):
+        points = np.array([[(-3, -3, 0), (3, 3, 0)], [(-3, 3, 0), (3, -3, 0)], [(0, -3, 0), (0, 3, 0)]], np.float32)
+        colors = np.array([(1, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1)], dtype=np.float32)
+        lines = [Lines(f"{i}", points[i : i + 1], colors[i : i + 1], width=10.0) for i in range(3)]
+        for top in range(3):
+            ordered = [*lines[:top], *lines[top + 1 :], lines[top]]
+            seen = shoot(picture_of(*ordered), FRONT)[pixel_at((0, 0, 0), FRONT, SIZE)]
+            assert seen.tolist() == (255 * colors[top, :3]).tolist()
+            assert len(studio.renderer._lines.runs) == 1
+        wide = Lines("wide", points[:1], colors[:1], width=30.0)
+        assert shoot(picture_of(lines[1], wide, lines[2]), FRONT)[pixel_at((0, 0, 0), FRONT, SIZE)][2] == 255
+        assert len(studio.renderer._lines.runs) == 3
+
+    def test_text_of_a_resting_camera_is_placed_again_when_it_changes(self, shoot):
+        first = shoot(picture_of(Labels("names", (Label((0.0, 0.0, 0.0), ("one",)),))), FRONT)
+        other = picture_of(Labels("names", (Label((1.0, 0.5, 1.0), ("another",)),)))
+        assert not np.array_equal(shoot(other, FRONT), first)
+        assert not np.array_equal(shoot(other, FRONT), shoot(other, SLANTED))
+
     def test_label_is_beside_its_block(self, shoot):
         label = Label((-1.0, -1.0, 0.0), ("name", "detail"), span=(2.0, 2.0, 0.0))
         picture = shoot(picture_of(Labels("names", (label,))), FRONT)
@@ -209,7 +229,12 @@ class TestKeepingUp:
             found.append(block.name)
             return VoxelActor(renderer, block, ground, packed)
 
+        def make_run(run, lines, make=LineRun._make):
+            found.extend(one.name for one in lines if one.name != "frames")
+            make(run, lines)
+
         monkeypatch.setattr(module, "VoxelActor", block_actor)
+        monkeypatch.setattr(LineRun, "_make", make_run)
         return found
 
     def test_unchanged_draw_list_makes_no_actors(self, shoot, made, monkeypatch):
@@ -224,6 +249,7 @@ class TestKeepingUp:
         monkeypatch.setattr(VoxelActor, "_upload", None)
         monkeypatch.setattr("nnviz3d.render.drawers.mesh", None)
         monkeypatch.setattr("nnviz3d.render.drawers.image_data", None)
+        monkeypatch.setattr(module.Renderer, "_place_text", None)
         assert np.array_equal(shoot(what, SLANTED), first)
         assert len(made) == 3
 
@@ -280,7 +306,7 @@ class TestKeepingUp:
     def test_lines_whose_opacity_changes_are_not_made_again(self, shoot, monkeypatch):
         lines = line((-3, 0, 0), (3, 0, 0))
         shoot(picture_of(lines), FRONT)
-        monkeypatch.setattr("nnviz3d.render.drawers.mesh", None)
+        monkeypatch.setattr(LineRun, "_make", None)
         faded = Lines(lines.name, lines.points, lines.colors, lines.width, 0.3)
         assert shoot(picture_of(faded), FRONT)[90, 120].max() < 120
 

@@ -1,0 +1,141 @@
+"""VTK actors for all `Lines` of a picture and for the frames of all boxes: few draw calls, blended in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby, zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
+
+from nnviz3d.scene.primitives import Lines
+
+# Much shorter than VTK's own shader for lines, because software rasterizers run it for every pixel.
+_SHADER = """//VTK::System::Dec
+//VTK::Output::Dec
+//VTK::CustomUniforms::Dec
+in vec4 vertexColorVSOutput;
+void main()
+{
+  gl_FragData[0] = vec4(vertexColorVSOutput.rgb, vertexColorVSOutput.a * lineOpacity);
+}
+"""
+
+
+class LinesDrawing:
+    """Draws all lines of a picture.
+
+    Lines are blended in their order. Neighbours of the same width and opacity are one run, which is drawn by one call.
+    """
+
+    def __init__(self, renderer: vtkRenderer) -> None:
+        self._renderer = renderer
+        self._lines: tuple[Lines, ...] = ()
+        self._scale = 0.0
+        self.runs: list[LineRun] = []
+
+    def update(self, lines: Iterable[Lines], scale: float) -> None:
+        """Show these lines instead of the earlier ones."""
+        seen = tuple(p for p in lines if p.opacity > 0 and p.points.size)
+        if scale == self._scale and len(seen) == len(self._lines) and all(map(_same, seen, self._lines)):
+            return
+        self._lines, self._scale = seen, scale
+        runs = [tuple(run) for _, run in groupby(seen, key=lambda p: (p.width, p.opacity))]
+        while len(self.runs) > len(runs):
+            self.runs.pop().remove()
+        while len(self.runs) < len(runs):
+            self.runs.append(LineRun(self._renderer))
+        for drawn, run in zip(self.runs, runs, strict=True):
+            drawn.update(run, scale)
+
+    def remove(self) -> None:
+        """Remove the lines from the picture."""
+        self.update((), self._scale)
+
+
+class LineRun:
+    """Draws lines of one width and opacity. Arrays that changed are written into the same memory."""
+
+    def __init__(self, renderer: vtkRenderer) -> None:
+        self._renderer = renderer
+        self._lines: Sequence[Lines] = ()
+        self._mapper = vtkPolyDataMapper()
+        self._mapper.SetColorModeToDirectScalars()
+        # Each point has its line's colour, because VTK would look up a cell's colour again for every pixel.
+        self._mapper.SetScalarModeToUsePointData()
+        self.actor = vtkActor()
+        self.actor.SetMapper(self._mapper)
+        self.actor.ForceTranslucentOn()
+        self.actor.PickableOff()
+        self.actor.GetProperty().LightingOff()
+        shader = self.actor.GetShaderProperty()
+        shader.SetFragmentShaderCode(_SHADER)
+        self._uniforms = shader.GetFragmentCustomUniforms()
+        renderer.AddActor(self.actor)
+
+    def update(self, lines: Sequence[Lines], scale: float) -> None:
+        """Show these lines, of one width and opacity, instead of the earlier ones."""
+        before, self._lines = self._lines, lines
+        self.actor.GetProperty().SetLineWidth(lines[0].width * scale)
+        self._uniforms.SetUniformf("lineOpacity", lines[0].opacity)
+        if [p.points.shape for p in before] != [p.points.shape for p in lines]:
+            self._make(lines)
+            before = ()
+        moved = colored = False
+        end = 0
+        for old, new in zip_longest(before, lines):
+            n, p, _ = new.points.shape
+            start, end = end, end + n * p
+            if old is None or old.points is not new.points:
+                self._points[start:end] = new.points.reshape(-1, 3)
+                moved = True
+            if old is None or old.colors is not new.colors:
+                self._colors[start:end] = np.repeat(as_bytes(new.colors), p, axis=0)
+                colored = True
+        data = self._mapper.GetInput()
+        if moved:
+            data.GetPoints().GetData().Modified()
+            data.GetPoints().Modified()
+        if colored:
+            data.GetPointData().GetScalars().Modified()
+        if moved or colored:
+            data.Modified()
+
+    def remove(self) -> None:
+        """Remove the lines from the picture."""
+        self._renderer.RemoveActor(self.actor)
+
+    def _make(self, lines: Sequence[Lines]) -> None:
+        """Make the mesh for lines of these shapes; VTK reads the arrays without a copy."""
+        lengths = np.concatenate([np.full(len(p.points), p.points.shape[1], dtype=np.int64) for p in lines])
+        ends = np.cumsum(lengths)
+        self._points = np.zeros((ends[-1], 3), dtype=np.float32)
+        self._colors = np.zeros((ends[-1], 4), dtype=np.uint8)
+        data = vtkPolyData()
+        points = vtkPoints()
+        points.SetData(numpy_to_vtk(self._points))
+        data.SetPoints(points)
+        cells = vtkCellArray()
+        offsets = numpy_to_vtkIdTypeArray(np.concatenate([[0], ends]), deep=True)
+        cells.SetData(offsets, numpy_to_vtkIdTypeArray(np.arange(ends[-1]), deep=True))
+        data.SetLines(cells)
+        data.GetPointData().SetScalars(numpy_to_vtk(self._colors))
+        self._mapper.SetInputData(data)
+
+
+def as_bytes(colors: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Convert colours in [0, 1] to bytes, any shape."""
+    return np.ascontiguousarray(np.clip(colors, 0, 1) * 255 + 0.5, dtype=np.uint8)
+
+
+def _same(some: Lines, other: Lines) -> bool:
+    return some is other or (
+        some.points is other.points
+        and some.colors is other.colors
+        and some.width == other.width
+        and some.opacity == other.opacity
+    )
