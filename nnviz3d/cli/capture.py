@@ -25,15 +25,22 @@ def capture(
     cluster: Cluster = NO_CLUSTER,
 ) -> None:
     """Run the command; its help is `CAPTURE_HELP`."""
+    from nnviz3d.data.storage.address import address_of
     from nnviz3d.data.storage.capture_writer import check_destination
 
     began = time.perf_counter()
-    check_destination(output)
-    request = model.options().request(model_file, output, capabilities.wanted())
     where = cluster.options()
+    if address_of(output) is None:
+        check_destination(output)
+    elif where is None:
+        where = Cluster(workers=1).options()  # a worker copies what the model computes to the address
+    request = model.options().request(model_file, output, capabilities.wanted())
     done = run_capture(request) if where is None else capture_with_workers(request, where)
     seconds = time.perf_counter() - began
-    print(f"{output}: {done.nodes} nodes, {count(done.samples, 'sample')}, in {seconds:.1f} s", file=sys.stderr)
+    print(
+        f"{address_of(output) or output}: {done.nodes} nodes, {count(done.samples, 'sample')}, in {seconds:.1f} s",
+        file=sys.stderr,
+    )
 
 
 capture.__doc__ = CAPTURE_HELP

@@ -13,7 +13,7 @@ import zarr
 
 from nnviz3d.cluster import tasks
 from nnviz3d.cluster.connection import Connected
-from nnviz3d.cluster.destination import LocalDestination
+from nnviz3d.cluster.destination import destination_of
 from nnviz3d.cluster.jobs import Job
 from nnviz3d.cluster.orders import CaptureOrder
 from nnviz3d.cluster.publishing import PART
@@ -52,7 +52,7 @@ def capture_on_cluster(
         If a worker fails by a bug.
     """
     request = anywhere(request)
-    with LocalDestination(request.out) as out, Job(cluster) as job:
+    with destination_of(request.out) as out, Job(cluster) as job:
         report(Progress(stage="load", done=0))
         store = store_at(out.store)
         zarr.open_group(store, mode="w", zarr_format=3, attributes={"format": schema.FORMAT, "complete": False})
@@ -61,7 +61,7 @@ def capture_on_cluster(
         total = int(first["total"])
         for text in first["notices"]:
             report(Notice(text=text))
-        parts = _Parts(first["part"])
+        parts = CaptureParts(first["part"])
         rest = [
             CaptureOrder(job=job.name, request=_part(request, start), store=out.store, total=total)
             for start in range(PART, total, PART)
@@ -107,7 +107,7 @@ def _part(request: CaptureRequest, start: int) -> CaptureRequest:
     return request.model_copy(update={"part": (start, start + PART), "insights": insights})
 
 
-class _Parts:
+class CaptureParts:
     """What the parts of a capture tell, to be put together in their order."""
 
     def __init__(self, first: Mapping[str, Any]) -> None:

@@ -1,15 +1,85 @@
-"""Place of a capture that many workers write: a hidden folder that becomes the capture when it is complete."""
+"""Place of a capture that many workers write: a hidden folder that becomes the capture at the end, or an address."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.data.storage.address import AddressStore, address_of
 from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
 from nnviz3d.errors import UserError
+
+
+class Destination(Protocol):
+    """A context for a capture that many workers write; leaving it without `finish` removes everything."""
+
+    @property
+    def store(self) -> str:
+        """Folder or address of the capture under construction."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Prepare the place."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what is unfinished."""
+        ...
+
+    def finish(self) -> None:
+        """Let the complete capture appear."""
+        ...
+
+
+def destination_of(path: Path) -> Destination:
+    """Return the destination of a path or an address.
+
+    Raises
+    ------
+    UserError
+        If no capture can be written there.
+    """
+    address = address_of(path)
+    return LocalDestination(path) if address is None else AddressDestination(address)
+
+
+class AddressDestination:
+    """A context for a capture at an address. It counts as complete when its root says so, which is written last.
+
+    Parameters
+    ----------
+    address
+        An address with nothing there: objects cannot be replaced together.
+
+    Raises
+    ------
+    UserError
+        If the name is not that of a capture, or something is there.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.store = address
+        self._finished = False
+        if not address.endswith(".zarr"):
+            raise UserError(f"A capture at an address has a name that ends in .zarr; got {address}.")
+        self._objects = AddressStore(address)
+        if not self._objects.is_empty():
+            raise UserError(f"{address} exists; give another name, or remove it.")
+
+    def __enter__(self) -> Self:
+        self._objects.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._finished:
+            self._objects.remove()
+
+    def finish(self) -> None:
+        """Keep the capture."""
+        self._finished = True
 
 
 class LocalDestination:

@@ -15,11 +15,12 @@ from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, has_features, read_features
 from nnviz3d.data.explanations import SampleExplanations
-from nnviz3d.data.files.paths import kind_of, quoted, refuse_special
+from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.address import address_of
 from nnviz3d.data.storage.axis_names import read_tokens, read_unit_names
 from nnviz3d.data.storage.direct_reads import StoredArray, described
 from nnviz3d.data.storage.file_listing import Listing, listing_of
@@ -322,18 +323,30 @@ def open_capture(path: Path | str) -> Capture:
     return capture
 
 
+def _nothing_at(place: str) -> CaptureError:
+    return CaptureError(f"There is no capture at {place}.")
+
+
 def _open_root(path: Path) -> tuple[Listing, Mapping[str, Any]]:
     """Return the files and the root's attributes of a Zarr group."""
-    kind = kind_of(path, CaptureError)
+    address = address_of(path)
+    kind = PathKind.FOLDER if address is not None else kind_of(path, CaptureError)
     if kind is None:
-        raise CaptureError(f"There is no capture at {quoted(path)}.")
-    refuse_special(path, CaptureError)
+        raise _nothing_at(quoted(path))
+    if address is None:
+        refuse_special(path, CaptureError)
+    elif address.endswith(".zip"):
+        raise CaptureError(f"{address} is one packed file, which cannot be read in parts; copy it here first.")
     try:
         listing = listing_of(path)
         listing.describes("")
         root = described(listing.content("zarr.json"), "group")
         return listing, root.get("attributes", {})
+    except CaptureError:
+        raise
     except Exception as error:
+        if address is not None and isinstance(error, FileNotFoundError):
+            raise _nothing_at(address) from None
         raise CaptureError(
             f"{path} is not a capture, or it is damaged; make a capture with nnviz3d capture."
         ) from error

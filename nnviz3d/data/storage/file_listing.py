@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from nnviz3d.data.storage.address import AddressListing, address_of
 from nnviz3d.data.storage.schema import CHUNK_BYTES
 
 LARGEST = 4 * CHUNK_BYTES
@@ -160,7 +161,10 @@ class ZipListing:
 
 
 def listing_of(path: Path) -> Listing:
-    """List the files of the capture at a path."""
+    """List the files of the capture at a path or an address."""
+    address = address_of(path)
+    if address is not None:
+        return AddressListing(address, _check)
     return FolderListing(path) if path.is_dir() else ZipListing(path)
 
 

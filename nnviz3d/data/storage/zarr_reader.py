@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import reason
+from nnviz3d.data.storage.address import address_of, store_at
 from nnviz3d.data.storage.direct_reads import StoredArray, array_by_zarr, array_of, described
 from nnviz3d.data.storage.file_listing import LARGEST, Listing
 from nnviz3d.errors import CaptureError, DamagedCapture
@@ -180,9 +181,10 @@ class StoredArrays:
     def _by_zarr(self) -> zarr.Group:
         """The capture in Zarr, which is opened for what is not read directly."""
         import zarr
-        from zarr.storage import LocalStore, ZipStore
+        from zarr.storage import ZipStore
 
-        where = LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
+        is_folder = address_of(self.path) is not None or self.path.is_dir()
+        where = store_at(self.path, read_only=True) if is_folder else ZipStore(self.path, mode="r")
         return zarr.open_group(where, mode="r", zarr_format=3, use_consolidated=False)
 
     def _member(self, path: str) -> Mapping[str, Any] | None:
