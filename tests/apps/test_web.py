@@ -103,7 +103,7 @@ def test_picture_on_a_dense_screen_uses_all_its_pixels(chromium, served):
     phone = context.new_page()
     phone.goto(served.url)
     wait_until(lambda: phone.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
-    assert phone.evaluate("document.querySelector('#view img').naturalWidth") == 780
+    assert phone.evaluate("window.nnviz3dPicture().width") == 780
     assert not phone.locator("#layers").is_visible() or phone.locator("#layers").bounding_box()["x"] < 0
     context.close()
 

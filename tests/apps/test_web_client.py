@@ -297,10 +297,15 @@ def test_page_reconnects_after_a_lost_connection_with_its_camera(webgl: Browser,
 
 def test_server_draws_where_webgl_is_lacking_or_is_lost_twice(webgl: Browser, digits_folder: Path) -> None:
     server = Served("--draw", "auto", str(digits_folder))
-    image = "() => document.querySelector('#view img')?.naturalWidth > 500"
+    image = "() => window.nnviz3dPicture?.()?.width > 500"
     reason = "() => document.querySelector('#drawn-by-server')?.title"
     page = webgl.new_page(viewport={"width": 1280, "height": 720})
-    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.add_init_script("""
+      const context = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+        return kind.startsWith("webgl") ? null : context.call(this, kind, ...more);
+      };
+    """)
     page.goto(server.url)
     wait_until(lambda: page.evaluate(image), "the server's picture")
     assert page.evaluate(reason) == "The server draws this picture, because this browser lacks WebGL2."

@@ -6,8 +6,9 @@ import asyncio
 import io
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
 from nnviz3d.apps.web.panels.layers import grouped_layers, layer_details
 from nnviz3d.apps.web.panels.samples import has_pictures, note_of, notes_of, sample_items
+from nnviz3d.apps.web.picture_pages import PicturePages
 from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.ports import PortTaken
 from nnviz3d.apps.web.sample_files import safe_name, thumbnail
@@ -347,14 +349,30 @@ def test_full_picture_has_as_many_pixels_as_the_screen(session):
     assert made.still().shape == (240, 400, 3)
 
 
-def test_moving_picture_has_at_least_half_the_width(session):
+def test_moving_pictures_have_the_size_that_the_pages_can_follow(session):
     made = FrameRenderer(session)
     made.resize(400, 200, 1.0)
-    for seconds, width in ((10.0, 200), (1e-9, 400)):
-        for _ in range(60):
-            made.learn(seconds, 400 * 200)
-        made.start_moving(1 / 25)
-        assert made.draw(Quality.ROUGH).shape[1] == width
+
+    def settled(seconds: Callable[[float], float]) -> int:
+        made.moving.begin(1 / 25)
+        for _ in range(100):
+            made.moving.learn(seconds(made.moving.share))
+        return int(made.draw(Quality.ROUGH).shape[1])
+
+    assert settled(lambda _: 10.0) == 200, "at least half the width"
+    assert settled(lambda _: 1e-3) == 400
+    assert settled(lambda share: 0.02 + 0.03 * share**2) == 300, "0.037 s; the full size would take 0.05 s"
+    assert settled(lambda share: 0.02 + 0.015 * share**2) == 400
+
+
+def test_size_of_moving_pictures_does_not_swing(session):
+    moving = FrameRenderer(session).moving
+    moving.begin(1 / 25)
+    shares = []
+    for _ in range(400):
+        moving.learn(0.02 + 0.03 * moving.share**2)
+        shares.append(moving.share)
+    assert sum(a != b for a, b in pairwise(shares[60:])) == 0
 
 
 def test_any_size_of_a_page_is_limited(session):
@@ -448,15 +466,90 @@ def test_page_that_comes_after_all_have_left_gets_a_new_picture(session):
         return None
 
     sent = []
-    view = RemoteView(session, failed=ignore, advance=ignore, clicked=ignore, last_sender=lambda: "page")
-    view._last = {"name": "old"}
-    view.set_streamer(SimpleNamespace(publish=lambda *_, **how: sent.append(how)))
+    clients = iter(["first", "second", "third"])
+    view = RemoteView(session, failed=ignore, advance=ignore, clicked=ignore, last_sender=lambda: next(clients))
+    view.pages.connect(lambda _topic, _data, *, client_id: sent.append(client_id))
     size = {"w": session.renderer.size[0], "h": session.renderer.size[1]}
     view.update_size("", size)
+    assert not sent
+    view.pages.send(b"", "image/jpeg", (1, 1), 0.0)
+    view.update_size("", size)
+    assert sent == ["first", "second"], "the second page gets the current picture"
+    view.leave("first")
+    view.leave("second")
     view._wake.clear()
     view.update_size("", size)
-    assert sent == [{"client_id": "page"}], "the second page gets the current picture"
-    view.leave("page")
-    view.update_size("", size)
-    assert len(sent) == 1
+    assert len(sent) == 2
     assert view._wake.is_set(), "pictures that nobody watched are not drawn, so the last one may be old"
+
+
+class Watched:
+    """Pages at a clock of the test."""
+
+    def __init__(self, *clients: str) -> None:
+        self.now = 0.0
+        self.sent: list[tuple[str, int]] = []
+        self.pages = PicturePages(clock=lambda: self.now, room=lambda: None)
+        self.pages.connect(lambda _topic, data, *, client_id: self.sent.append((client_id, data["number"])))
+        for client in clients:
+            self.pages.add(client, last=False)
+
+    def send(self) -> None:
+        self.pages.send(b"", "image/jpeg", (1, 1), self.now)
+
+    def displayed(self, client: str, number: object, now: float) -> float | None:
+        self.now = now
+        return self.pages.displayed(client, number)
+
+
+def test_pictures_are_drawn_only_while_a_page_has_room():
+    one = Watched("a")
+    one.send()
+    one.send()
+    assert not one.pages.has_room
+    one.displayed("a", 1, 1.0)
+    assert one.pages.has_room
+    one.send()
+    one.displayed("a", 3, 2.0)  # it never displayed 2, which was decoded in the same moment
+    one.send()
+    one.send()
+    assert not one.pages.has_room
+    one.pages.leave("a")
+    assert not one.pages.has_room
+    assert one.sent == [("a", sent) for sent in range(1, 6)]
+
+
+def test_slow_page_gets_the_newest_picture_and_does_not_delay_another():
+    two = Watched("quick", "slow")
+    for drawn in range(1, 7):
+        assert two.pages.has_room
+        two.send()
+        two.displayed("quick", drawn, float(drawn))
+    assert [sent for client, sent in two.sent if client == "quick"] == [1, 2, 3, 4, 5, 6]
+    assert [sent for client, sent in two.sent if client == "slow"] == [1, 2]
+    two.displayed("slow", 1, 9.0)
+    assert two.sent[-1] == ("slow", 6)
+
+
+def test_time_of_a_picture_counts_from_the_one_before_if_it_was_begun_by_then():
+    one = Watched("a")
+    one.send()  # at 0
+    one.send()
+    assert one.displayed("a", 1, 1.0) is None, "nothing was displayed before"
+    assert one.displayed("a", 2, 1.5) == 0.5
+    one.now = 7.0
+    one.send()
+    assert one.displayed("a", 3, 7.25) is None, "the page was idle before"
+
+
+@pytest.mark.parametrize("number", [2, 0, -1, True, "1", None, [1], {"number": 1}, 1.0, float("nan")])
+def test_report_of_a_picture_that_was_not_sent_is_refused(number):
+    one = Watched("a", "b")
+    one.send()
+    with pytest.raises(ValueError, match="not sent"):
+        one.displayed("a", number, 1.0)
+    with pytest.raises(ValueError, match="not sent"):
+        one.displayed("c", 1, 1.0)
+    one.displayed("a", 1, 1.0)
+    with pytest.raises(ValueError, match="not sent"):
+        one.displayed("a", 1, 1.0)

@@ -1,167 +1,99 @@
-"""Frame rate of a drag and delay of another sample, with Chromium and the server on the same cores."""
+"""Pictures displayed of a drag in Chromium: drawn by the server, and TensorSpace's LeNet, in one run on the same cores."""
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.render.offscreen import offscreen_window
-from nnviz3d.render.renderer import Renderer
-from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
-from tests.benchmarks.hand import HAND, PAGE
+from tests.benchmarks.hand import COUNT, PAGE, Drag, drag
+from tests.benchmarks.peer import tensorspace
+from tests.benchmarks.results import record_result
 from tests.benchmarks.timing import table
-from tests.support.browser import SHOWS_WHOLE_PICTURE, wait_until
+from tests.conftest import CHROMIUM, webgl  # noqa: F401 - the fixture is the browser that draws by WebGL2
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-DRAG = 6.0
-"""Seconds."""
-WATCH = """() => {
-  window.seen = [];
-  const shown = () => window.trame.state.get('sample');
-  new MutationObserver((changes) => {
-    for (const change of changes) {
-      const image = change.target;
-      if (!(image instanceof HTMLImageElement) || !image.closest('#view')) continue;
-      image.decode().then(() => requestAnimationFrame(() => window.seen.push(
-        { at: performance.now(), width: image.naturalWidth, sample: shown() })), () => {});
-    }
-  }).observe(document.querySelector('#view'), { subtree: true, attributes: true, attributeFilter: ['src'] });
-  for (const name of ['keydown', 'pointerup', 'mouseup']) {
-    window.addEventListener(name, () => { window.acted = performance.now(); }, true);
-  }
-}"""
-"""Records the time of each picture on the screen, and of the last input event."""
+MIDDLE = (800.0, 360.0)
+"""Where the pointer is pressed: inside the picture of every page."""
+DRAWN_HERE = "() => window.nnviz3d?.pictures() > 0 && document.querySelector('#client canvas')?.width > 100"
+SERVED = "() => window.nnviz3dPicture?.()?.width > 100"
+LENET = "TensorSpace's LeNet, layers open"
+READY = "() => window.ready === true"
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    servers: list[Served] = []
-
-    def opened(*target: str) -> Page:
-        servers.append(Served(*target))
-        page = chromium.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
-        page.goto(servers[-1].url)
-        wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
-        time.sleep(2)
-        page.evaluate(WATCH)
-        return page
-
-    yield opened
-    for server in servers:
-        server.end()
+@contextmanager
+def opened(browser: Browser, address: str, ready: str) -> Iterator[Page]:
+    page = browser.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
+    page.add_init_script(f"window.follows_mouse = {str(ready == READY).lower()}; ({COUNT})()")
+    page.goto(address)
+    page.wait_for_function(ready, timeout=180_000)
+    yield page
+    page.context.close()
 
 
-def bare(capture: Capture, size: tuple[int, int]) -> float:
-    """Frames per second of only the renderer during the same drag."""
-    scene = Scene.build(default_scene(), capture)
-    renderer = Renderer(offscreen_window(size))
-    renderer.careful = False
-    renderer.draw(scene.at(scene.duration))
-    pose = scene.camera(scene.duration, aspect=size[0] / size[1])
-    from nnviz3d.apps.turntable import orbit
-
-    for warm in range(3):
-        renderer.look(orbit(pose, warm, 0.0))
-        renderer.render()
-    frames, start = 0, time.perf_counter()
-    while time.perf_counter() - start < DRAG / 2:
-        renderer.look(orbit(pose, 0.7 * (frames % 60), 0.1 * (frames % 30)))
-        renderer.render()
-        frames += 1
-    seconds = time.perf_counter() - start
-    renderer.close()
-    return frames / seconds
+@contextmanager
+def without_webgl(browser: Browser) -> Iterator[Browser]:
+    """Start a second Chromium, which composes its pages without a GPU process; by default the server draws for it."""
+    second = browser.browser_type.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM))
+    yield second
+    second.close()
 
 
-@pytest.mark.parametrize("name", ["digits", "vgg16"])
-def test_a_drag(page, vgg: Path, name: str) -> None:
-    target = bundled("digits.zarr.zip") if name == "digits" else vgg
-    here = page(str(target))
-    box = here.locator("#view").bounding_box()
-    size = (round(box["width"]), round(box["height"]))
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    here.mouse.move(x, y)
-    here.mouse.down()
-    began = here.evaluate("performance.now()")
-    here.evaluate(HAND, [x, y])
-    time.sleep(DRAG)
-    here.evaluate("clearInterval(window.hand)")
-    ended = here.evaluate("performance.now()")
-    here.mouse.up()
-    time.sleep(3)
-    seen = here.evaluate("window.seen")
-    released = here.evaluate("window.acted")
-    moving = [s for s in seen if began < s["at"] < ended]
-    shown = len(moving) / (ended - began) * 1000
-    full = next(s for s in seen if s["at"] > released and s["width"] == size[0])
-    ratio = min(s["width"] for s in moving[2:]) / size[0]
-    alone = bare(open_capture(target), size)
-    table(
-        f"{name}, dragged in Chromium at {size[0]} x {size[1]}",
-        [
-            ["pictures shown a second", shown],
-            ["frames a second of the renderer alone", alone],
-            ["ratio", shown / alone],
-            ["least linear resolution", ratio],
-            ["seconds until the still is full", (full["at"] - released) / 1000],
-        ],
-    )
+def lenet_of(stack: ExitStack) -> str | None:
+    """Serve TensorSpace's LeNet until the stack ends; `None` if its packages cannot be had."""
+    try:
+        return f"{stack.enter_context(tensorspace(np.random.default_rng(0).random(784).tolist()))}lenet_open.html"
+    except pytest.skip.Exception as reason:
+        print(reason)
+        return None
 
 
-@pytest.mark.parametrize("name", ["digits", "imagenet"])
-def test_another_sample(page, name: str, tmp_path: Path) -> None:
-    if name == "digits":
-        here, rounds = page("digits"), 20
-        for _ in range(3):
-            here.keyboard.press("ArrowRight")  # from the captured samples to those that the model has to compute
-            time.sleep(0.5)
-    else:
-        model = Path("efficientnet_lite0.keras")
-        if not model.is_file():
-            pytest.skip("python examples/imagenet_efficientnet.py makes the model")
-        from sklearn.datasets import load_sample_image
-
-        photograph = load_sample_image("china.jpg")
-        from PIL import Image
-
-        for k in range(22):
-            Image.fromarray(photograph[:, 4 * k :]).save(tmp_path / f"{k:02}.jpg")
-        here, rounds = page("imagenet", "--input", str(tmp_path)), 20
-        here.keyboard.press("ArrowRight")
-    arrive(here)
-    taken = []
-    for _ in range(rounds):
-        here.keyboard.press("ArrowRight")
-        taken.append(arrive(here))
-        time.sleep(1.0)
-    table(
-        f"{name}: from the key to the picture of a sample that was not captured",
-        [["median seconds", statistics.median(taken)], ["slowest", max(taken)]],
-    )
-
-
-def arrive(page: Page) -> float:
-    """Wait until the requested sample is on the screen; returns the seconds since the key was pressed."""
-
-    def there() -> Any:
-        return page.evaluate(
-            """() => {
-              if (window.trame.state.get('busy')) return null;
-              const shown = window.trame.state.get('sample');
-              const last = window.seen.filter((s) => s.at > window.acted && s.sample === shown);
-              return last.length ? last[0].at - window.acted : null;
-            }"""
+def test_a_drag_drawn_by_the_server(webgl: Browser, vgg: Path, smallest: bool) -> None:  # noqa: F811
+    rounds, seconds = (1, 0.3) if smallest else (3, 4.0)
+    with ExitStack() as stack:
+        plain = stack.enter_context(without_webgl(webgl))
+        lenet = lenet_of(stack)
+        digits = stack.enter_context(Served(str(bundled("digits.zarr.zip"))))
+        pages = {
+            "digits": (webgl, digits.url, SERVED),
+            "digits, browser without WebGL": (plain, digits.url, SERVED),
+        }
+        if not smallest:
+            pages["VGG16, browser without WebGL"] = (plain, stack.enter_context(Served(str(vgg))).url, SERVED)
+        if lenet is not None:
+            pages[LENET] = (webgl, lenet, READY)
+        found: dict[str, list[Drag]] = {name: [] for name in pages}
+        for _ in range(rounds):
+            for name, (browser, address, ready) in pages.items():
+                with opened(browser, address, ready) as page:
+                    time.sleep(0.3 if smallest else 3)
+                    found[name].append(drag(browser, page, MIDDLE, seconds))
+    rates = {name: statistics.median(one.rate for one in drags) for name, drags in found.items()}
+    rows: list[list[object]] = [["", "counted", "compositor", "displayed", "width"]]
+    for name, drags in found.items():
+        counted, displayed, width = (
+            statistics.median(values)
+            for values in zip(*((one.counted, one.displayed, one.width) for one in drags), strict=True)
         )
-
-    return float(wait_until(there, "it is there")) / 1000
+        rows.append([name, counted, displayed, rates[name], width])
+    table("dragged in Chromium at 1280 x 720, frames a second; width of the server's pictures, at most 964", rows)
+    peer = "" if lenet is None else f"; TensorSpace's LeNet, layers open, in the same browser {rates[LENET]:.3g}"
+    width = statistics.median(one.width for one in found["digits"])
+    record_result(
+        "drag",
+        rates["digits"],
+        f"browser frames with a new picture, at most those that the compositor displayed, median of {rounds} drags of "
+        f"{seconds:g} s; pictures {width:.0f} of 964 pixels wide; WebGL browser, software rendering. "
+        f"In a browser without WebGL {rates['digits, browser without WebGL']:.3g}{peer}",
+    )

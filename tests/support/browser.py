@@ -22,22 +22,13 @@ if TYPE_CHECKING:
 
 wait_until = partial(waiting.wait_until, patience=120.0, pause=0.1)
 SHOWS_WHOLE_PICTURE = """() => {
-  const image = document.querySelector('#view img');
-  if (image === null) return false;
+  const picture = window.nnviz3dPicture?.();
+  if (!picture) return false;
   const box = document.querySelector('#view').getBoundingClientRect();
-  return image.complete && image.naturalWidth === Math.round(box.width * devicePixelRatio)
-    && image.naturalHeight === Math.round(box.height * devicePixelRatio);
+  return picture.width === Math.round(box.width * devicePixelRatio)
+    && picture.height === Math.round(box.height * devicePixelRatio);
 }"""
-RECORD_MEDIA_TYPES = """() => {
-  const create = URL.createObjectURL.bind(URL);
-  window.mediaTypes = {};
-  URL.createObjectURL = (content) => {
-    const address = create(content);
-    window.mediaTypes[address] = content.type;
-    return address;
-  };
-}"""
-SHOWS_SMOOTH_PICTURE = "() => (window.mediaTypes || {})[document.querySelector('#view img')?.src] === 'image/png'"
+SHOWS_SMOOTH_PICTURE = "() => window.nnviz3dPicture?.()?.media === 'image/png'"
 """The server sends only the last picture of a change as PNG: the one with smooth edges."""
 
 
@@ -96,7 +87,6 @@ def looking(chromium: Browser, server: Served) -> Iterator[Page]:
     """Open a page that shows the picture; in the end the browser must have logged no warning or error."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
-    page.add_init_script(f"({RECORD_MEDIA_TYPES})()")
     logged = logged_by(page)
     page.goto(server.url)
     wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the page shows the picture")

@@ -25,6 +25,7 @@ from nnviz3d.apps.web.motion import Motion
 from nnviz3d.apps.web.page import GONE, build_page, file_stem, page_values
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels import panel_classes
+from nnviz3d.apps.web.picture_pages import PictureProtocol
 from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.sample_files import add_files
 from nnviz3d.apps.web.saves import Saves
@@ -74,6 +75,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
             session, advance=motion.advance, failed=self._page.report, picked=self._page.guarded(self._pick)
         )
         client = ClientProtocol(self.client_views, last_sender=self._last_sender, left=self._left)
+        pictures = PictureProtocol(self.view.pages, self.view.displayed, last_sender=self._last_sender)
         self._panels = tuple(make(self._page) for make in panel_classes())
         self._keys: dict[str, Callable[[], None]] = {
             "home": self._home,
@@ -91,7 +93,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._page.client_only(drawer=None, drawing="", drawing_reason="")
         self._page.synchronize()
         self.state.trame__template_error = GONE
-        for protocol in (self._limits, self._clients, client):
+        for protocol in (self._limits, self._clients, client, pictures):
             self.server.add_protocol_to_configure(partial(_register, protocol))
         self.ctrl.on_exception.add(self._page.report)
         self.ctrl.on_error.add(lambda message: print(f"The page reports: {message}", file=sys.stderr))
@@ -144,6 +146,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def _add_routes(self, server: Any) -> None:
         add_pages(server.app, self._gate, title=page_values(self._session)["trame__title"])
         self._limits.guard(server)
+        server.config["ws_compress"] = False  # pictures and floats, nearly all that is sent, become slower, not smaller
         add_files(server.app, self._page)
         self._exports.add_file(server.app)
         add_client(server.app, self.client_views)

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.resolution import Resolution
 from nnviz3d.render.antialiasing import SHIFTS, StillPicture
 from nnviz3d.scene.scene import Scene
 
 FOLLOWING = 1 / 25
-"""Most seconds for a frame while the user moves the camera; slower frames are drawn smaller."""
+"""Most seconds from one displayed picture to the next while the user moves the camera; if slower, they are smaller."""
 PLAYING = 1 / 12
 """The same while a scene plays."""
-_RATIOS = (0.5, 0.625, 0.75, 1.0)
-"""Possible sizes of a moving picture, as shares of the full width and height."""
 _READABLE = 1.45
 """Enlargement of text on the page, since a page cannot be zoomed like a saved picture."""
 _MOST = 16_000_000
@@ -48,6 +47,8 @@ class FrameRenderer:
     ----------
     size
         Width and height in pixels of the page.
+    moving
+        Chooses the size of pictures of a motion.
     """
 
     def __init__(self, session: Session) -> None:
@@ -55,8 +56,7 @@ class FrameRenderer:
         self._renderer = session.renderer
         self.size = session.renderer.size
         self._density = 1.0
-        self._ratio = _RATIOS[0]
-        self._seconds_per_pixel = 0.0
+        self.moving = Resolution()
 
     @property
     def aspect(self) -> float:
@@ -76,34 +76,13 @@ class FrameRenderer:
         self._density = min(density, math.sqrt(_MOST / (self.size[0] * self.size[1])))
         return (self.size, self._density) != before
 
-    def start_moving(self, seconds: float) -> None:
-        """Choose the size of the following frames so that each takes at most so many seconds.
-
-        Changing the size takes time, so this is done once for each motion, not for each frame.
-        """
-        if not self.measured:
-            return  # keep the smallest size
-        pixels = self.size[0] * self.size[1] * self._density**2
-        affordable = math.sqrt(seconds / (self._seconds_per_pixel * pixels))
-        self._ratio = max((r for r in _RATIOS if r <= affordable), default=_RATIOS[0])
-
     def draw(self, quality: Quality) -> NDArray[np.uint8]:
         """Draw once; returns ``(H, W, 3)`` uint8."""
-        self._fit(self._ratio if quality is Quality.ROUGH else 1.0)
+        self._fit(self.moving.share if quality is Quality.ROUGH else 1.0)
         self._renderer.careful = quality is not Quality.ROUGH
         self._session.draw(self.scene)
         self._renderer.render()
         return self._renderer.pixels()
-
-    @property
-    def measured(self) -> bool:
-        """Whether the time of a frame has been measured."""
-        return self._seconds_per_pixel > 0
-
-    def learn(self, seconds: float, pixels: int) -> None:
-        """Record the time of a frame with so many pixels, from drawing to the network."""
-        taken = seconds / pixels
-        self._seconds_per_pixel = 0.8 * self._seconds_per_pixel + 0.2 * taken if self.measured else taken
 
     async def smooth(self, go_on: Callable[[], bool]) -> NDArray[np.uint8] | None:
         """Draw with smooth edges; other tasks run between the frames. `None` if `go_on` says no or it takes too long."""

@@ -1,9 +1,6 @@
-"""The picture on the page: a loop draws each new state on the server, at the rate that the network takes.
+"""The picture on the page: a loop draws each new state on the server, as fast as the pages display it.
 
-Measured on two cores with software OpenGL and Chromium on the same machine, dragging 1280 x 720: trame-vtk's
-VtkRemoteView shows 6 to 9 pictures per second (12 at half size), trame-rca's own scheduler 5 to 7, trame-rca with this
-loop 15 to 18. Each of these appears within 0.1 s of the mouse event, and a full picture 0.2 s after the last event.
-Therefore the page uses trame-rca's component with this loop.
+trame-rca's component passes on mouse, touch and size; the pictures have messages of their own (see `picture_pages`).
 """
 
 from __future__ import annotations
@@ -16,23 +13,18 @@ from typing import Any
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, FrameRenderer, Quality, encode, png
+from nnviz3d.apps.web.picture_pages import PicturePages
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 
 AREA = "view"
 """Name of the picture in messages between page and server."""
-_TOPIC = "trame.rca.topic.stream"
-"""Topic under which trame-rca's page receives pictures."""
 _STILL_AFTER = 0.15
 """Seconds without motion after which the picture counts as still."""
 _STILL_AFTER_HELD = 0.4
 """The same while a mouse button is held, since the motion is likely to continue."""
 _SMOOTH_AFTER = 0.15
 """Seconds that a full picture is shown before its edges are smoothed."""
-_STALLED = 5.0
-"""Seconds to wait for a network that accepts no data."""
-_ITERATIONS = 16
-"""Iterations of the event loop to wait for the network before sleeping."""
 _SHORTEST = 1 / 45
 """Least seconds between two pictures."""
 
@@ -52,6 +44,11 @@ class RemoteView:
         Called with the position of a click, in pixels of the renderer's picture from its upper left corner.
     last_sender
         Returns the page that sent the last message.
+
+    Attributes
+    ----------
+    pages
+        The pages that show the picture.
     """
 
     area_name = AREA
@@ -70,14 +67,13 @@ class RemoteView:
         self._advance = advance
         self._clicked = clicked
         self._last_sender = last_sender
-        self._last: dict[str, Any] | None = None
         self._frames = FrameRenderer(session)
         self._turntable = Turntable()
-        self._streamer: Any = None
         self._wake = asyncio.Event()
+        self.pages = PicturePages(clock=time.monotonic, room=self._wake.set)
+        self._quality = Quality.SMOOTH
         self._revision = 0
         self._moved_at = float("-inf")
-        self._watching: set[str | None] = set()
         self._camera_set_by_user = False
 
     # Called by the application.
@@ -126,30 +122,37 @@ class RemoteView:
         """The scene in the layout that is drawn."""
         return self._frames.scene
 
-    def leave(self, client: str | None) -> None:
+    def leave(self, client: str) -> None:
         """Stop drawing for a page."""
-        self._watching.discard(client)
+        self.pages.leave(client)
+
+    def displayed(self, client: str, number: object) -> None:
+        """Note that a page has displayed a picture.
+
+        Raises
+        ------
+        ValueError
+            If it was not sent that picture.
+        """
+        seconds = self.pages.displayed(client, number)
+        if seconds is not None and self._quality is Quality.ROUGH:
+            self._frames.moving.learn(seconds)
 
     # Called by trame-rca.
 
-    def set_streamer(self, streamer: Any) -> None:
-        """Set the object that sends pictures to the pages."""
-        self._streamer = streamer
-        self._wake.set()
+    def set_streamer(self, _streamer: Any) -> None:
+        """Do nothing: pictures have messages of their own."""
 
     def update_size(self, _origin: str, size: Mapping[str, float]) -> None:
         """Set the size of the picture to that of the page. Each new page sends its size, and needs a picture.
 
         If the size is unchanged and pictures were drawn for other pages, only that page gets the current one.
         """
-        idle = not self._watching
-        self._watching.add(self._last_sender())
-        self._wake.set()  # the session may have changed while no page was watching
+        client = self._last_sender() or ""
         other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
-        if idle or other or self._last is None or self._streamer is None:
+        self._wake.set()  # the session may have changed while no page was watching
+        if not self.pages.add(client, last=not other):
             self.changed()
-        else:
-            self._streamer.publish(_TOPIC, self._last, client_id=self._last_sender())
 
     def on_interaction(self, _origin: str, event: Mapping[str, Any]) -> None:
         """Move the camera by a mouse or touch event, or report a click."""
@@ -182,10 +185,10 @@ class RemoteView:
 
     async def run(self) -> None:
         """Draw each new state, until the task is cancelled."""
-        drawn, quality = -1, Quality.SMOOTH
+        drawn = -1
         while True:
             self._wake.clear()
-            if not self._watching:
+            if not self.pages.has_room:
                 await self._wake.wait()
                 continue
             self._advance()
@@ -193,20 +196,19 @@ class RemoteView:
             moving = self._session.moving or rest > 0
             if self._revision != drawn:
                 wanted = Quality.ROUGH if moving else Quality.FULL
-            elif moving or quality is Quality.SMOOTH:
+            elif moving or self._quality is Quality.SMOOTH:
                 await self._wait_for_change(rest if moving else None)
                 continue
-            elif quality is Quality.ROUGH:
+            elif self._quality is Quality.ROUGH:
                 wanted = Quality.FULL
             elif await self._wait_for_change(_SMOOTH_AFTER):
                 continue
             else:
                 wanted = Quality.SMOOTH
-            if wanted is Quality.ROUGH and quality is not Quality.ROUGH:
-                self._frames.start_moving(PLAYING if self._session.moving and rest <= 0 else FOLLOWING)
-            drawn, quality = self._revision, wanted
-            if self._streamer is not None:
-                await self._show(wanted)
+            if wanted is Quality.ROUGH and self._quality is not Quality.ROUGH:
+                self._frames.moving.begin(PLAYING if self._session.moving and rest <= 0 else FOLLOWING)
+            drawn, self._quality = self._revision, wanted
+            await self._show(wanted)
 
     async def _show(self, quality: Quality) -> None:
         start, revision = time.monotonic(), self._revision
@@ -224,28 +226,13 @@ class RemoteView:
         self._session.mark_drawn()
         content, media = await asyncio.to_thread(encode, pixels, quality)
         height, width = pixels.shape[:2]
-        meta = {"type": media, "codec": "", "w": width, "h": height, "st": int(time.time() * 1000), "key": "key"}
-        self._last = {"name": AREA, "meta": meta, "content": content}
-        self._streamer.publish(_TOPIC, self._last)
-        await self._sent()
-        if quality is Quality.ROUGH or not self._frames.measured:
-            self._frames.learn(time.monotonic() - start, width * height)
+        self.pages.send(content, media, (width, height), start)
         await asyncio.sleep(max(0.0, start + _SHORTEST - time.monotonic()))
 
     def _set_camera(self) -> None:
         if not self._camera_set_by_user:
             session = self._session
             session.renderer.look(session.own_pose(self._frames.aspect, self.scene))
-
-    async def _sent(self) -> None:
-        """Wait until the network has taken the last picture, so that pictures never queue up."""
-        monitor = self._streamer.coreServer.network_monitor
-        deadline = time.monotonic() + _STALLED
-        iterations = 0
-        while monitor.pending and time.monotonic() < deadline:
-            # On one machine a few iterations of the event loop suffice, and take less time than the shortest sleep.
-            iterations += 1
-            await asyncio.sleep(0 if iterations < _ITERATIONS else 0.002)
 
     async def _wait_for_change(self, seconds: float | None) -> bool:
         """Wait for a change; returns whether there was one in time."""

@@ -23,7 +23,7 @@ _FONTS = Path(__file__).parents[2] / "render" / "fonts"
 MODULE = {
     "serve": {"nnviz3d_web": str(STATIC), "nnviz3d_fonts": str(_FONTS)},
     "styles": ["nnviz3d_web/style.css"],
-    "scripts": ["nnviz3d_web/keys.js", "nnviz3d_web/upload.js", "nnviz3d_web/live.js", "nnviz3d_web/saves.js"],
+    "scripts": [f"nnviz3d_web/{name}.js" for name in ("keys", "upload", "picture", "live", "saves")],
 }
 """Styles and scripts that trame serves and loads beside its own."""
 _ADD_SLASH = """

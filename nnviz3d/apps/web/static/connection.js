@@ -1,4 +1,5 @@
 // Says on the page why its program or its websocket does not come: refused by the server, or not passed on by a proxy.
+// Hands trame the websocket's messages without the detour by blobs.
 (() => {
   const noSockets =
     "The page is here, but its connection for pictures, a websocket, is not let through. A proxy in front of nnviz3d " +
@@ -31,10 +32,24 @@
   // A browser names the page's origin when it asks for a module, so the server may refuse it.
   window.addEventListener("error", (event) => event.target instanceof HTMLScriptElement && explain(noScripts), true);
 
+  /** The part of a blob that trame uses. A blob's bytes would travel to the browser's own process and back, twice. */
+  class Bytes {
+    constructor(buffer) {
+      this.buffer = buffer;
+    }
+    slice(...part) {
+      return new Bytes(this.buffer.slice(...part));
+    }
+    async arrayBuffer() {
+      return this.buffer;
+    }
+  }
+
   const Plain = window.WebSocket;
   window.WebSocket = class extends Plain {
     constructor(...args) {
       super(...args);
+      super.binaryType = "arraybuffer";
       let opened = false;
       this.addEventListener("open", () => {
         opened = true;
@@ -43,6 +58,12 @@
       this.addEventListener("close", () => {
         if (!opened) explain(noSockets);
       });
+    }
+    set binaryType(type) {
+      if (type !== "blob") throw new Error(`Messages are handed on as blobs, not as ${type}.`);
+    }
+    set onmessage(receive) {
+      super.onmessage = ({ data }) => receive({ data: data instanceof ArrayBuffer ? new Bytes(data) : data });
     }
   };
 })();
