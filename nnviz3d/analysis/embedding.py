@@ -1,4 +1,4 @@
-"""Embedding of vectors as points, by t-SNE or PCA, and measures of its quality.
+"""Embedding of vectors as points, by t-SNE, UMAP, PaCMAP or PCA.
 
 scikit-learn and openTSNE are imported inside functions, because their import takes a second.
 """
@@ -6,38 +6,26 @@ scikit-learn and openTSNE are imported inside functions, because their import ta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.analysis.embedding_engines import EnginePoints, Report, check_installed, resolved, run_engine
+from nnviz3d.analysis.embedding_quality import judge_placed
+from nnviz3d.analysis.landmarks import choose, place_among
+from nnviz3d.analysis.reduction import REDUCED
 from nnviz3d.data.axes import Axes, channels_last
 from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
-Report = Callable[[int, int], None]
-"""Callback for progress: the amount done, and the total."""
-
-REDUCED = 50
-"""Dimensions after PCA, as in van der Maaten and Hinton 2008: distances in more dimensions say little and take time."""
-_EXAGGERATED, _FREE = 250, 500
-"""Iterations of t-SNE with early exaggeration, and after it."""
-_EVERY = 25
-"""Iterations between two snapshots."""
 _FEWEST = 5
-_JUDGED = 3000
-"""Most points whose neighbours are compared, because trustworthiness compares all pairs."""
-_ROWS = 256
-"""Vectors per chunk in the computation of sums."""
-NEIGHBOURS = 10
-"""Number of nearest neighbours of each vector that are compared with those of its point."""
 _EQUAL = 1e-4
 """Largest distance of two outputs for one sample, as a share of an output's norm: sums over a batch differ by rounding."""
-_ALONE = 2000
-"""Up to this many points one core is as fast as several; the points are the same."""
+_BY_LIBRARY = ("opentsne", "sklearn")
+"""Engines of t-SNE in whose embeddings new samples are projected by openTSNE."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda do
     vectors
         ``(M, D)``, finite.
     report
-        Called after every 25 of 750 iterations.
+        Called after every 25 of 750 iterations of t-SNE.
 
     Raises
     ------
@@ -94,20 +82,36 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda do
         "pooled": options.pooled,
     }
     if options.method == "pca":
-        points, snapshots, divergence = first, first[np.newaxis], None
+        found = EnginePoints(first, first[np.newaxis])
         report(1, 1)
     else:
-        settings |= {"perplexity": perplexity, "engine": options.engine}
-        engine = _by_opentsne if options.engine == "opentsne" else _by_sklearn
-        points, snapshots, divergence = engine(reduced, start_of(first, options.seed), perplexity, options, report)
-        snapshots = np.concatenate([first[np.newaxis], snapshots])
-    quality, judged = judge_placed(vectors, reduced, points, options.seed)
-    if divergence is not None:
-        quality["kl"] = divergence
-    settings["judged"] = judged
-    if count and len(snapshots) > 1:
-        snapshots = np.concatenate([_rounded(snapshots[:-1]), points[np.newaxis]])
-    return EmbeddedPoints(points, first, snapshots, reduced, mean, basis, quality, settings)
+        options = resolved(options, count)
+        settings |= {"perplexity": perplexity, "engine": options.engine} if options.method == "tsne" else {}
+        found = _found(reduced, first, perplexity, options, report)
+    quality, judged = judge_placed(vectors, reduced, found.points, options.seed)
+    if found.divergence is not None:
+        quality["kl"] = found.divergence
+    settings |= {"judged": judged, **found.settings}
+    snapshots = found.snapshots
+    if options.method != "pca":
+        snapshots = np.concatenate([_rounded(np.concatenate([first[np.newaxis], snapshots[:-1]])), snapshots[-1:]])
+    return EmbeddedPoints(found.points, first, snapshots, reduced, mean, basis, quality, settings)
+
+
+def _found(
+    reduced: Floats, first: Floats, perplexity: float, options: EmbeddingOptions, report: Report
+) -> EnginePoints:
+    """Embed all vectors, or landmarks among them, and then place the others."""
+    start = start_of(first, options.seed)
+    if options.landmarks is None or len(reduced) <= options.landmarks:
+        return run_engine(reduced, start, perplexity, options, report)
+    chosen = choose(len(reduced), options.landmarks, options.seed)
+    part = run_engine(reduced[chosen], start[chosen], perplexity, options, report)
+    every = np.moveaxis(part.snapshots, 0, 1)  # a landmark's points in all snapshots are placed together
+    placed = place_among(reduced[chosen], np.ascontiguousarray(every.reshape(len(chosen), -1)), reduced)
+    snapshots = np.moveaxis(placed.reshape(len(reduced), *every.shape[1:]), 1, 0)
+    told = {**part.settings, "landmarks": len(chosen)}
+    return EnginePoints(np.ascontiguousarray(snapshots[-1]), snapshots, part.divergence, told)
 
 
 def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:
@@ -145,8 +149,9 @@ def index_of(embedding: Embedding, vector: Floats) -> int | None:
 def project(embedding: Embedding, vectors: Floats) -> Floats:
     """Project new vectors into an embedding, whose points do not move.
 
-    For t-SNE, each new point starts at the median of its 25 nearest neighbours' points, and then moves by the gradient of
-    the divergence that t-SNE minimizes (Policar, Strazar and Zupan 2023, doi:10.1007/s10994-021-06043-1).
+    For t-SNE by openTSNE or scikit-learn, each new point starts at the median of its 25 nearest neighbours' points, and
+    then moves by the gradient of the divergence that t-SNE minimizes (Policar, Strazar and Zupan 2023,
+    doi:10.1007/s10994-021-06043-1). For other methods, and for t-SNE of many points, it is placed by `place_among`.
 
     Parameters
     ----------
@@ -165,6 +170,8 @@ def project(embedding: Embedding, vectors: Floats) -> Floats:
     known, reduced = embedding.vectors, _reduced(embedding, vectors)
     if embedding.method == "pca":
         return principal(known, reduced, embedding.points.shape[1])
+    if embedding.settings.get("engine") not in _BY_LIBRARY or "landmarks" in embedding.settings:
+        return place_among(known, embedding.points, reduced)
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
 
@@ -180,95 +187,17 @@ def project(embedding: Embedding, vectors: Floats) -> Floats:
     return np.asarray(np.asarray(found) + middle, dtype=np.float32)
 
 
-def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) -> tuple[dict[str, float], int]:
-    """Measure the quality of points by the layer's outputs, ``(M, D)``, not by their PCA components; see `judge`.
-
-    After a PCA, the quality also has ``variance``: the share of the outputs' variance that the PCA keeps.
-
-    Parameters
-    ----------
-    vectors
-        ``(M, D)``: outputs of the layer.
-    reduced
-        ``(M, k)``: their PCA components.
-    points
-        ``(M, d)``.
-    """
-    quality, judged = judge(vectors, points, seed)
-    if vectors.shape[1] > REDUCED:
-        quality["variance"] = min(_spread(reduced) / _spread(vectors), 1.0)
-    return quality, judged
-
-
-def judged_after_reduction(quality: Mapping[str, float], width: int) -> bool:
-    """Whether the quality was measured by PCA components of outputs of `width` numbers, as in earlier versions."""
-    return bool(quality) and width > REDUCED and "variance" not in quality
-
-
-def with_new_quality(found: Embedding, vectors: Floats) -> Embedding:
-    """Measure an embedding's quality by the outputs, ``(M, D)``, if it was measured by their PCA components."""
-    if not judged_after_reduction(found.quality, vectors.shape[1]):
-        return found
-    seed = int(str(found.settings["seed"]))
-    quality, judged = judge_placed(vectors, found.vectors, found.points, seed)
-    return replace(found, quality={**found.quality, **quality}, settings={**found.settings, "judged": judged})
-
-
-def _spread(vectors: Floats) -> float:
-    """Sum the squared distances of vectors from their mean, a few rows at a time to save memory."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    parts = (vectors[k : k + _ROWS] - mean for k in range(0, len(vectors), _ROWS))
-    return float(sum(np.square(part).sum() for part in parts))
-
-
-def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, float], int]:
-    """Measure how well the neighbours in `points`, ``(M, d)``, agree with those in `vectors`, ``(M, k)``.
-
-    Returns
-    -------
-    quality
-        ``trustworthiness`` and ``neighbours``, as in `Embedding`; ``trustworthiness`` needs more than ten points.
-    judged
-        Number of points, drawn at random, whose neighbours were compared.
-    """
-    from sklearn.manifold import trustworthiness
-
-    count = len(points)
-    quality: dict[str, float] = {}
-    some = np.arange(count)
-    if count > _JUDGED:
-        some = np.sort(np.random.default_rng(seed).choice(count, _JUDGED, replace=False))
-    if count > NEIGHBOURS:  # trustworthiness of 5 neighbours needs more than 10 points
-        quality["trustworthiness"] = float(trustworthiness(vectors[some], points[some], n_neighbors=5))
-    near = min(NEIGHBOURS, count - 1)
-    before, after = (_nearest(where, some, near) for where in (vectors, points))
-    common = [len(np.intersect1d(a, b)) for a, b in zip(before, after, strict=True)]
-    quality["neighbours"] = float(np.mean(common)) / near
-    return quality, len(some)
-
-
-def _nearest(vectors: Floats, some: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the indices of the nearest other vectors of each vector in `some`, ``(len(some), count)``."""
-    from sklearn.neighbors import NearestNeighbors
-
-    fitted = NearestNeighbors(n_neighbors=count).fit(vectors)
-    if len(some) == len(vectors):
-        return np.asarray(fitted.kneighbors(return_distance=False))
-    found = fitted.kneighbors(vectors[some], count + 1, return_distance=False)
-    # Each vector is its own nearest one, unless an equal vector comes first.
-    return np.stack([row[row != own][:count] for row, own in zip(found, some, strict=True)])
-
-
 def key_of(vectors: Floats, options: EmbeddingOptions) -> str:
     """Return a hash of everything that determines an embedding."""
-    digest = hashlib.sha256(options.to_json().encode())
+    digest = hashlib.sha256(resolved(options, len(vectors)).to_json().encode())
     digest.update(repr(vectors.shape).encode())
     digest.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
     return digest.hexdigest()
 
 
 def _check(vectors: Floats, options: EmbeddingOptions) -> float:
-    """Check that vectors can be embedded, and return the perplexity to use; PCA ignores it."""
+    """Check that vectors can be embedded, and return the perplexity to use; only t-SNE reads it."""
+    check_installed(options)
     count = len(vectors)
     fewest = 2 if options.method == "pca" else _FEWEST
     if count < fewest:
@@ -286,8 +215,8 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
         raise ModelError(
             "The layer's outputs for all samples are equal, so they cannot be told apart; choose another layer."
         )
-    most = (count - 1) / 3
-    if options.perplexity is None or options.method == "pca":
+    most = (min(count, options.landmarks or count) - 1) / 3
+    if options.perplexity is None or options.method != "tsne":
         return min(30.0, most)
     if options.perplexity > most:
         raise ModelError(
@@ -336,48 +265,6 @@ def start_of(first: Floats, seed: int) -> NDArray[np.float64]:
     """Return the start of t-SNE: the points of PCA, scaled down, with noise so that no two are equal."""
     start = first / np.std(first[:, 0]) * 1e-4
     return np.asarray(start + np.random.default_rng(seed).normal(0, 1e-6, first.shape), dtype=np.float64)
-
-
-def _by_opentsne(
-    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Report
-) -> tuple[Floats, Floats, float]:
-    from openTSNE import TSNE
-
-    total = _EXAGGERATED + _FREE
-    snapshots: list[Floats] = []
-
-    def note(step: int, divergence: float, points: Any) -> None:
-        snapshots.append(np.array(points, dtype=np.float32))
-        report(min(len(snapshots) * _EVERY, total), total)
-
-    fitted = TSNE(
-        n_components=options.dimensions,
-        perplexity=perplexity,
-        initialization=start,
-        # The FFT method does not support three dimensions.
-        negative_gradient_method="bh",
-        neighbors="exact",
-        early_exaggeration_iter=_EXAGGERATED,
-        n_iter=_FREE,
-        random_state=options.seed,
-        callbacks=note,
-        callbacks_every_iters=_EVERY,
-        n_jobs=-1 if len(vectors) > _ALONE else 1,
-    ).fit(vectors.astype(np.float64))
-    points = np.asarray(fitted, dtype=np.float32)
-    return points, np.stack([*snapshots[:-1], points]), float(fitted.kl_divergence)
-
-
-def _by_sklearn(
-    vectors: Floats, start: NDArray[np.float64], perplexity: float, options: EmbeddingOptions, report: Report
-) -> tuple[Floats, Floats, float]:
-    from sklearn.manifold import TSNE
-
-    report(0, 1)
-    fitted = TSNE(options.dimensions, perplexity=perplexity, init=start, random_state=options.seed)
-    points = np.asarray(fitted.fit_transform(vectors), dtype=np.float32)
-    report(1, 1)
-    return points, points[np.newaxis], float(fitted.kl_divergence_)
 
 
 def _rounded(snapshots: Floats) -> Floats:

@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.embedding import judge_placed, judged_after_reduction, principal, reduce, start_of
+from nnviz3d.analysis.embedding import principal, reduce, start_of
+from nnviz3d.analysis.embedding_quality import judge_placed, judged_after_reduction
 from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
 from nnviz3d.errors import ModelError

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnviz3d.analysis.embedding import EmbeddedPoints, embed, flattened, key_of, with_new_quality
+from nnviz3d.analysis.embedding import EmbeddedPoints, embed, flattened, key_of
+from nnviz3d.analysis.embedding_quality import with_new_quality
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from nnviz3d.analysis.embedding import EmbeddedPoints, embed, judge
+from nnviz3d.analysis.embedding import EmbeddedPoints, embed
+from nnviz3d.analysis.embedding_quality import judge
 from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from tests.benchmarks.timing import interleaved, table
 

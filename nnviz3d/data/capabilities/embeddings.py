@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import quote, unquote
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers, split_names
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 NO_CLASS = -1
 """The predicted class of a sample for which the model's output holds NaN."""
+Method = Literal["tsne", "pca", "umap", "pacmap"]
+Engine = Literal["auto", "opentsne", "grid", "sklearn"]
+FEWEST_LANDMARKS = 100
 _ATTRIBUTES: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
 _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
     "points": (None, None),
@@ -44,9 +47,10 @@ class EmbeddingOptions:
     Attributes
     ----------
     method
-        ``tsne``; or ``pca``, which is fast, and from which t-SNE starts too.
+        ``tsne``; ``umap`` or ``pacmap``; or ``pca``, which is fast, and from which the others start.
     engine
-        ``opentsne``, Barnes-Hut with progress; or ``sklearn``, the reference.
+        Of t-SNE: ``opentsne``, Barnes-Hut; ``grid``, repulsion on a grid, for many points; ``sklearn``, the reference; or
+        ``auto``: ``grid`` for more than 4,000 points if the extra ``embedding`` is installed, else ``opentsne``.
     dimensions
         2 or 3.
     perplexity
@@ -55,25 +59,39 @@ class EmbeddingOptions:
         Whether feature maps are averaged over their locations first: one number for each channel.
     seed
         Of the random numbers.
+    landmarks
+        At most so many samples, drawn at random, are embedded, and all others are placed among them; `None`: all are
+        embedded.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "revalidate_instances": "always"}
 
-    method: Literal["tsne", "pca"] = "tsne"
-    engine: Literal["opentsne", "sklearn"] = "opentsne"
+    method: Method = "tsne"
+    engine: Engine = "auto"
     dimensions: Literal[2, 3] = 3
     perplexity: float | None = None
     pooled: bool = False
     seed: int = 0
+    landmarks: int | None = None
 
     def __post_init__(self) -> None:
         if self.perplexity is not None and not self.perplexity > 0:  # NaN too
             raise ValueError(f"perplexity is more than 0, not {self.perplexity:g}")
+        if self.landmarks is not None and self.landmarks < FEWEST_LANDMARKS:
+            raise ValueError(f"landmarks are at least {FEWEST_LANDMARKS}, not {self.landmarks}")
 
     def to_json(self) -> str:
-        """Return the settings as compact JSON, which hashes of embeddings are made from."""
+        """Return the settings as compact JSON, which hashes of embeddings are made from.
+
+        What earlier versions did not have is left out at its default, so that their embeddings keep their hashes.
+        """
         perplexity = None if self.perplexity is None else float(self.perplexity)
-        return json.dumps({**asdict(self), "perplexity": perplexity}, separators=(",", ":"))
+        settings = {**asdict(self), "perplexity": perplexity}
+        if self.engine == "auto":
+            settings["engine"] = "opentsne"
+        if self.landmarks is None:
+            del settings["landmarks"]
+        return json.dumps(settings, separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +117,24 @@ class EmbeddingFields:
 class EmbeddingCaptureOptions(CaptureOptions):
     """Options for embeddings."""
 
-    embed: Annotated[tuple[str, ...], "Layers whose outputs are embedded as points by t-SNE."] = ()
+    embed: Annotated[tuple[str, ...], "Layers whose outputs are embedded as points."] = ()
     dataset: Annotated[tuple[str, ...], "The data set, named as inputs are; by default the input itself."] = ()
+    embed_method: Annotated[
+        Method, "How points are found: t-SNE; UMAP or PaCMAP, if installed by the extra embedding; or PCA."
+    ] = "tsne"
     pca: Annotated[bool, "Embed by PCA alone, which is fast."] = False
     perplexity: Annotated[
         float | None, "Number of neighbours that count for t-SNE, roughly; by default 30, less for few points."
     ] = None
     dimensions: Annotated[Literal[2, 3], "Dimensions of the points."] = 3
     engine: Annotated[
-        Literal["opentsne", "sklearn"],
-        "Library for t-SNE: openTSNE, with progress; or scikit-learn, the reference.",
-    ] = "opentsne"
+        Engine,
+        "Code for t-SNE: openTSNE; grid, fast for many points, by the extra embedding; or scikit-learn, the reference. "
+        "By default grid for more than 4,000 points if it is installed, else openTSNE.",
+    ] = "auto"
+    landmarks: Annotated[
+        int | None, "Embed at most so many samples, drawn at random, and place all others among them."
+    ] = None
     pooled: Annotated[
         bool, "Average feature maps over their locations before they are embedded: one number a channel."
     ] = False
@@ -118,12 +143,17 @@ class EmbeddingCaptureOptions(CaptureOptions):
         """Return the layers, the data set and the settings of the embeddings."""
         if self.perplexity is not None and not self.perplexity > 0:  # NaN too
             raise UserError(f"--perplexity is more than 0; got {self.perplexity:g}.")
+        if self.landmarks is not None and self.landmarks < FEWEST_LANDMARKS:
+            raise UserError(f"--landmarks is at least {FEWEST_LANDMARKS}; got {self.landmarks}.")
+        if self.pca and self.embed_method not in ("tsne", "pca"):
+            raise UserError(f"--pca and --embed-method {self.embed_method} exclude each other; leave one of them out.")
         settings = EmbeddingOptions(
-            method="pca" if self.pca else "tsne",
+            method="pca" if self.pca else self.embed_method,
             engine=self.engine,
             dimensions=self.dimensions,
             perplexity=self.perplexity,
             pooled=self.pooled,
+            landmarks=self.landmarks,
         )
         return {"embeddings": split_names(self.embed), "dataset": self.dataset, "embedding_options": settings}
 
@@ -143,11 +173,11 @@ class Embedding:
     name
         Node id of the layer or the input.
     method
-        ``tsne`` (van der Maaten and Hinton 2008) or ``pca``.
+        ``tsne`` (van der Maaten and Hinton 2008), ``umap`` (McInnes et al. 2018), ``pacmap`` (Wang et al. 2021) or ``pca``.
     points
         ``(M, 3)`` or ``(M, 2)``.
     first
-        ``(M, 3)`` or ``(M, 2)``: the points by PCA alone, from which t-SNE starts.
+        ``(M, 3)`` or ``(M, 2)``: the points by PCA alone, from which the other methods start.
     snapshots
         ``(F, M, 3)`` or ``(F, M, 2)``: the points during the optimization; the last are `points`.
     names
@@ -165,7 +195,8 @@ class Embedding:
         nearest that are still among its ten nearest), ``kl``; and after a PCA ``variance``, the share of the outputs'
         variance that the PCA kept. Neighbours are those among the layer's own outputs.
     settings
-        Perplexity, engine, seed, the number of dimensions before PCA, pooling.
+        Perplexity, engine, seed, the number of dimensions before PCA, pooling, the number of landmarks, and whether
+        neighbours are approximate.
     key
         A hash of everything that determines the embedding.
     mean, basis
@@ -174,7 +205,7 @@ class Embedding:
     """
 
     name: str
-    method: Literal["tsne", "pca"]
+    method: Method
     points: NDArray[np.float32]
     first: NDArray[np.float32]
     snapshots: NDArray[np.float32]
@@ -237,7 +268,7 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
     if lacking:
         raise stored.damaged(f"{path} lacks its {' and '.join(lacking)}")
     wrong = [key for key, kind in _ATTRIBUTES.items() if not isinstance(attributes[key], kind)]
-    if wrong or attributes["method"] not in ("tsne", "pca") or not are_numbers(list(attributes["quality"].values())):
+    if wrong or attributes["method"] not in get_args(Method) or not are_numbers(list(attributes["quality"].values())):
         raise stored.damaged(f"{path} has no valid description of its points")
     return Embedding(
         name=name,

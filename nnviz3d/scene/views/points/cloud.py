@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.embedding import NEIGHBOURS, REDUCED, judged_after_reduction
+from nnviz3d.analysis.embedding_quality import NEIGHBOURS, judged_after_reduction
+from nnviz3d.analysis.reduction import REDUCED
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, categorical, repeated
 from nnviz3d.scene.context import SceneContext, class_name
@@ -31,6 +32,7 @@ RADIUS = 10.0
 """World radius of the cloud."""
 _ROUNDED_UP = 0.9995
 """Minimum share that would be rounded to 100.0%, although it is smaller."""
+_METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pacmap": "PaCMAP", "pca": "PCA"}
 _ACROSS = 5
 """Number of classes in a row of the legend."""
 
@@ -238,8 +240,15 @@ class Cloud:
         found, settings = self._found, self._found.settings
         count = len(found.points)
         words_ = [f"{count:,} samples, close together where the outputs of {found.name} are similar"]
-        how = "t-SNE" if found.method == "tsne" else "PCA"
-        facts = [f"{how} in {found.points.shape[1]} dimensions"]
+        facts = [f"{_METHODS[found.method]} in {found.points.shape[1]} dimensions"]
+        if "landmarks" in settings:
+            facts[0] += f" of {int(str(settings['landmarks'])):,} samples, the others placed among them"
+        if settings.get("engine") == "grid":
+            facts.append("repulsion on a grid")
+        if settings.get("neighbours") == "approximate":
+            facts.append("approximate neighbours")
+        if "near" in settings:
+            facts.append(f"{settings['near']} neighbours")
         if "perplexity" in settings:
             facts.append(f"perplexity {float(str(settings['perplexity'])):.3g}")
         numbers = "channel means" if settings.get("pooled") else "numbers"
