@@ -21,7 +21,8 @@ from nnviz3d.api.command_arguments import CommandArguments
 from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.stderr_filter import StderrFilter
 from nnviz3d.api.viewer import Viewer
-from nnviz3d.apps.worker import SocketConnection, Worker
+from nnviz3d.apps.worker import Worker
+from nnviz3d.apps.worker_connections import SocketConnection
 from nnviz3d.capture import live_model_server as listening
 from nnviz3d.capture.live_model_server import LiveModelServer
 from nnviz3d.data.bundled import bundled
@@ -35,7 +36,8 @@ import json, os, signal, time, urllib.request
 from pathlib import Path
 import keras, numpy as np, tensorflow
 import nnviz3d
-from nnviz3d.apps.worker import SocketConnection, Worker
+from nnviz3d.apps.worker import Worker
+from nnviz3d.apps.worker_connections import SocketConnection
 from nnviz3d.data.request import Invitation
 from nnviz3d.errors import UserError
 

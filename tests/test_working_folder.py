@@ -9,7 +9,7 @@ import pytest
 
 import nnviz3d
 from nnviz3d.api.command_process import CommandProcess
-from nnviz3d.apps.worker import ProcessConnection
+from nnviz3d.apps.worker_connections import ProcessConnection
 from nnviz3d.errors import UserError
 
 HOSTILE = "import pathlib\npathlib.Path(__file__).with_suffix('.ran').touch()\nraise SystemExit(3)\n"

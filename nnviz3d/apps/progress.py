@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from rich.console import Console
@@ -31,7 +32,11 @@ _QUIET = 1.0
 
 
 def capture_with_progress(
-    request: CaptureRequest, *, worker: Worker | None = None, console: Console | None = None
+    request: CaptureRequest,
+    *,
+    worker: Worker | None = None,
+    beside: Sequence[Callable[[], object]] = (),
+    console: Console | None = None,
 ) -> Finished:
     """Capture a model; show notices, and after one second a progress bar, on standard error.
 
@@ -39,6 +44,8 @@ def capture_with_progress(
     ----------
     worker
         The worker to use, which keeps its process; by default a new process for this request.
+    beside
+        Other work of this thread meanwhile; see `Worker.run`.
 
     Raises
     ------
@@ -47,7 +54,7 @@ def capture_with_progress(
     """
     screen = console or Console(stderr=True)
     with CaptureBar(screen) as bar:
-        return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear)
+        return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear, beside=beside)
 
 
 def embed_with_progress(capture: CaptureReader, *, console: Console | None = None) -> EmbeddingTrajectory | None:

@@ -2,7 +2,8 @@
 
 It reads `CaptureRequest`s, one line of JSON each, from its standard input until that is closed. It answers each with
 `Event` lines on its standard output; the last one is `Finished`, `Refused` or `Crashed`. TensorFlow runs in this process
-and never in one with a window, because on Linux TensorFlow and OpenGL in one process crash.
+and never in one with a window, because on Linux TensorFlow and OpenGL in one process crash. A thread imports TensorFlow
+from the start, before the first request arrives; a request that needs no TensorFlow to be refused does not wait for it.
 
 Exit codes, by the last request: 0 finished, 2 refused, 1 crashed; 130 interrupted.
 """
@@ -12,7 +13,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,10 +26,13 @@ from nnviz3d.capture.request_loop import INTERRUPTED, Report, serve_requests
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import NO_TENSORFLOW, ModelError, lacks_tensorflow
 from nnviz3d.parent_process import PARENT, end_with_parent
-from nnviz3d.stopping import end_at_once
 
 if TYPE_CHECKING:
     from nnviz3d.capture.model_cache import ModelCache
+
+_UNUSED = ("IPython", "matplotlib", "pandas", "sklearn")
+"""Packages that Keras imports where they are installed. Its tables, wrappers and charts, which need them, are not used
+here, and they take a third of the time."""
 
 
 def main() -> int:
@@ -42,37 +50,56 @@ def main() -> int:
 
 
 class _Runner:
-    """Executes requests; TensorFlow is imported for the first one that passes the checks without it."""
+    """Executes requests, once the import that it starts is done."""
 
     def __init__(self) -> None:
-        self._model: ModelCache | None = None
+        self._imported: Future[ModelCache] = Future()
+        self._waited = False
+        threading.Thread(target=self._import, name="nnviz3d import", daemon=True).start()
 
     def capture(self, request: CaptureRequest, say: Report) -> Finished:
         refuse_early(request)
-        if self._model is not None:
-            return self._model.capture(request, say)
+        if self._waited:
+            return self._imported.result().capture(request, say)
         started = time.perf_counter()
         say(Progress(stage="import", done=0))
-        self._model = _import_models()
+        models = self._imported.result()
+        self._waited = True
         spent = round(time.perf_counter() - started, 4)
-        finished = self._model.capture(request, say)
+        finished = models.capture(request, say)
         return finished.model_copy(update={"seconds": {"import": spent, **finished.seconds}})
+
+    def _import(self) -> None:
+        try:
+            self._imported.set_result(_import_models())
+        except BaseException as error:  # noqa: BLE001 - each request that needs the models raises it
+            self._imported.set_exception(error)
 
 
 def _import_models() -> ModelCache:
     # These have an effect only before TensorFlow is imported.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    end_at_once()  # the import of TensorFlow must not be interrupted, and nothing has been written yet
     try:
+        with _hidden(_UNUSED):
+            import keras  # noqa: F401 - without the packages that it does not need here
         from nnviz3d.capture.model_cache import ModelCache
     except ModuleNotFoundError as error:
         if not lacks_tensorflow(error):
             raise
         raise ModelError(NO_TENSORFLOW) from None
-    finally:
-        _listen()
     return ModelCache()
+
+
+@contextmanager
+def _hidden(packages: tuple[str, ...]) -> Iterator[None]:
+    """Make imports of packages fail as if they were not installed; those that are imported already stay."""
+    hidden = [name for name in packages if sys.modules.setdefault(name, None) is None]  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _private_stdout() -> TextIO:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from nnviz3d.capability_options import NO_CAPABILITY_OPTIONS, CapabilityOptions
 from nnviz3d.cli.commands import CAPTURE_HELP, count
-from nnviz3d.cli.targets import capture_with_workers, run_capture
+from nnviz3d.cli.targets import capture_with_workers, capturing
 from nnviz3d.options import NO_CLUSTER, NO_MODEL, Cluster, Model
 
 
@@ -35,7 +35,11 @@ def capture(
     elif where is None:
         where = Cluster(workers=1).options()  # a worker copies what the model computes to the address
     request = model.options().request(model_file, output, capabilities.wanted())
-    done = run_capture(request) if where is None else capture_with_workers(request, where)
+    if where is not None:
+        done = capture_with_workers(request, where)
+    else:
+        with capturing(model_file) as run:
+            done = run(request)
     seconds = time.perf_counter() - began
     print(
         f"{address_of(output) or output}: {done.nodes} nodes, {count(done.samples, 'sample')}, in {seconds:.1f} s",

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from nnviz3d.cli.targets import open_live_target, open_target, run_capture, selection_of
+from nnviz3d.cli.targets import capturing, open_live_target, open_target, selection_of
 from nnviz3d.errors import UserError
 from nnviz3d.options import NO_LOOK, NO_MODEL, OPTIONAL, Look, Model
 from nnviz3d.version import __version__
@@ -86,18 +86,23 @@ def snapshot(
     at
         Time in the scene, in seconds; by default its end.
     """
-    from nnviz3d.apps.snapshot import require_graphics
-    from nnviz3d.apps.snapshot import snapshot as draw
-    from nnviz3d.apps.target import check_output, parse_size
+    from nnviz3d.apps.warm_up import picture_steps
 
-    pixels = parse_size(size)
-    check_output(output, (".png",))
-    if at is not None and not 0 <= at < math.inf:  # NaN too
-        raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
-    require_graphics()
-    with open_target(target, model, look, run_capture) as found:
-        selection = selection_of(look, found)
-        draw(found.spec, found.capture, output, size=pixels, at=at, selection=selection, trajectory=found.trajectory)
+    with capturing(target, picture_steps) as run:
+        from nnviz3d.apps.snapshot import require_graphics
+        from nnviz3d.apps.snapshot import snapshot as draw
+        from nnviz3d.apps.target import check_output, parse_size
+
+        pixels = parse_size(size)
+        check_output(output, (".png",))
+        if at is not None and not 0 <= at < math.inf:  # NaN too
+            raise UserError(f"--at is a time in seconds, 0 or more; got {at:g}.")
+        require_graphics()
+        with open_target(target, model, look, run) as found:
+            selection = selection_of(look, found)
+            draw(
+                found.spec, found.capture, output, size=pixels, at=at, selection=selection, trajectory=found.trajectory
+            )
 
 
 @app.command(help_epilogue="")
@@ -248,11 +253,15 @@ def record(
     from nnviz3d.apps.film.record import record as film
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.target import parse_size
+    from nnviz3d.apps.warm_up import picture_steps
 
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
     require_graphics()
-    with open_target(target, model, look, run_capture, backward=tour == "backward") as found:
+    with (
+        capturing(target, picture_steps) as run,
+        open_target(target, model, look, run, backward=tour == "backward") as found,
+    ):
         selection = selection_of(look, found)
         even = film_size(output, pixels)
         if pixels is not None and even != pixels:
@@ -375,7 +384,7 @@ def inspect(
     from nnviz3d.apps.inspection import describe, print_table
     from nnviz3d.apps.open_target import opened
 
-    with opened(target, None, model.options(), run_capture, sample=sample, drawn=False) as found:
+    with capturing(target) as run, opened(target, None, model.options(), run, sample=sample, drawn=False) as found:
         if json_:
             names = [one.name for one in found.samples]
             print(json.dumps(describe(found.capture, found.sample, names), ensure_ascii=False, allow_nan=False))

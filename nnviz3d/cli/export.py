@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from nnviz3d.cli.commands import EXPORT_HELP
-from nnviz3d.cli.targets import open_target, run_capture, selection_of
+from nnviz3d.cli.targets import capturing, open_target, selection_of
 from nnviz3d.errors import UserError
 from nnviz3d.options import NO_LOOK, NO_MODEL, OPTIONAL, Look, Model
 
@@ -37,7 +37,7 @@ def export(
         _write_gallery(target, output, settings, model, look)
         return
     whole = check_export(output, settings).whole or samples is not None
-    with open_target(target, model, look, run_capture, whole=whole) as found:
+    with capturing(target) as run, open_target(target, model, look, run, whole=whole) as found:
         write(ExportJob(found, selection_of(look, found), output, settings))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,43 @@ if TYPE_CHECKING:
     from nnviz3d.data.request import CaptureRequest, Finished, Invitation
 
 
-def run_capture(request: CaptureRequest) -> Finished:
-    """Run a capture in its process, with a progress bar."""
-    from nnviz3d.apps.progress import capture_with_progress
+@contextmanager
+def capturing(
+    target: str | None, beside: Callable[[], Sequence[Callable[[], object]]] = tuple
+) -> Iterator[Callable[[CaptureRequest], Finished]]:
+    """Yield a function that makes the captures of a command, with a progress bar, and ends their process.
 
-    return capture_with_progress(request)
+    If the target names a model, the process starts at once, so that it imports TensorFlow while this one imports the rest.
+
+    Parameters
+    ----------
+    beside
+        Returns other work of this process during a capture; see `Worker.run`.
+    """
+    from nnviz3d.data.model_sources import names_model
+
+    worker = new_worker()
+    try:
+        if target is not None and names_model(target):
+            worker.start()
+
+        def run(request: CaptureRequest) -> Finished:
+            from nnviz3d.apps.progress import capture_with_progress
+
+            done = capture_with_progress(request, worker=worker, beside=beside())
+            worker.finish()
+            return done
+
+        yield run
+    finally:
+        worker.close()
+
+
+def new_worker() -> Worker:
+    """Return the worker of a command, whose process is not started yet."""
+    from nnviz3d.apps.worker import Worker
+
+    return Worker()
 
 
 def capture_with_workers(request: CaptureRequest, where: ClusterOptions) -> Finished:
@@ -77,7 +109,8 @@ def open_target(
 def open_live_target(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
     """Open the target of a command, with a worker that runs the model on further samples."""
     from nnviz3d.apps.progress import capture_with_progress
-    from nnviz3d.apps.worker import ProcessConnection, SocketConnection, Worker
+    from nnviz3d.apps.worker import Worker
+    from nnviz3d.apps.worker_connections import ProcessConnection, SocketConnection
     from nnviz3d.data.json_lines import invitation_in
 
     invitation = None if live is None else invitation_in(live)

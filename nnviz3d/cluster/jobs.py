@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
-from nnviz3d.apps.worker import WorkerCrashed
+from nnviz3d.apps.worker_connections import WorkerCrashed
 from nnviz3d.cluster import tasks
 from nnviz3d.cluster.connection import Connected
 from nnviz3d.errors import UserError

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from nnviz3d.apps import worker as module
+from nnviz3d.apps import worker_connections as module
 from nnviz3d.apps.liveness import Watchdog, processor_time
-from nnviz3d.apps.worker import Worker, WorkerCrashed
+from nnviz3d.apps.worker import Worker
+from nnviz3d.apps.worker_connections import WorkerCrashed
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
 from tests.apps.test_worker import stand_in
@@ -109,7 +110,7 @@ def test_garbage_from_a_running_worker_is_a_crash_at_once(tmp_path, monkeypatch,
 
 
 def test_endless_line_from_a_worker_is_a_crash(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_LONGEST", 10_000)
+    monkeypatch.setattr("nnviz3d.apps.worker._LONGEST", 10_000)
     stand_in(tmp_path, monkeypatch, "exec tr '\\0' x < /dev/zero")
     with pytest.raises(WorkerCrashed, match="sent a line that is no event") as caught:
         Worker().run(request())

@@ -14,7 +14,7 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.window.controls import Controls
-from nnviz3d.apps.worker import WorkerCrashed
+from nnviz3d.apps.worker_connections import WorkerCrashed
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.storage.capture_writer import zip_folder

@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from nnviz3d.apps.progress import capture_with_progress
-from nnviz3d.apps.worker import Worker, WorkerCrashed, run_capture
+from nnviz3d.apps.worker import Worker, run_capture
+from nnviz3d.apps.worker_connections import WorkerCrashed
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import EVENT, CaptureRequest, Finished, Notice, Progress, Refused
@@ -69,7 +70,15 @@ def test_worker_captures_a_model(tmp_path):
 
 
 def test_parent_does_not_import_tensorflow():
-    code = "import sys, nnviz3d.apps.worker; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    code = "import sys, nnviz3d.apps.progress; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_worker_starts_before_any_large_library_is_imported():
+    code = (
+        "import sys; from nnviz3d.cli.targets import capturing\n"
+        "with capturing(None): sys.exit(bool({'numpy', 'zarr', 'pydantic', 'rich', 'vtkmodules'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -243,6 +252,27 @@ echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": '$$', "sec
     worker.close()
     with pytest.raises(UserError, match="the program ends"):
         worker.run(request(tmp_path))
+
+
+def test_steps_beside_a_request_end_with_its_answer(tmp_path, monkeypatch):
+    finished = """echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": 1, "seconds": {}}'"""
+    stand_in(tmp_path, monkeypatch, f"read request; {finished}; read request; exec sleep 600")
+    worker, taken = Worker(), []
+
+    def answered():
+        for thread in threading.enumerate():
+            if thread.name == "nnviz3d worker":
+                thread.join(30)
+
+    def fail():
+        raise ZeroDivisionError
+
+    steps = [lambda: taken.append("before the answer"), answered, fail]
+    assert worker.run(request(tmp_path), beside=steps).samples == 1
+    assert taken == ["before the answer"]
+    with pytest.raises(ZeroDivisionError):
+        worker.run(request(tmp_path), beside=[fail])
+    worker.close()
 
 
 def test_worker_can_be_closed_while_a_thread_waits_for_it(tmp_path, monkeypatch):

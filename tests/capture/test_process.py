@@ -122,6 +122,16 @@ def test_interrupt_ends_a_waiting_process(tmp_path, number):
     process.end()
 
 
+def test_import_starts_before_the_first_request_and_leaves_out_what_keras_does_not_need_here():
+    code = (
+        "import sys; from nnviz3d.capture import process; runner = process._Runner(); runner._imported.result();"
+        "assert 'keras' in sys.modules; assert not {'pandas', 'sklearn', 'matplotlib', 'IPython'} & set(sys.modules);"
+        "import sklearn, matplotlib"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_process_without_requests_exits_with_0(tmp_path):
     assert Process(tmp_path).end() == 0
 

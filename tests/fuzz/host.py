@@ -16,9 +16,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nnviz3d.apps import progress
-from nnviz3d.apps.worker import ProcessConnection, Worker
+from nnviz3d.apps.worker import Worker
+from nnviz3d.apps.worker_connections import ProcessConnection
 from nnviz3d.cli import main as run_command
+from nnviz3d.cli import targets
 
 
 class _KeptConnection(ProcessConnection):
@@ -43,6 +44,19 @@ class _KeptWorker:
     @property
     def id(self) -> int | None:
         return None if self._connection is None or not self._connection.alive else self._connection.id
+
+
+class _Lent:
+    """A worker that lives longer than the command that uses it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.start, self.run = worker.start, worker.run
+
+    def finish(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def _memory(process: int | str, field: str) -> int:
@@ -98,7 +112,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     kept = _KeptWorker()
-    progress.run_capture = kept.worker.run  # type: ignore[assignment]
+    targets.new_worker = lambda: _Lent(kept.worker)  # type: ignore[assignment,return-value]
     try:
         for line in requests:
             asked = json.loads(line)
