@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.render.cover_map import CoverMap, overlap
+from nnviz3d.render.label_ways import ALIGNS, ASIDE, OPPOSITE, PLAIN, SIDEWAYS, LabelWays
 from nnviz3d.render.line_map import LineMap
 from nnviz3d.scene.primitives import Label
 
@@ -15,11 +17,11 @@ _OFFSET = 3.0
 """Distance between an anchor and its text, in pixels of a picture that is 720 pixels high."""
 _EDGE = 3.0
 """Width of the edge of a label in which there is no text, in the same pixels."""
-_ASIDE = ((0.0, 0.0), (0.3, 0.0), (-0.3, 0.0), (0.0, 0.5), (0.55, 0.0), (-0.55, 0.0), (0.3, 0.5), (-0.3, 0.5))
-"""Offsets that are tried for a label that a line strikes through, as shares of its width and height."""
 _APART = 0.5
 """Distance of a name left or right of its block to other blocks, as a share of its width, so that it names no other."""
-_OPPOSITE = {"below": "above", "above": "below", "left": "right", "right": "left"}
+
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,8 @@ def line_map(
 
 
 def place_labels(
-    labels: Sequence[Label],
+    ways: LabelWays,
     around: NDArray[np.float64],
-    measure: Callable[[Label, tuple[str, ...]], tuple[int, int]],
     size: tuple[int, int],
     scale: float,
     occupied: Iterable[Rect] = (),
@@ -121,10 +122,10 @@ def place_labels(
 
     Parameters
     ----------
+    ways
+        The labels, and the ways in which each may be shown.
     around
         ``(n, 4)`` pixels: the outline of what each label names, as `outlines` returns it; NaN behind the camera.
-    measure
-        Returns width and height of a label's sprite with these lines.
     size
         Width and height of the picture.
     scale
@@ -134,189 +135,163 @@ def place_labels(
     lines
         Lines of the picture that labels must not cover.
     """
-    seen = [int(i) for i in np.flatnonzero(np.isfinite(around).all(axis=1))]
-    order = sorted(seen, key=lambda i: -labels[i].priority)
-    choices = [choice for i in order for choice in _choices(i, labels[i])]
-    if not choices:
-        return []
-    rects = _rects(choices, labels, around, measure, scale)
-    free = _free(choices, rects, labels, around, size)
-    # The label of a point has no other side.
-    blocks = set(np.flatnonzero((around[:, 2:] > around[:, :2]).all(axis=1)).tolist())
-    covering = blocks.intersection(order) - {c.label for c, one in zip(choices, free, strict=True) if one}
-    hit = np.zeros(len(choices), dtype=np.bool_) if lines is None else lines.cross(_text(rects, scale))
-    struck = {c.label for c, one in zip(choices, hit, strict=True) if one}
-    hindered = {i: i in struck for i in struck | covering if not labels[i].fixed}
-    if hindered:
-        choices = [
-            choice
-            for i in order
-            for choice in (_nearby(i, labels[i], hindered[i]) if i in hindered else _choices(i, labels[i]))
-        ]
-        rects = _rects(choices, labels, around, measure, scale)
-        free = _free(choices, rects, labels, around, size)
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
-    free &= _clear(choices, rects, labels, taken, scale, lines)
-    shown = _chosen(choices, rects, free)
-    missing = [i for i in order if i not in shown]
-    sideways = [choice for i in missing for choice in _beside_block(i, labels[i])]
-    placed = [_placed(choices[k], rects[k]) for k in shown.values()]
-    if not sideways:
-        return placed
-    held = np.array([rects[k] for k in shown.values()]).reshape(-1, 4)
-    rects = _rects(sideways, labels, around, measure, scale)
-    free = _free(sideways, rects, labels, around, size, _APART)
-    free &= _clear(sideways, rects, labels, np.concatenate([taken, held]), scale, lines)
-    return [*placed, *(_placed(sideways[k], rects[k]) for k in _chosen(sideways, rects, free).values())]
-
-
-def _clear(
-    choices: Sequence[_Choice],
-    rects: NDArray[np.float64],
-    labels: Sequence[Label],
-    taken: NDArray[np.float64],
-    scale: float,
-    lines: LineMap | None,
-) -> NDArray[np.bool_]:
-    """Return whether each choice covers no line, unless it is fixed, and none of the rectangles `taken`, ``(n,)``."""
-    clear = ~_overlap(rects, taken).any(axis=1)
-    if lines is not None:
-        clear &= np.array([labels[c.label].fixed for c in choices]) | ~lines.cross(_text(rects, scale))
-    return np.asarray(clear, dtype=np.bool_)
-
-
-def _chosen(choices: Sequence[_Choice], rects: NDArray[np.float64], free: NDArray[np.bool_]) -> dict[int, int]:
-    """Return the position of the choice that is shown of each label; none covers another."""
-    index = np.array([choice.label for choice in choices])
-    longer = np.array([c.instead for c in choices])
-    shown: dict[int, int] = {}
-    left = free & ~longer
-    while left.any():
-        k = int(left.argmax())
-        shown[int(index[k])] = k
-        left &= ~_overlap(rects, rects[k : k + 1])[:, 0] & (index != index[k])
-    for k in np.flatnonzero(free & longer).tolist():
-        i = int(index[k])
-        others = [other for label, other in shown.items() if label != i]
-        if i in shown and not longer[shown[i]] and not _overlap(rects[k : k + 1], rects[others]).any():
-            shown[i] = k
-    return shown
-
-
-def _placed(choice: _Choice, rect: NDArray[np.float64]) -> PlacedLabel:
-    left, bottom, right, top = rect.tolist()
-    return PlacedLabel(choice.label, choice.lines, Rect(left, bottom, right - left, top - bottom))
+    seen = np.asarray(np.isfinite(around).all(axis=1), dtype=np.bool_)
+    room = _Room(ways, around, size, scale, lines)
+    plain = room.of((ways.group == PLAIN) & seen[ways.label], taken)
+    # The label of a point has no other side.
+    block = np.asarray((around[:, 2:] > around[:, :2]).all(axis=1))
+    uncovered = np.zeros(len(seen), dtype=np.bool_)
+    uncovered[ways.label[plain.way[plain.uncovered]]] = True
+    struck = np.zeros(len(seen), dtype=np.bool_)
+    struck[ways.label[plain.way[plain.struck]]] = True
+    group = np.where(ways.fixed, PLAIN, np.where(struck, ASIDE, np.where(block & ~uncovered, OPPOSITE, PLAIN)))
+    tried = room.of((ways.group == group[ways.label]) & seen[ways.label], taken)
+    shown = _chosen(ways, tried)
+    placed = [tried.placed(k) for k in shown.values()]
+    missing = seen.copy()
+    missing[list(shown)] = False
+    held = np.concatenate([taken, tried.rects[list(shown.values())]])
+    sideways = room.of((ways.group == SIDEWAYS) & missing[ways.label], held, _APART)
+    return [*placed, *(sideways.placed(k) for k in _chosen(ways, sideways).values())]
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """A way to show a label.
+class _Tried:
+    """Ways of showing labels, and the room for each.
 
     Attributes
     ----------
-    label
-        Index of the label.
-    instead
-        Whether it takes the place of a shorter way that is shown, if there is room in the end.
-    aside
-        Offset to the right and away from what the label names, as shares of the label's width and height.
-    alone
-        Whether it must stay away from other blocks, because between two blocks it would seem to name the wrong one.
+    way
+        ``(n,)``: index in the table of ways.
+    rects
+        ``(n, 4)`` pixels.
+    uncovered
+        ``(n,)``: whether it is inside the picture and covers no block.
+    struck
+        ``(n,)``: whether a line strikes through its text.
+    free
+        ``(n,)``: whether it may be shown if no other label is there.
     """
 
-    label: int
-    lines: tuple[str, ...]
-    align: str
-    instead: bool = False
-    aside: tuple[float, float] = (0.0, 0.0)
-    alone: bool = False
+    ways: LabelWays
+    way: NDArray[np.int64]
+    rects: NDArray[np.float64]
+    uncovered: Flags
+    struck: Flags
+    free: Flags
+
+    def placed(self, k: int) -> PlacedLabel:
+        """Return the k-th way as a label that is shown."""
+        left, bottom, right, top = self.rects[k].tolist()
+        way = int(self.way[k])
+        return PlacedLabel(
+            int(self.ways.label[way]), self.ways.lines(way), Rect(left, bottom, right - left, top - bottom)
+        )
 
 
-def _free(
-    choices: Sequence[_Choice],
-    rects: NDArray[np.float64],
-    labels: Sequence[Label],
-    around: NDArray[np.float64],
-    size: tuple[int, int],
-    apart: float = 0.0,
-) -> NDArray[np.bool_]:
-    """Return whether each choice is inside the picture and covers no block, ``(n,)``.
+class _Room:
+    """The room of one picture for labels."""
 
-    A small label stands beside one cell of a block, so it may cover blocks; other labels cover only their own block.
+    def __init__(
+        self,
+        ways: LabelWays,
+        around: NDArray[np.float64],
+        size: tuple[int, int],
+        scale: float,
+        lines: LineMap | None,
+    ) -> None:
+        self._ways, self._around, self._size, self._scale, self._lines = ways, around, size, scale, lines
+        self._inner = _inner(around)
+        widest = float(ways.size[:, 0].max(initial=0.0)) * _APART
+        self._blocks = CoverMap(self._inner, (-widest, 0.0), (size[0] + widest, float(size[1])))
 
-    Parameters
-    ----------
-    apart
-        Distance to keep to the blocks of other labels at the left and right, as a share of the label's width.
-    """
-    index = np.array([choice.label for choice in choices])
-    beside = apart * (rects[:, 2:3] - rects[:, :1]) * np.array([-1.0, 0.0, 1.0, 0.0])
-    covers = _overlap(rects + beside, _inner(around))
-    covers[np.arange(len(choices)), index] = False
-    small = np.array([labels[i].small for i in index])
-    inside = (rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= size).all(axis=1)
-    alone = np.array([choice.alone for choice in choices])
-    margin = np.where(alone, (rects[:, 3] - rects[:, 1]) / 2, 0.0)
-    near = _overlap(rects + np.outer(margin, [0.0, -1.0, 0.0, 1.0]), around) & alone[:, np.newaxis]
-    near[np.arange(len(choices)), index] = False
-    return np.asarray(inside & (small | ~covers.any(axis=1)) & ~near.any(axis=1), dtype=np.bool_)
+    def of(self, chosen: Flags, taken: NDArray[np.float64], apart: float = 0.0) -> _Tried:
+        """Return the room for some ways.
+
+        A small label stands beside one cell of a block, so it may cover blocks; other labels cover none.
+
+        Parameters
+        ----------
+        chosen
+            Which ways of the table.
+        taken
+            ``(n, 4)``: rectangles that labels must not cover.
+        apart
+            Distance to keep to the blocks of other labels at the left and right, as a share of the label's width.
+        """
+        ways, way = self._ways, np.flatnonzero(chosen)
+        label = ways.label[way]
+        rects = self._rects(way)
+        uncovered = np.asarray((rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= self._size).all(axis=1))
+        small = ways.small[label]
+        beside = apart * np.outer(ways.size[way, 0], [-1.0, 0.0, 1.0, 0.0])
+        left = ways.align[way] == ALIGNS.index("left")
+        # Away from its own block, because the map of all blocks cannot leave out one.
+        outwards = rects + beside * np.column_stack([left, left, ~left, ~left])
+        own = self._inner[label]
+        over_own = (outwards[:, :2] < own[:, 2:]).all(axis=1) & (own[:, :2] < outwards[:, 2:]).all(axis=1)
+        asked = np.flatnonzero(uncovered & ~small & ~over_own)
+        uncovered[asked] = ~self._blocks.overlap(outwards[asked])
+        over_own &= uncovered & ~small
+        uncovered[over_own] = self._clear(over_own, way, outwards, self._inner)
+        struck = np.zeros(len(way), dtype=np.bool_)
+        if self._lines is not None:
+            struck = self._lines.cross(rects + np.array([1, 1, -1, -1]) * _EDGE * self._scale)
+        free = uncovered & (ways.fixed[label] | ~struck)
+        free[free] = ~overlap(rects[free], taken).any(axis=1)
+        if apart:
+            free[free] = self._clear(free, way, rects + beside, self._inner)
+        # A lonely way has to keep half its height from the blocks below it.
+        lonely = free & ways.alone[way]
+        lower = rects + np.outer(ways.size[way, 1] / 2, [0.0, -1.0, 0.0, 1.0])
+        free[lonely] = self._clear(lonely, way, lower, self._around)
+        return _Tried(ways, way, rects, uncovered, struck, free)
+
+    def _clear(
+        self, which: Flags, way: NDArray[np.int64], rects: NDArray[np.float64], blocks: NDArray[np.float64]
+    ) -> Flags:
+        """Return which of some ways, whose rectangles are ``(n, 4)``, overlap no block but that of their own label."""
+        asked = np.flatnonzero(which)
+        covers = overlap(rects[asked], blocks)
+        covers[np.arange(len(asked)), self._ways.label[way[asked]]] = False
+        return np.asarray(~covers.any(axis=1))
+
+    def _rects(self, way: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the rectangles of some ways on whole pixels, ``(n, 4)``."""
+        ways = self._ways
+        around, sizes, align = self._around[ways.label[way]], ways.size[way], ways.align[way]
+        low, high = around[:, :2], around[:, 2:]
+        corner = (low + high) / 2 - sizes / 2
+        offset = _OFFSET * self._scale
+        for side, axis, there in (
+            ("below", 1, low - offset - sizes),
+            ("above", 1, high + offset),
+            ("right", 0, high + offset),
+            ("left", 0, low - offset - sizes),
+        ):
+            beside = align == ALIGNS.index(side)
+            corner[beside, axis] = there[beside, axis]
+        corner = np.rint(corner)
+        return np.asarray(np.concatenate([corner, corner + sizes], axis=1) + np.tile(ways.away[way], 2))
 
 
-def _choices(number: int, label: Label) -> Iterable[_Choice]:
-    """Yield the ways to show a label, the best one first."""
-    first = label.lines[:1]
-    if label.brief:
-        yield _Choice(number, first, label.align)
-        yield _Choice(number, label.lines, label.align, instead=True)
-        return
-    for lines in dict.fromkeys((label.lines, first)):
-        yield _Choice(number, lines, label.align)
-
-
-def _nearby(number: int, label: Label, aside: bool) -> Iterable[_Choice]:
-    """Yield the ways to show a label at its place, on request near it, and on the other side of what it names."""
-    choices = list(_choices(number, label))
-    for choice in choices:
-        yield from (replace(choice, aside=offset) for offset in (_ASIDE if aside else _ASIDE[:1]))
-    for choice in choices:
-        yield replace(choice, align=_OPPOSITE[choice.align], alone=not aside)
-
-
-def _beside_block(number: int, label: Label) -> Iterable[_Choice]:
-    """Yield the ways to show the name of a block at its left or right, the best one first."""
-    if label.align == "below" and any(label.span) and not (label.fixed or label.small):
-        for lines in dict.fromkeys((label.lines, label.lines[:1])):
-            for side in ("left", "right"):
-                yield _Choice(number, lines, side)
-
-
-def _rects(
-    choices: Sequence[_Choice],
-    labels: Sequence[Label],
-    around: NDArray[np.float64],
-    measure: Callable[[Label, tuple[str, ...]], tuple[int, int]],
-    scale: float,
-) -> NDArray[np.float64]:
-    """Return the rectangles of choices, ``(n, 4)``."""
-    measured = {key: measure(labels[key[0]], key[1]) for key in {(one.label, one.lines) for one in choices}}
-    sizes = np.array([measured[one.label, one.lines] for one in choices], dtype=np.float64)
-    aligns = [one.align for one in choices]
-    rects = _beside(around[[one.label for one in choices]], sizes, aligns, _OFFSET * scale)
-    away = np.array([[one.aside[0], one.aside[1] * (1 if one.align == "above" else -1)] for one in choices])
-    return np.asarray(rects + np.tile(np.rint(away * sizes), 2))
-
-
-def _text(rects: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """Return the part of the rectangles of labels that their text fills, without the edge."""
-    return rects + np.array([1, 1, -1, -1]) * _EDGE * scale
-
-
-def _overlap(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return whether rectangles ``(m, 4)`` and others ``(n, 4)`` share any area: ``(m, n)``; false for NaN."""
-    left, bottom, right, top = some.T[:, :, np.newaxis]
-    return np.asarray(
-        (left < others[:, 2]) & (others[:, 0] < right) & (bottom < others[:, 3]) & (others[:, 1] < top), dtype=np.bool_
-    )
+def _chosen(ways: LabelWays, tried: _Tried) -> dict[int, int]:
+    """Return the position of the way that is shown of each label; none covers another."""
+    free = np.flatnonzero(tried.free)
+    rects, index, longer = tried.rects[free], ways.label[tried.way[free]], ways.instead[tried.way[free]]
+    shown: dict[int, int] = {}
+    left = ~longer
+    while left.any():
+        k = int(left.argmax())
+        shown[int(index[k])] = k
+        left &= ~overlap(rects, rects[k : k + 1])[:, 0] & (index != index[k])
+    for k in np.flatnonzero(longer).tolist():
+        i = int(index[k])
+        others = [other for label, other in shown.items() if label != i]
+        if i in shown and not longer[shown[i]] and not overlap(rects[k : k + 1], rects[others]).any():
+            shown[i] = k
+    return {label: int(free[k]) for label, k in shown.items()}
 
 
 def _inner(outlines: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -328,21 +303,3 @@ def _inner(outlines: NDArray[np.float64]) -> NDArray[np.float64]:
     inner = np.concatenate([low + 0.12 * size, low + 0.88 * size], axis=1)
     inner[~(size > 0).all(axis=1)] = np.nan
     return inner
-
-
-def _beside(
-    outlines: NDArray[np.float64], sizes: NDArray[np.float64], aligns: Sequence[str], offset: float
-) -> NDArray[np.float64]:
-    """Return rectangles ``(n, 4)`` of these sizes ``(n, 2)`` beside these outlines ``(n, 4)``, on whole pixels."""
-    low, high = outlines[:, :2], outlines[:, 2:]
-    corner = (low + high) / 2 - sizes / 2
-    for align, axis, there in (
-        ("below", 1, low - offset - sizes),
-        ("above", 1, high + offset),
-        ("right", 0, high + offset),
-        ("left", 0, low - offset - sizes),
-    ):
-        chosen = np.array([a == align for a in aligns])
-        corner[chosen, axis] = there[chosen, axis]
-    corner = np.rint(corner)
-    return np.concatenate([corner, corner + sizes], axis=1)

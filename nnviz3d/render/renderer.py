@@ -19,6 +19,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
 from nnviz3d.render.label_placement import Rect, line_map, outlines, place_labels
+from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
 from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.panels import CORNERS, is_narrow, panel_widest, place_panels
@@ -103,6 +104,7 @@ class Renderer:
         self._boxes = BoxesActor(self.renderer)
         self._lines = LinesDrawing(self.renderer)
         self._labels: tuple[Label, ...] = ()
+        self._ways: tuple[LabelWays, float] | None = None
         self._avoided: tuple[NDArray[np.float32], ...] = ()
         self._panels: tuple[Panel, ...] = ()
         self._boards: tuple[Panel, ...] = ()
@@ -150,7 +152,9 @@ class Renderer:
         self._boxes.update([p for p in what.primitives if isinstance(p, Box)])
         self._lines.update([*(p for p in what.primitives if isinstance(p, Lines)), *self._boxes.frames], scale)
         self._avoided = tuple(p.points for p in what.primitives if isinstance(p, Lines) and p.avoided)
-        self._labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
+        labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
+        if len(labels) != len(self._labels) or any(a is not b for a, b in zip(labels, self._labels, strict=True)):
+            self._labels = labels
         panels = [p for p in what.primitives if isinstance(p, Panel)]
         self._panels = tuple(p for p in panels if p.corner in CORNERS)
         self._boards = tuple(p for p in panels if p.corner not in CORNERS)
@@ -273,19 +277,21 @@ class Renderer:
         named = outlines(self._labels, matrix, size)
         callouts = callout_places(self._callouts, matrix, size, scale, occupied, named)
         placed = place_labels(
-            self._labels,
-            named,
-            lambda label, lines: label_size(lines, scale, label.small),
-            size,
-            scale,
-            occupied,
-            line_map(self._avoided, matrix, size),
+            self._label_ways(scale), named, size, scale, occupied, line_map(self._avoided, matrix, size)
         )
         for found in placed:
             label = self._labels[found.index]
             sprite = label_sprite(found.lines, label.emphasis, scale, label.small)
             sprites.append(PlacedSprite(sprite, found.rect.left, found.rect.bottom))
         self._text.show([*sprites, *callouts, *boards])
+
+    def _label_ways(self, scale: float) -> LabelWays:
+        """Return the ways in which each label may be shown; measured anew for other labels and another scale."""
+        known = self._ways
+        if known is None or known[0].labels is not self._labels or known[1] != scale:
+            measured = LabelWays(self._labels, lambda label, lines: label_size(lines, scale, label.small))
+            known = self._ways = (measured, scale)
+        return known[0]
 
     def _place_panels(self, scale: float) -> tuple[list[PlacedSprite], list[Rect]]:
         """Place the panels in the corners; returns them and the rectangles that other text must not cover."""

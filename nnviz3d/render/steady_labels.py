@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.render.label_placement import outlines, place_labels
+from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.text import label_size
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import DrawList, Label, Labels, Lines, Primitive, Vector
@@ -112,7 +113,7 @@ class _Moment:
                 return width, height
             return math.ceil(width + wider), math.ceil(height + higher)
 
-        placed = place_labels(labels, self._outlines, measure, self._size, self._scale)
+        placed = place_labels(LabelWays(labels, measure), self._outlines, self._size, self._scale)
         return {keys[found.index]: len(found.lines) for found in placed}
 
 

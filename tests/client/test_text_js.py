@@ -124,8 +124,8 @@ def placed_by_both(
     """Return where the VTK renderer and where the browser puts the text of a picture."""
     found: list[tuple[list[PlacedLabel], list[Rect]]] = []
 
-    def watched(labels: Any, around: Any, measure: Any, size: Any, scale: Any, occupied: Any, lines: Any) -> Any:
-        found.append((real(labels, around, measure, size, scale, occupied, lines), list(occupied)))
+    def watched(ways: Any, around: Any, size: Any, scale: Any, occupied: Any, lines: Any) -> Any:
+        found.append((real(ways, around, size, scale, occupied, lines), list(occupied)))
         return found[-1][0]
 
     renderer, real = vtk(size, factor), module.place_labels

@@ -7,6 +7,7 @@ import pytest
 
 from nnviz3d.render.fonts import font, shorten
 from nnviz3d.render.label_placement import Rect, outlines, place_labels, project
+from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.text import label_sprite, panel_sprite
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.panel_rows import BarRow, ScaleRow, SwatchRow, TextRow
@@ -22,7 +23,7 @@ def measure(label: Label, lines: tuple[str, ...]) -> tuple[int, int]:
 
 
 def placed(labels, around, occupied=()):
-    return place_labels(labels, np.array(around, dtype=float), measure, SIZE, 1.0, occupied)
+    return place_labels(LabelWays(labels, measure), np.array(around, dtype=float).reshape(-1, 4), SIZE, 1.0, occupied)
 
 
 def at(x: float, y: float) -> tuple[float, ...]:

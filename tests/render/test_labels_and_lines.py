@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.render.label_placement import PlacedLabel, line_map, outlines, place_labels
+from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.line_map import LineMap
 from nnviz3d.render.steady_labels import _matrix
 from nnviz3d.render.text import label_size, label_sprite
@@ -62,7 +63,7 @@ class Placed:
         def measure(label: Label, text: tuple[str, ...]) -> tuple[int, int]:
             return label_size(text, SCALE, label.small)
 
-        return place_labels(self.labels, self.around, measure, SIZE, SCALE, (), lines)
+        return place_labels(LabelWays(self.labels, measure), self.around, SIZE, SCALE, (), lines)
 
 
 def text_rects(placed: list[PlacedLabel]) -> np.ndarray:

@@ -15,6 +15,7 @@ from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.render.label_placement import place_labels
+from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.picking import Eye
 from nnviz3d.render.text import label_sprite
 from nnviz3d.scene.facts import exact
@@ -66,7 +67,7 @@ def placed(scene, sample=0):
     def measure(label, lines):
         return label_sprite(lines, label.emphasis, scale, label.small).shape[1::-1]
 
-    return [(labels[p.index], p) for p in place_labels(labels, around, measure, SIZE, scale)]
+    return [(labels[p.index], p) for p in place_labels(LabelWays(labels, measure), around, SIZE, scale)]
 
 
 class TestTokenNodes:

@@ -23,10 +23,10 @@ class Shot:
         self.panels: list[Rect] = []
         real = module.place_labels
 
-        def watched(labels, around, measure, size, scale, occupied=(), lines=None):
+        def watched(ways, around, size, scale, occupied=(), lines=None):
             self.panels = list(occupied)
-            self.labels = labels
-            self.placed = real(labels, around, measure, size, scale, self.panels, lines)
+            self.labels = ways.labels
+            self.placed = real(ways, around, size, scale, self.panels, lines)
             return self.placed
 
         self.pose = scene.camera(scene.duration, aspect=size[0] / size[1])

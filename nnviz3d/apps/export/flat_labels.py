@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.render.fonts import SIZES
 from nnviz3d.render.label_placement import PlacedLabel, line_map, outlines, place_labels
+from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.text import label_size, label_sprite
 from nnviz3d.scene.camera import CameraPose, height_seen
 from nnviz3d.scene.primitives import Label, Vector, vector
@@ -149,9 +150,8 @@ def _placed(labels: Sequence[Label], pose: CameraPose, lines: Sequence[NDArray[n
     """Place labels in a picture from a pose."""
     matrix = projection(pose, _SIZE[0] / _SIZE[1])
     return place_labels(
-        labels,
+        LabelWays(labels, lambda label, shown: label_size(shown, 1.0, label.small)),
         outlines(labels, matrix, _SIZE),
-        lambda label, shown: label_size(shown, 1.0, label.small),
         _SIZE,
         1.0,
         lines=line_map(lines, matrix, _SIZE),
