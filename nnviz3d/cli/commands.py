@@ -6,7 +6,9 @@ import io
 import json
 import math
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +16,7 @@ from cyclopts import App, Parameter
 
 from nnviz3d.cli.targets import capturing, open_live_target, open_target, selection_of
 from nnviz3d.errors import UserError
-from nnviz3d.options import NO_LOOK, NO_MODEL, OPTIONAL, Look, Model
+from nnviz3d.options import NO_CLUSTER, NO_LOOK, NO_MODEL, OPTIONAL, Cluster, Look, Model
 from nnviz3d.version import __version__
 
 app = App(
@@ -215,6 +217,7 @@ def record(
     seconds: Annotated[float | None, OPTIONAL] = None,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
+    cluster: Cluster = NO_CLUSTER,
 ) -> None:
     """Make a film: along the layers while they light up, back through the layers with the gradient, or once around.
 
@@ -229,6 +232,8 @@ def record(
       nnviz3d record model.keras --input cat.jpg -o back.mp4 --tour backward
 
       nnviz3d record run.zarr -o frames/
+
+      nnviz3d record run.zarr -o big.mp4 --size 3840x2160 --cluster tcp://10.0.0.5:8786
 
     Parameters
     ----------
@@ -250,14 +255,16 @@ def record(
     """
     from nnviz3d.apps.film.progress_bar import FilmBar
     from nnviz3d.apps.film.record import check_film, film_size
-    from nnviz3d.apps.film.record import record as film
+    from nnviz3d.apps.film.record import record as draw
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.target import parse_size
     from nnviz3d.apps.warm_up import picture_steps
 
     pixels = None if size is None else parse_size(size)
     check_film(output, size=pixels, fps=fps, seconds=seconds)
-    require_graphics()
+    where = cluster.options()
+    if where is None:
+        require_graphics()
     with (
         capturing(target, picture_steps) as run,
         open_target(target, model, look, run, backward=tour == "backward") as found,
@@ -267,8 +274,14 @@ def record(
         if pixels is not None and even != pixels:
             words = f"{output.suffix} holds even sizes only: the film is {even[0]}x{even[1]}, not {size}."
             print(words, file=sys.stderr)
-        with FilmBar(output.name) as bar:
-            film(
+        with ExitStack() as stack:
+            if where is not None:
+                from nnviz3d.cluster.connection import DRAWING, connected
+                from nnviz3d.cluster.film_job import record_on_cluster
+
+                draw = partial(record_on_cluster, cluster=stack.enter_context(connected(where, DRAWING)))
+            bar = stack.enter_context(FilmBar(output.name))
+            draw(
                 found.spec,
                 found.capture,
                 output,

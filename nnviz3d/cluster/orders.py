@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from nnviz3d.data.bundled import bundled, gallery
+from nnviz3d.data.files.paths import exists, quoted
 from nnviz3d.data.json_lines import to_line
 from nnviz3d.data.request import CaptureRequest
+from nnviz3d.data.storage.address import address_of
+from nnviz3d.errors import UserError
 
 
 class Order(BaseModel):
@@ -31,6 +37,49 @@ class Order(BaseModel):
     def from_json(cls, text: str) -> Self:
         """Read an order that `to_json` wrote."""
         return cls.model_validate_json(text)
+
+
+_BUNDLED = "bundled:"
+"""Prefix of the name of a file that comes with nnviz3d; its folder differs between machines."""
+
+
+def portable(path: str) -> str:
+    """Return a path as other machines find it."""
+    found = Path(path)
+    return f"{_BUNDLED}{found.name}" if found.parent == gallery() else path
+
+
+def found_here(path: str) -> str:
+    """Return the path on this machine of one that `portable` returned on another machine.
+
+    Raises
+    ------
+    UserError
+        If it is not here.
+    """
+    if path.startswith(_BUNDLED):
+        return str(bundled(path.removeprefix(_BUNDLED)))
+    if address_of(path) is None and not exists(Path(path)):
+        raise UserError(
+            f"The worker on {socket.gethostname()} does not see {quoted(path)}; put it into a folder that all machines "
+            "see, or at an address such as s3://BUCKET/RUN.zarr. Capture a model there first: nnviz3d capture MODEL -o."
+        )
+    return path
+
+
+class FramesOrder(Order):
+    """The order to draw frames of a film.
+
+    Attributes
+    ----------
+    plan
+        The film: JSON of `FilmPlan`, whose captures are `portable`.
+    numbers
+        The frames, counted from 0.
+    """
+
+    plan: str
+    numbers: tuple[int, ...]
 
 
 class CaptureOrder(Order):

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from nnviz3d.apps.worker import Worker
+from nnviz3d.cluster.drawing_process import DrawingProcess
+from nnviz3d.cluster.orders import CaptureOrder, FramesOrder, found_here
 from nnviz3d.errors import Nnviz3dError, UserError
 
 Answer = dict[str, Any]
@@ -40,6 +42,7 @@ class _Processes:
         self.one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
         self._models: Worker | None = None
+        self._drawing: DrawingProcess | None = None
         self._stopped: set[str] = set()
         self.doing = ""
 
@@ -51,6 +54,14 @@ class _Processes:
                 self._models = Worker()
             return self._models
 
+    def drawing(self, job: str) -> DrawingProcess:
+        """Return the drawing process of this worker, which keeps its film."""
+        with self._lock:
+            self.check(job)
+            if self._drawing is None or not self._drawing.alive:
+                self._drawing = DrawingProcess()
+            return self._drawing
+
     def check(self, job: str) -> None:
         """Refuse an order of a job that was stopped."""
         if job in self._stopped:
@@ -61,8 +72,11 @@ class _Processes:
         with self._lock:
             self._stopped.add(job)
             models, self._models = self._models, None
+            drawing, self._drawing = self._drawing, None
         if models is not None:
             models.close()
+        if drawing is not None:
+            drawing.end()
 
 
 _processes = _Processes()
@@ -89,11 +103,10 @@ def capture_part(order: str) -> Answer:
     order
         JSON of `CaptureOrder`.
     """
-    from nnviz3d.cluster.orders import CaptureOrder
-
     told = CaptureOrder.from_json(order)
 
-    def work() -> Answer:
+    def work() -> str:
+        # Zarr is imported by the first part alone: workers that draw do not need it.
         from nnviz3d.cluster.publishing import publish
 
         with tempfile.TemporaryDirectory(prefix="nnviz3d-part-") as folder:
@@ -110,18 +123,36 @@ def capture_part(order: str) -> Answer:
             finished = _processes.models(told.job).run(request, hear)
             total = told.total or finished.total or finished.samples
             published = publish(part, told, total, lambda: _processes.check(told.job))
-        return {"part": published, "notices": notices, "total": total, "samples": finished.samples}
+        return json.dumps({"part": published, "notices": notices, "total": total, "samples": finished.samples})
 
     return _answer(told.job, work)
 
 
-def _answer(job: str, work: Callable[[], Answer]) -> Answer:
+def draw_frames(order: str) -> Answer:
+    """Draw frames of a film; the result is the list of their compressed pixels, as bytes.
+
+    Parameters
+    ----------
+    order
+        JSON of `FramesOrder`.
+    """
+    told = FramesOrder.from_json(order)
+
+    def work() -> list[bytes]:
+        plan = json.loads(told.plan)
+        plan["captures"] = [found_here(path) for path in plan["captures"]]
+        return _processes.drawing(told.job).draw(json.dumps(plan), told.numbers)
+
+    return _answer(told.job, work)
+
+
+def _answer(job: str, work: Callable[[], Any]) -> Answer:
     """Do one work at a time, and return what came of it."""
     with _processes.one_at_a_time:
         _processes.doing = job
         try:
             _processes.check(job)
-            return {"done": json.dumps(work())}
+            return {"done": work()}
         except UserError as error:
             return {"refused": str(error)}
         except Nnviz3dError as error:

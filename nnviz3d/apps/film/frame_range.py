@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from nnviz3d.apps.snapshot import require_graphics
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.storage.address import everywhere
 from nnviz3d.data.targets import Target
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.scene.camera import CameraPose
@@ -338,7 +338,7 @@ def _paths(capture: CaptureReader) -> tuple[str, ...] | None:
     for part in parts:
         if not isinstance(part, Capture) or not part.complete or not _finished(part):
             return None
-        found.append(str(Path(part.path).absolute()))
+        found.append(everywhere(part.path))
     return tuple(found)
 
 

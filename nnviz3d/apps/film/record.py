@@ -81,6 +81,11 @@ def film_size(out: Path, size: tuple[int, int] | None) -> tuple[int, int]:
     return size[0] // 2 * 2, size[1] // 2 * 2
 
 
+def film_rate(out: Path, fps: int | None) -> int:
+    """Return the number of frames a second of a film: the given one, or the usual one of the format."""
+    return fps or (15 if out.suffix.lower() == ".gif" else 30)
+
+
 def record(
     spec: SceneSpec,
     capture: CaptureReader,
@@ -123,7 +128,7 @@ def record(
     require_graphics()
     signals = DelayedSignals()
     even = film_size(out, size)
-    rate = fps or (15 if out.suffix.lower() == ".gif" else 30)
+    rate = film_rate(out, fps)
     film = FilmScene(
         spec,
         capture,
@@ -139,7 +144,7 @@ def record(
         studio = FilmStudio(film)
     try:
         with ExitStack() as stack, signals:
-            sink = _sink(out, even, rate, lambda: film_of(film.scene, film.selection, film.tour, even, film.moments))
+            sink = sink_of(out, even, rate, lambda: film_of(film.scene, film.selection, film.tour, even, film.moments))
             # Entered at once, because only the writer discards the sink's files.
             writing = stack.enter_context(FilmWriter(sink, studio.averaged))
             studio.place_labels(signals.check)
@@ -168,7 +173,14 @@ def _check_folder(out: Path) -> None:
         raise UserError(f"Cannot write {out}: permission denied.")
 
 
-def _sink(out: Path, size: tuple[int, int], fps: int, film: Callable[[], dict[str, Any]]) -> FrameSink:
+def sink_of(out: Path, size: tuple[int, int], fps: int, film: Callable[[], dict[str, Any]]) -> FrameSink:
+    """Return the receiver of a film's frames; its files are removed by `discard` alone.
+
+    Parameters
+    ----------
+    film
+        Returns everything that determines the frames, for a folder of pictures.
+    """
     if _is_folder(out):
         return FrameFolder(out, film())
     match out.suffix.lower():
