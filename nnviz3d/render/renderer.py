@@ -31,6 +31,7 @@ from nnviz3d.render.text import PlacedSprite, label_size, label_sprite, panel_sp
 from nnviz3d.render.tiles import TilesActor
 from nnviz3d.render.voxels import VoxelActor, pack
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import (
     Box,
     Callout,
@@ -50,6 +51,9 @@ from nnviz3d.scene.primitives import (
 _CORES = os.cpu_count() or 1
 _REFERENCE = (1280, 720)
 """Width and height of the picture in which text, lines and margins have scale 1."""
+
+_FEWER = "points while moving"
+"""Name of the panel that says how many points are drawn while the picture moves."""
 
 
 class _Drawn(Protocol):
@@ -241,6 +245,10 @@ class Renderer:
         self.renderer.SetBackground(*(low if self.careful else middle))
         self.renderer.SetBackground2(*high)
         self.renderer.SetGradientBackground(self.careful)
+        clouds = [d for d in self._drawn.values() if isinstance(d, PointsActor)]
+        drawn, count = (
+            sum(numbers) for numbers in zip((0, 0), *(c.look(moving=not self.careful) for c in clouds), strict=True)
+        )
         self.renderer.ResetCameraClippingRange()
         camera = self.renderer.GetActiveCamera()
         parallel = bool(camera.GetParallelProjection())
@@ -255,7 +263,16 @@ class Renderer:
                 creases=self.careful,
             )
         if not self._text_stays:
+            self._tell_fewer(drawn, count)
             self._keep_text()
+
+    def _tell_fewer(self, drawn: int, count: int) -> None:
+        """Say in a panel how many points are drawn, if these are fewer than all."""
+        panels = [p for p in self._panels if p.name != _FEWER]
+        if drawn < count:
+            text = f"{drawn:,} of {count:,} points are drawn while the picture moves"
+            panels.append(Panel(_FEWER, "bottom-right", (TextRow(text, "quiet"),)))
+        self._panels = tuple(panels)
 
     def _keep_text(self) -> None:
         """Place all text, unless it, the camera and the size are as when it was last placed."""
