@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import sys
@@ -87,6 +88,7 @@ class SampleRunner:
         self._predicts = answers
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._next: SampleRequest | None = None
+        self._example = ""
         self._closed = False
         self._count = 0
         self._stage = ""
@@ -114,6 +116,20 @@ class SampleRunner:
         with self._changed:
             self._next = request
             self._changed.notify()
+        self._start()
+
+    def prepare(self, example: str) -> None:
+        """Load and compile the model before the first request, which then takes as long as later ones.
+
+        Parameters
+        ----------
+        example
+            The source of a sample; the model is compiled for samples like it.
+        """
+        self._example = example
+        self._start()
+
+    def _start(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="sample runner", daemon=True)
             self._thread.start()
@@ -160,6 +176,8 @@ class SampleRunner:
             self._thread.join()
 
     def _run(self) -> None:
+        if self._example:
+            self._prepare()
         while True:
             with self._changed:
                 while self._next is None and not self._closed:
@@ -172,6 +190,14 @@ class SampleRunner:
             if not self._closed:
                 self._answers.put(answer)
                 self._call()
+
+    def _prepare(self) -> None:
+        out = self._folder / "prepared.zarr.zip"
+        request = self._capture_request(SampleRequest(self._example), out).model_copy(update={"prepare": True})
+        # Nobody asked for this run. Where it fails, the first request fails too, and says why.
+        with contextlib.suppress(Nnviz3dError):
+            self._worker.run(request, self._hear)
+        self._stage = ""
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Progress) and event.stage != self._stage:

@@ -102,6 +102,26 @@ def capture_model(
     return Finished(out=settings.out, samples=len(samples), nodes=len(started.graph), seconds=clock.seconds)
 
 
+def prepare_model(model: RunnableModel, samples: Samples, settings: CaptureSettings, report: Report) -> Finished:
+    """Run a model on samples as `capture_model` does, and write nothing: later runs find it traced and compiled.
+
+    Raises
+    ------
+    ModelError, SampleError
+        As `capture_model`.
+    """
+    clock = StageClock(report)
+    trace = _trace(model, samples, clock)
+    prepared = _preprocess(trace, model, samples, settings.preprocess, lambda _: None)
+    started = _start_forward(trace, prepared, settings, clock, lambda _: None)
+    finder = ConnectionFinder(trace.pairs(started.graph, anew=model.live), settings.top_k)
+    for batch in started.batches:
+        finder.add(batch)
+    clock.stop()
+    model.ran(trace)
+    return Finished(out=settings.out, samples=0, nodes=len(started.graph), seconds=clock.seconds)
+
+
 def versions() -> dict[str, str]:
     """Return the versions that a capture depends on."""
     return {

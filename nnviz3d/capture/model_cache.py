@@ -8,7 +8,7 @@ from functools import cached_property
 
 import keras
 
-from nnviz3d.capture.capture_model import CaptureSettings, capture_model
+from nnviz3d.capture.capture_model import CaptureSettings, capture_model, prepare_model
 from nnviz3d.capture.inputs.aids import NO_AIDS, Aids, aids_of
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.inputs.sample_set import Samples
@@ -105,6 +105,8 @@ class CachedModel:
             notes=request.notes,
             insights=request.insights,
         )
+        if request.prepare:
+            return prepare_model(self.traced, samples, settings, report)
         finished = capture_model(self.traced, samples, settings, report, self.samples)
         return finished.model_copy(update={"total": total})
 

@@ -50,6 +50,8 @@ digits, the demo.""",
 
 _Live = Annotated[Path | None, Parameter(show=False)]
 """File with the address of a program that answers for its live model; `serve` and `show` of the Python API write it."""
+_NoLive = Annotated[bool, Parameter(name="--no-live", negative=())]
+"""Whether the model waits for the first sample that was not captured; otherwise it is loaded at once."""
 _InNotebook = Annotated[bool, Parameter(show=False, negative=())]
 """Whether a notebook on this machine shows the page in a frame; `serve` of the Python API passes it."""
 _ENDLESS = 1_000_000
@@ -118,6 +120,7 @@ def serve(
     base_path: Annotated[str | None, OPTIONAL] = None,
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
     draw: Literal["auto", "client", "server"] = "auto",
+    no_live: _NoLive = False,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
     live: _Live = None,
@@ -153,13 +156,17 @@ def serve(
     draw
         What draws the picture: client, each browser by its own graphics card; server, the server for all; auto, the
         browser where it can.
+    no_live
+        Load the model only when a sample is chosen that was not captured, which saves memory; by default it is loaded
+        while the page opens.
     """
     from nnviz3d.apps.snapshot import require_graphics
+    from nnviz3d.apps.warm_up import page_steps
     from nnviz3d.apps.web.origins import public_address
 
     public = replace(public_address(origin, base_path), in_notebook=in_notebook)
     require_graphics()
-    with open_live_target(target, model, look, live) as found:
+    with open_live_target(target, model, look, live, ready=not no_live, beside=page_steps) as found:
         from nnviz3d.apps.web.server import serve as run_server
 
         selection = selection_of(look, found)
@@ -172,6 +179,7 @@ def show(
     /,
     *,
     size: str = "1280x800",
+    no_live: _NoLive = False,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
     live: _Live = None,
@@ -192,16 +200,20 @@ def show(
         A scene, a model or a capture; by default the demo.
     size
         Width and height of the window in pixels.
+    no_live
+        Load the model only when a sample is chosen that was not captured, which saves memory; by default it is loaded
+        while the window opens.
     """
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.target import parse_size
+    from nnviz3d.apps.warm_up import picture_steps
     from nnviz3d.apps.window.desktop import require_display
     from nnviz3d.apps.window.desktop import show as open_window
 
     pixels = parse_size(size)
     require_graphics()
     require_display()
-    with open_live_target(target, model, look, live) as found:
+    with open_live_target(target, model, look, live, ready=not no_live, beside=picture_steps) as found:
         open_window(found, size=pixels, selection=selection_of(look, found))
 
 

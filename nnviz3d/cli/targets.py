@@ -14,6 +14,7 @@ from nnviz3d.options import selection_of as selection_of
 if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.worker import Worker
+    from nnviz3d.apps.worker_connections import Connection
     from nnviz3d.cluster.connection import ClusterOptions
     from nnviz3d.data.request import CaptureRequest, Finished, Invitation
 
@@ -106,19 +107,52 @@ def open_target(
 
 
 @contextmanager
-def open_live_target(target: str | None, model: Model, look: Look, live: Path | None) -> Iterator[Opened]:
-    """Open the target of a command, with a worker that runs the model on further samples."""
-    from nnviz3d.apps.progress import capture_with_progress
+def open_live_target(
+    target: str | None,
+    model: Model,
+    look: Look,
+    live: Path | None,
+    *,
+    ready: bool = True,
+    beside: Callable[[], Sequence[Callable[[], object]]] = tuple,
+) -> Iterator[Opened]:
+    """Open the target of a command, with a worker that runs the model on further samples.
+
+    Parameters
+    ----------
+    live
+        The file with the address of a program that answers for its live model.
+    ready
+        Whether the worker loads and compiles the model at once, and not when the first sample is asked for.
+    beside
+        As for `capturing`.
+    """
     from nnviz3d.apps.worker import Worker
     from nnviz3d.apps.worker_connections import ProcessConnection, SocketConnection
-    from nnviz3d.data.json_lines import invitation_in
+    from nnviz3d.data.model_sources import names_model
 
-    invitation = None if live is None else invitation_in(live)
-    connect = ProcessConnection if invitation is None else partial(SocketConnection, invitation.port, invitation.token)
+    connect: Callable[[], Connection] = ProcessConnection
+    invitation = None
+    if live is not None:
+        from nnviz3d.data.json_lines import invitation_in
+
+        invitation = invitation_in(live)
+        connect = partial(SocketConnection, invitation.port, invitation.token)
     worker = Worker(connect)
     try:
-        run = partial(capture_with_progress, worker=worker)
+        if invitation is None and target is not None and names_model(target):
+            worker.start()
+
+        def run(request: CaptureRequest) -> Finished:
+            from nnviz3d.apps.progress import capture_with_progress
+
+            return capture_with_progress(request, worker=worker, beside=beside())
+
         with open_target(target, model, look, run, worker=worker, invitation=invitation) as found:
+            if ready and invitation is None and found.runner is not None:
+                example = next((one.source for one in found.samples if one.source is not None), None)
+                if example is not None:
+                    found.runner.prepare(example)
             yield found
     finally:
         worker.close()

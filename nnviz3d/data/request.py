@@ -93,6 +93,8 @@ class CaptureRequest(BaseModel):
         The request for everything beyond one forward pass.
     notes
         Sentences for the provenance of the capture, from the program that asks.
+    prepare
+        Only load the model, and run it on the input once, so that it is compiled. Nothing is written.
     transient
         The capture is temporary and belongs to a session: it holds no weights, which the session's first capture has, and
         a ``.zarr.zip`` is not compressed.
@@ -115,6 +117,7 @@ class CaptureRequest(BaseModel):
     only: int | None = None
     part: tuple[int, int] | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
+    prepare: bool = False
     transient: bool = False
     notes: tuple[str, ...] = ()
     insights: Insights = NOTHING_MORE

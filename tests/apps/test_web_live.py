@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.chromium, pytest.mark.tensorflow]
 @pytest.fixture(scope="module")
 def live():
     """Serve the bundled scene: ten captured digits, and hundreds that the model has not run on."""
-    server = Served("digits")
+    server = Served("digits", "--no-live")
     yield server
     code, _, errors = server.end()
     assert code == 0
@@ -173,3 +173,14 @@ def test_fast_key_presses_show_the_last_requested_sample(page):
         page.keyboard.press("ArrowRight")
         time.sleep(0.05)
     arrived(page, f"digits:{start + 10}")
+
+
+def test_model_is_loaded_without_a_request_and_ends_with_the_server():
+    with Served("digits") as server:
+        wait_until(lambda: workers_of(server) != [], "the process of the model has started")
+        (worker,) = workers_of(server)
+        code, _, errors = server.end()
+        assert code == 0
+        assert "Traceback" not in errors, errors
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)

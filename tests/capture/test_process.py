@@ -142,3 +142,14 @@ def test_killed_process_is_reported_without_waiting(tmp_path):
     os.kill(process.child.pid, signal.SIGKILL)
     assert process.child.wait() == -signal.SIGKILL
     assert process.child.stdout.read() == ""
+
+
+def test_prepared_process_has_loaded_and_compiled_the_model(tmp_path):
+    process = Process(tmp_path)
+    prepared = process.ask("digits:3", prepare=True)
+    assert isinstance(prepared[-1], Finished)
+    assert prepared[-1].samples == 0
+    assert {"import", "load", "trace"} <= stages(prepared)
+    assert list(tmp_path.iterdir()) == [], "nothing is written"
+    assert stages(process.ask("digits:7")) == {"trace", "forward", "write", "connections"}
+    assert process.end() == 0
