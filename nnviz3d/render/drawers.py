@@ -20,11 +20,11 @@ from nnviz3d.scene.primitives import Box, Image, Lines
 
 _CRISP = 64
 """Maximum width in pixels of images whose pixels are drawn as squares."""
-_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float32)
+CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float32)
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b).bit_count() == 1]
 _FRAME = 1.1
 """Width of the edges of boxes, in pixels of a 720 pixels high picture."""
-_FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+FACES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 
 
 def mesh(points: NDArray[np.float32], cells: NDArray[np.int64], *, lines: bool) -> vtkPolyData:
@@ -109,12 +109,12 @@ class BoxesActor:
         if not boxes:
             self.frames = ()
             return
-        points = np.stack([np.array(b.origin) + _CORNERS * np.array(b.size) for b in boxes]).astype(np.float32)
+        points = np.stack([np.array(b.origin) + CORNERS * np.array(b.size) for b in boxes]).astype(np.float32)
         colors = np.repeat([[*_edge_color(b), b.edge] for b in boxes], len(_EDGES), axis=0)
         self.frames = (Lines("frames", points[:, _EDGES].reshape(-1, 2, 3), colors, width=_FRAME),)
         if solid:
             first = np.arange(len(solid))[:, np.newaxis, np.newaxis] * 8
-            faces = mesh(points[solid].reshape(-1, 3), (np.array(_FACES) + first).reshape(-1, 4), lines=False)
+            faces = mesh(points[solid].reshape(-1, 3), (np.array(FACES) + first).reshape(-1, 4), lines=False)
             # The bodies are opaque, so their order never matters; `fill` is their brightness against the background.
             _color_cells(
                 faces, np.repeat([[*(c * boxes[i].fill for c in boxes[i].color), 1.0] for i in solid], 6, axis=0)

@@ -29,7 +29,8 @@ from nnviz3d.render.sprites import SpritesActor
 from nnviz3d.render.surfaces import SurfaceActor
 from nnviz3d.render.text import PlacedSprite, label_size, label_sprite, panel_sprite
 from nnviz3d.render.tiles import TilesActor
-from nnviz3d.render.voxels import VoxelActor, pack
+from nnviz3d.render.voxel_atlas import VoxelAtlasActor, drawn_together
+from nnviz3d.render.voxels import VoxelActor, VoxelBoxes, pack
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import (
@@ -105,6 +106,7 @@ class Renderer:
         window.Render()
         self._drawn: dict[tuple[type, str], _Drawn] = {}
         self._blocks: dict[str, VoxelActor] = {}
+        self._atlas: VoxelAtlasActor | None = None
         self._boxes = BoxesActor(self.renderer)
         self._lines = LinesDrawing(self.renderer)
         self._labels: tuple[Label, ...] = ()
@@ -165,6 +167,16 @@ class Renderer:
         self._callouts = tuple(p for p in what.primitives if isinstance(p, Callout))
 
     def _draw_blocks(self, blocks: dict[str, Voxels]) -> None:
+        together = drawn_together(blocks)
+        if self._atlas is not None and not together:
+            self._atlas.remove()
+            self._atlas = None
+        if together:
+            self._atlas = self._atlas or VoxelAtlasActor(self.renderer, self.renderer.GetBackground())
+            self._atlas.update([*together.values()])
+        self._draw_single_blocks({name: block for name, block in blocks.items() if name not in together})
+
+    def _draw_single_blocks(self, blocks: dict[str, Voxels]) -> None:
         for name in [name for name in self._blocks if name not in blocks]:
             self._blocks.pop(name).remove()
         new = [b for name, b in blocks.items() if name not in self._blocks or not self._blocks[name].shows(b.values)]
@@ -233,10 +245,11 @@ class Renderer:
         """Free the memory of the graphics card."""
         for drawn in self._drawn.values():
             drawn.remove()
-        for block in self._blocks.values():
+        for block in self._voxels():
             block.remove()
         self._drawn.clear()
         self._blocks.clear()
+        self._atlas = None
         self.window.Finalize()
 
     def _before_render(self, *_: object) -> None:
@@ -254,7 +267,7 @@ class Renderer:
         parallel = bool(camera.GetParallelProjection())
         half = camera.GetParallelScale() if parallel else math.tan(math.radians(camera.GetViewAngle() / 2))
         pixel = 2 * half / self.size[1]
-        for block in self._blocks.values():
+        for block in self._voxels():
             block.look_from(
                 camera.GetPosition(),
                 camera.GetDirectionOfProjection(),
@@ -265,6 +278,9 @@ class Renderer:
         if not self._text_stays:
             self._tell_fewer(drawn, count)
             self._keep_text()
+
+    def _voxels(self) -> list[VoxelBoxes]:
+        return [*self._blocks.values(), *([] if self._atlas is None else [self._atlas])]
 
     def _tell_fewer(self, drawn: int, count: int) -> None:
         """Say in a panel how many points are drawn, if these are fewer than all."""

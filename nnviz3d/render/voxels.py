@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -184,34 +185,34 @@ class _Texture:
         self._object.ReleaseGraphicsResources(window)
 
 
-class VoxelActor:
-    """Draws one block. `update` uploads only what changed."""
+class VoxelBoxes:
+    """An actor of boxes whose fragment shader walks grids of numbers.
 
-    def __init__(self, renderer: vtkRenderer, block: Voxels, ground: Color, packed: Packed | None = None) -> None:
+    Parameters
+    ----------
+    renderer
+        Where it is drawn.
+    ground
+        Colour towards which faint blocks fade.
+    declarations, corners
+        Texts for the vertex shader: outputs and uniforms, and what is computed at each corner.
+    definitions
+        Text for the fragment shader, before its functions.
+    """
+
+    def __init__(
+        self, renderer: vtkRenderer, ground: Color, *, declarations: str = "", corners: str = "", definitions: str = ""
+    ) -> None:
         self._renderer = renderer
         self._window: vtkRenderWindow = renderer.GetRenderWindow()
-        self._block: Voxels | None = None
-        self._source = vtkCubeSource()
-        mapper = vtkPolyDataMapper()
-        mapper.SetInputConnection(self._source.GetOutputPort())
-        mapper.SetVBOShiftScaleMethod(0)  # the shader needs the vertices in world units
-        mapper.StaticOn()  # `update` runs the pipeline; otherwise each frame checks it several times for changes
+        self._mapper = vtkPolyDataMapper()
+        self._mapper.SetVBOShiftScaleMethod(0)  # the shader needs the vertices in world units
+        self._mapper.StaticOn()  # otherwise each frame checks the pipeline several times for changes
         self.actor = vtkActor()
-        self.actor.SetMapper(mapper)
+        self.actor.SetMapper(self._mapper)
         self.actor.ForceOpaqueOn()
-        self._mapper = mapper
         self._textures: dict[str, _Texture] = {}
         self._sent: dict[str, tuple[float, ...]] = {}
-        self._bounds: NDArray[np.float32] = np.empty(0, dtype=np.float32)
-        self._set_up_shader()
-        self._uniform("groundColor", ground)
-        self._uniform("nanColor", NAN_COLOR)
-        self._uniform("infColor", INF_COLOR)
-        self._uniform("gapShare", (GAP_SHARE,))
-        self.update(block, packed)
-        renderer.AddActor(self.actor)
-
-    def _set_up_shader(self) -> None:
         surface = self.actor.GetProperty()
         surface.FrontfaceCullingOn()
         surface.BackfaceCullingOff()
@@ -221,13 +222,20 @@ class VoxelActor:
         # The two rows of the matrix are flat, because they are the same at every corner; the corner is interpolated.
         out = "".join(f"{'' if 'corner' in v else 'flat '}out {v};\n" for v in varyings)
         into = "".join(f"{'' if 'corner' in v else 'flat '}in {v};\n" for v in varyings)
-        shader.AddVertexShaderReplacement("//VTK::PositionVC::Dec", True, f"//VTK::PositionVC::Dec\n{out}", False)
-        shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, _glsl("voxels.vert.glsl"), False)
+        place = "//VTK::PositionVC::Dec"
+        vertex = glsl("voxels.vert.glsl") + corners
+        shader.AddVertexShaderReplacement(place, True, f"{place}\n{out}{declarations}", False)
+        shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, vertex, False)
         # VTK declares custom uniforms and samplers at its own tags; the clip tag is the first after both.
-        shader.AddFragmentShaderReplacement("//VTK::PositionVC::Dec", True, f"//VTK::PositionVC::Dec\n{into}", False)
-        shader.AddFragmentShaderReplacement("//VTK::Clip::Dec", True, _glsl("voxels.decl.glsl"), False)
-        shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _glsl("voxels.frag.glsl"), False)
+        functions = definitions + glsl("voxels.decl.glsl")
+        shader.AddFragmentShaderReplacement(place, True, f"{place}\n{into}", False)
+        shader.AddFragmentShaderReplacement("//VTK::Clip::Dec", True, functions, False)
+        shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, glsl("voxels.frag.glsl"), False)
         self._uniforms = shader.GetFragmentCustomUniforms()
+        self._uniform("groundColor", ground)
+        self._uniform("nanColor", NAN_COLOR)
+        self._uniform("infColor", INF_COLOR)
+        self._uniform("gapShare", (GAP_SHARE,))
 
     def _uniform(self, name: str, value: tuple[float, ...]) -> None:
         if self._sent.get(name) == value:
@@ -243,58 +251,6 @@ class VoxelActor:
         else:
             self._textures[name] = _Texture(self._window, pixels)
             self.actor.GetProperty().SetTexture(name, self._textures[name].texture)
-
-    def shows(self, values: NDArray[np.float32]) -> bool:
-        """Whether the block shows this array of numbers."""
-        return self._block is not None and self._block.values is values
-
-    def update(self, block: Voxels, packed: Packed | None = None) -> None:
-        """Show this block instead of the earlier one.
-
-        Parameters
-        ----------
-        packed
-            Its packed numbers; by default they are packed here if needed.
-        """
-        before = self._block
-        if before is block:
-            return
-        if not self.shows(block.values):
-            self._upload(pack(block.values) if packed is None else packed)
-        if before is None or before.colormap is not block.colormap:
-            self._texture("lookup", block.colormap.table.reshape(1, 256, 3))
-        grid = block.values.shape
-        begin, end = block.columns
-        low = np.array(block.origin)
-        high = low + np.array(block.size)
-        self._source.SetBounds(low[0], high[0], low[1], high[1], low[2], high[2])
-        self._source.Update()
-        # If there were texture coordinates, VTK would multiply the colour by the numbers.
-        self._source.GetOutput().GetPointData().SetTCoords(None)
-        self._uniform("gridSize", grid)
-        self._uniform("gridStart", (begin, 0, 0))
-        self._uniform("gridEnd", (end, grid[1], grid[2]))
-        width = max(_FRONT * block.size[0], 1.5 * block.cell[0])
-        self._uniform("front", (low[0] + block.size[0] * (block.front or 0.0), width, float(block.front is not None)))
-        self._uniform("glow", (block.glow,))
-        self._uniform("origin", block.origin)
-        self._uniform("cellSize", block.cell)
-        self._uniform("realCount", (block.count if block.count is not None else _ALL,))
-        self._uniform("limits", block.limits)
-        self._uniform("threshold", (block.threshold,))
-        rank = int(np.searchsorted(self._bounds, np.float32(block.threshold), side="right"))
-        self._uniform("lowestRank", ((rank - 0.5) / 255,))
-        self._uniform("emphasis", (block.emphasis,))
-        self.actor.SetVisibility(block.visible)
-        self._block = block
-
-    def _upload(self, packed: Packed) -> None:
-        self._texture("numbers", packed.atlas)
-        self._uniform("tilesAcross", (packed.across,))
-        self._texture("levels", packed.levels)
-        self._uniform("pairTilesAcross", (packed.levels_across,))
-        self._uniform("pairGrid", packed.pairs)
-        self._bounds = packed.bounds
 
     def look_from(
         self,
@@ -326,11 +282,92 @@ class VoxelActor:
         self._uniform("neighbours", (9.0 if creases else 0.0,))
 
     def remove(self) -> None:
-        """Remove the block from the picture and free its textures."""
+        """Remove the boxes from the picture and free their textures."""
         self._renderer.RemoveActor(self.actor)
         for texture in self._textures.values():
             texture.release(self._window)
 
 
-def _glsl(name: str) -> str:
+class VoxelActor(VoxelBoxes):
+    """Draws one block. `update` uploads only what changed."""
+
+    def __init__(self, renderer: vtkRenderer, block: Voxels, ground: Color, packed: Packed | None = None) -> None:
+        super().__init__(renderer, ground)
+        self._block: Voxels | None = None
+        self._source = vtkCubeSource()
+        self._mapper.SetInputConnection(self._source.GetOutputPort())
+        self._bounds: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self.update(block, packed)
+        renderer.AddActor(self.actor)
+
+    def shows(self, values: NDArray[np.float32]) -> bool:
+        """Whether the block shows this array of numbers."""
+        return self._block is not None and self._block.values is values
+
+    def update(self, block: Voxels, packed: Packed | None = None) -> None:
+        """Show this block instead of the earlier one.
+
+        Parameters
+        ----------
+        packed
+            Its packed numbers; by default they are packed here if needed.
+        """
+        before = self._block
+        if before is block:
+            return
+        if not self.shows(block.values):
+            self._upload(pack(block.values) if packed is None else packed)
+        if before is None or before.colormap is not block.colormap:
+            self._texture("lookup", block.colormap.table.reshape(1, 256, 3))
+        grid = block.values.shape
+        begin, end = block.columns
+        low = np.array(block.origin)
+        high = low + np.array(block.size)
+        self._source.SetBounds(low[0], high[0], low[1], high[1], low[2], high[2])
+        self._source.Update()
+        # If there were texture coordinates, VTK would multiply the colour by the numbers.
+        self._source.GetOutput().GetPointData().SetTCoords(None)
+        self._uniform("gridSize", grid)
+        self._uniform("gridStart", (begin, 0, 0))
+        self._uniform("gridEnd", (end, grid[1], grid[2]))
+        self._uniform("front", front_of(block))
+        self._uniform("glow", (block.glow,))
+        self._uniform("origin", block.origin)
+        self._uniform("cellSize", block.cell)
+        self._uniform("realCount", (real_count(block),))
+        self._uniform("limits", block.limits)
+        self._uniform("threshold", (block.threshold,))
+        self._uniform("lowestRank", (lowest_rank(self._bounds, block.threshold),))
+        self._uniform("emphasis", (block.emphasis,))
+        self.actor.SetVisibility(block.visible)
+        self._block = block
+
+    def _upload(self, packed: Packed) -> None:
+        self._texture("numbers", packed.atlas)
+        self._uniform("tilesAcross", (packed.across,))
+        self._texture("levels", packed.levels)
+        self._uniform("pairTilesAcross", (packed.levels_across,))
+        self._uniform("pairGrid", packed.pairs)
+        self._bounds = packed.bounds
+
+
+def front_of(block: Voxels) -> tuple[float, float, float]:
+    """Return the position of the light that moves through a block, its width, and whether there is one."""
+    width = max(_FRONT * block.size[0], 1.5 * block.cell[0])
+    return block.origin[0] + block.size[0] * (block.front or 0.0), width, float(block.front is not None)
+
+
+def real_count(block: Voxels) -> float:
+    """Return the number of cells with a number, or more than any block has."""
+    return block.count if block.count is not None else _ALL
+
+
+def lowest_rank(bounds: NDArray[np.float32], threshold: float) -> float:
+    """Return the rank, as the shader reads it, that a cube of cells needs to have one that reaches a threshold."""
+    return (int(np.searchsorted(bounds, np.float32(threshold), side="right")) - 0.5) / 255
+
+
+@cache
+def glsl(name: str) -> str:
+    """Return the text of a shader."""
     return (_SHADERS / name).read_text(encoding="utf-8")

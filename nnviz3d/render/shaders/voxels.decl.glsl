@@ -4,6 +4,9 @@ float numberAt(vec3 c)
 {
   float row = floor(c.z / tilesAcross);
   vec2 uv = vec2((c.z - row * tilesAcross) * gridSize.x + c.x, row * gridSize.y + c.y);
+#ifdef ATLAS
+  uv += atlasCorner;
+#endif
   return texelFetch(numbers, ivec2(uv), 0).r;
 }
 
@@ -12,6 +15,9 @@ vec4 ranksAt(vec3 c)
 {
   float row = floor(c.z / pairTilesAcross);
   vec2 uv = vec2((c.z - row * pairTilesAcross) * pairGrid.x + c.x, row * pairGrid.y + c.y);
+#ifdef ATLAS
+  uv += pairAtlasCorner;
+#endif
   return texelFetch(levels, ivec2(uv), 0);
 }
 
@@ -32,5 +38,9 @@ vec3 colorOf(float v)
   if (isnan(v)) return nanColor;
   if (isinf(v)) return infColor;
   float at = clamp((v - limits.x) / (limits.y - limits.x), 0.0, 1.0);
+#ifdef ATLAS
+  return texelFetch(lookup, ivec2(int(at * 255.0 + 0.5), int(lookupRow)), 0).rgb;
+#else
   return texelFetch(lookup, ivec2(int(at * 255.0 + 0.5), 0), 0).rgb;
+#endif
 }

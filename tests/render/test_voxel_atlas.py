@@ -1,0 +1,99 @@
+"""Many small blocks drawn by one actor have exactly the pixels of blocks drawn one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nnviz3d.render import voxel_atlas
+from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.render.voxel_atlas import LEAST, MOST_CELLS, VoxelAtlasActor, drawn_together, side_by_side
+from nnviz3d.scene.camera import CameraPose, fit
+from nnviz3d.scene.colors import colormap
+from nnviz3d.scene.primitives import DrawList, Voxels
+
+SIZE = (480, 320)
+
+
+def blocks(count: int, seed: int = 0) -> list[Voxels]:
+    """Blocks of many shapes and looks, in rows."""
+    random = np.random.default_rng(seed)
+    found = []
+    for k in range(count):
+        shape = tuple(int(n) for n in random.integers(1, 12, 3))
+        values = random.normal(size=shape).astype(np.float32)
+        values[random.random(shape) < 0.2] = random.choice([np.nan, np.inf, -np.inf, 0.0])
+        since, reveal = sorted(random.uniform(-0.3, 1.3, 2).clip(0, 1)) if k % 3 == 0 else (0.0, 1.0)
+        found.append(
+            Voxels(
+                f"block {k}",
+                values,
+                (14.0 * (k % 12), 14.0 * (k // 12), 0.0),
+                tuple(random.uniform(0.4, 1.1, 3)),
+                colormap(("inferno", "gray", "viridis")[k % 3]) if k % 2 else colormap("inferno"),
+                (-float(random.uniform(1, 2)), 2.0),
+                threshold=float(random.choice([0.0, 0.5, 1.5])),
+                count=shape[0] * shape[1] - 1 if k % 4 == 0 else None,
+                reveal=float(reveal),
+                since=float(since),
+                emphasis=float(random.choice([1.0, 0.3])),
+                front=float(random.random()) if k % 5 == 0 else None,
+                glow=float(random.choice([0.0, 0.4])),
+            )
+        )
+    return found
+
+
+def poses(drawn: list[Voxels]) -> list[CameraPose]:
+    corners = np.array([one.origin for one in drawn] + [np.add(one.origin, one.size) for one in drawn])
+    far = fit(corners, -30.0, 25.0, aspect=SIZE[0] / SIZE[1])
+    near = fit(corners[len(drawn) : len(drawn) + 3], 140.0, -20.0, aspect=SIZE[0] / SIZE[1])
+    return [far, near]
+
+
+def changed(drawn: list[Voxels]) -> list[list[Voxels]]:
+    """The same blocks, and what may become of them one after the other."""
+    other = blocks(len(drawn), seed=1)
+    faint = [replace(one, emphasis=0.5, threshold=0.7) for one in drawn]
+    newer = [replace(one, values=one.values[::-1].copy()) if k % 2 else one for k, one in enumerate(drawn)]
+    moved = [replace(one, origin=tuple(np.add(one.origin, 1.5))) for one in drawn]
+    return [drawn, faint, newer, moved, other, drawn[:-3], [*drawn, *blocks(5, seed=2)[4:]], drawn]
+
+
+@pytest.mark.slow
+def test_pixels_are_those_of_blocks_drawn_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    drawn = blocks(LEAST + 12)
+    together, alone = Offscreen(SIZE, antialias=False), Offscreen(SIZE, antialias=False)
+    for state in changed(drawn):
+        for pose in poses(drawn):
+            picture = together.picture(DrawList(tuple(state)), pose)
+            assert isinstance(together.renderer._atlas, VoxelAtlasActor)
+            with monkeypatch.context() as patch:
+                patch.setattr(voxel_atlas, "LEAST", 10**9)
+                expected = alone.picture(DrawList(tuple(state)), pose)
+            assert alone.renderer._atlas is None
+            assert len(np.unique(expected.reshape(-1, 3), axis=0)) > 100
+            assert np.array_equal(picture, expected)
+    few = DrawList(tuple(drawn[:3]))
+    assert np.array_equal(together.picture(few, poses(drawn)[0]), alone.picture(few, poses(drawn)[0]))
+    assert together.renderer._atlas is None
+    together.close()
+    alone.close()
+
+
+def test_large_blocks_and_few_blocks_are_drawn_alone():
+    many = {one.name: one for one in blocks(LEAST)}
+    large = replace(blocks(1)[0], name="large", values=np.ones((MOST_CELLS + 1, 1, 1), dtype=np.float32))
+    assert list(drawn_together(many | {"large": large})) == list(many)
+    assert drawn_together(dict([*many.items()][1:]) | {"large": large}) == {}
+
+
+def test_pictures_side_by_side_do_not_overlap():
+    random = np.random.default_rng(3)
+    pictures = [np.full((*random.integers(1, 30, 2), 2), k + 1, dtype=np.int32) for k in range(70)]
+    whole, places = side_by_side(pictures)
+    for picture, (x, y) in zip(pictures, places, strict=True):
+        assert np.array_equal(whole[y : y + picture.shape[0], x : x + picture.shape[1]], picture)
+    assert np.count_nonzero(whole) == sum(picture.size for picture in pictures)
