@@ -215,13 +215,14 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
         raise ModelError(
             "The layer's outputs for all samples are equal, so they cannot be told apart; choose another layer."
         )
-    most = (min(count, options.landmarks or count) - 1) / 3
+    embedded = min(count, options.landmarks or count)
+    most = (embedded - 1) / 3
     if options.perplexity is None or options.method != "tsne":
         return min(30.0, most)
     if options.perplexity > most:
         raise ModelError(
             f"A perplexity of {options.perplexity:g} needs at least {int(np.ceil(3 * options.perplexity)) + 1} samples, "
-            f"and there are {count}; choose at most {np.floor(10 * most) / 10:g}."
+            f"and there are {embedded}; choose at most {np.floor(10 * most) / 10:g}."
         )
     return options.perplexity
 

@@ -34,6 +34,8 @@ _SNAPSHOTS_OF = 200_000
 """Number of points above which snapshots are five times as far apart, because they take memory."""
 _ALONE = 2000
 """Up to this many points one core is as fast as several; the points are the same."""
+_UMAP_EXACT = 4095
+"""Up to this many vectors UMAP compares all pairs."""
 _PACMAP = (100, 100, 250)
 """Iterations of the three phases of PaCMAP."""
 _LIBRARIES = {"grid": ("numba",), "umap": ("umap",), "pacmap": ("pacmap",)}
@@ -81,6 +83,21 @@ def check_installed(options: EmbeddingOptions) -> None:
         if not installed(name):
             what = {"grid": "t-SNE on a grid", "umap": "UMAP", "pacmap": "PaCMAP"}[name]
             raise ModelError(f"{what} is not installed; install it by: pip install 'nnviz3d[{EXTRA}]'.")
+
+
+def slow_note(options: EmbeddingOptions, count: int) -> str:
+    """Return one sentence if the embedding of `count` points takes long, and something faster exists; else nothing."""
+    embedded = min(count, options.landmarks or count)
+    if options.method != "tsne" or embedded <= MANY or resolved(options, count).engine == "grid":
+        return ""
+    if installed("grid"):
+        return (
+            f"--engine {options.engine} takes minutes for {embedded:,} samples; --engine grid is several times faster."
+        )
+    return (
+        f"openTSNE takes minutes for {embedded:,} samples; t-SNE on a grid is several times faster, and is installed by: "
+        f"pip install 'nnviz3d[{EXTRA}]'. Or let most samples be placed among some: --landmarks {MANY}."
+    )
 
 
 def run_engine(
@@ -183,12 +200,16 @@ def _by_umap(vectors: Floats, start: Doubles, options: EmbeddingOptions, report:
     fitted = umap.UMAP(near, options.dimensions, init=first, random_state=options.seed, n_jobs=1)
     points = np.asarray(fitted.fit_transform(vectors), dtype=np.float32)
     report(1, 1)
-    return EnginePoints(points, points[np.newaxis], settings={"near": near})
+    told = {"neighbours": "approximate"} if len(vectors) > _UMAP_EXACT else {}
+    return EnginePoints(points, points[np.newaxis], settings={"near": near, **told})
 
 
 def _by_pacmap(vectors: Floats, start: Doubles, options: EmbeddingOptions, report: Report) -> EnginePoints:
+    import logging
+
     import pacmap
 
+    logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns of seeds and of three dimensions
     report(0, 1)
     total = sum(_PACMAP)
     near = min(10, len(vectors) - 1)
@@ -198,10 +219,11 @@ def _by_pacmap(vectors: Floats, start: Doubles, options: EmbeddingOptions, repor
         num_iters=_PACMAP,
         apply_pca=False,
         intermediate=True,
-        intermediate_snapshots=list(range(_EVERY, total + 1, _EVERY)),
+        # The library expects the first and the last iteration among them.
+        intermediate_snapshots=list(range(0, total + 1, _EVERY)),
         random_state=options.seed,
     )
     # PaCMAP scales these to a standard deviation of 1e-4 itself.
     snapshots = np.asarray(fitted.fit_transform(vectors.copy(), init=start.astype(np.float32)), dtype=np.float32)
     report(1, 1)
-    return EnginePoints(snapshots[-1], snapshots, settings={"near": near})
+    return EnginePoints(snapshots[-1], snapshots[1:], settings={"near": near, "neighbours": "approximate"})

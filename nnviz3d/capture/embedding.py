@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.analysis.embedding import EmbeddedPoints, embed, flattened, key_of
+from nnviz3d.analysis.embedding_engines import slow_note
 from nnviz3d.analysis.embedding_quality import with_new_quality
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.request_loop import Report
@@ -19,7 +20,7 @@ from nnviz3d.data.axes import channels_in
 from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions, predicted_classes, write_embedding
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.graph import LayerNode, ModelGraph
-from nnviz3d.data.request import Progress
+from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, ModelError, SampleError
@@ -73,6 +74,8 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         if _is_softmax(graph, head):
             probabilities = scores.max(axis=1)
     thumbnails = thumbnails_of(samples)
+    if (note := slow_note(options, total)) and nodes:
+        report(Notice(text=note))
     for node_id in nodes:
         vectors = np.concatenate(found.pop(node_id))
         key = key_of(vectors, options)
