@@ -169,7 +169,7 @@ class _Tried:
     uncovered
         ``(n,)``: whether it is inside the picture and covers no block.
     struck
-        ``(n,)``: whether a line strikes through its text.
+        ``(n,)``: whether a line strikes through its text, of ways that cover a block only if they are `PLAIN`.
     free
         ``(n,)``: whether it may be shown if no other label is there.
     """
@@ -237,7 +237,9 @@ class _Room:
         uncovered[over_own] = self._clear(over_own, way, outwards, self._inner)
         struck = np.zeros(len(way), dtype=np.bool_)
         if self._lines is not None:
-            struck = self._lines.cross(rects + np.array([1, 1, -1, -1]) * _EDGE * self._scale)
+            # Of a label at its own place, all ways count, because one that is struck through lets the label move aside.
+            asked = np.flatnonzero(uncovered | (ways.group[way] == PLAIN))
+            struck[asked] = self._lines.cross(rects[asked] + np.array([1, 1, -1, -1]) * _EDGE * self._scale)
         free = uncovered & (ways.fixed[label] | ~struck)
         free[free] = ~overlap(rects[free], taken).any(axis=1)
         if apart:

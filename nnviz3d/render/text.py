@@ -42,9 +42,15 @@ def _label_measures(
     """Return a label's styles, its edge, and the width and the height of each line in pixels."""
     styles = ["score" if small else "name", *["detail"] * (len(label_lines) - 1)]
     pad = round((0 if small else 4) * scale)
-    widths = [font(line, style, scale).getlength(line) for line, style in zip(label_lines, styles, strict=True)]
+    widths = [_length(line, style, scale) for line, style in zip(label_lines, styles, strict=True)]
     heights = [round(SIZES[style] * scale * (1.24 if small else 1.3)) for style in styles]
     return styles, pad, widths, heights
+
+
+@lru_cache(maxsize=20_000)
+def _length(line: str, style: str, scale: float) -> float:
+    """Return the width of a line of text in pixels."""
+    return font(line, style, scale).getlength(line)
 
 
 @lru_cache(maxsize=4096)

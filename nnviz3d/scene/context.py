@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,6 +268,14 @@ class SceneContext:
         """World coordinates of the middles of cells, given flat indices ``(n,)`` of the node's tensor: ``(n, 3)``."""
         placement = self.placement(node_id)
         return np.asarray(np.array(placement.origin) + (placement.grid.cells(index) + 0.5) * np.array(placement.cell))
+
+    def route(self, source: str, target: str) -> Route:
+        """Return the path of the edge between two nodes; of several edges, that of the first one."""
+        return self._routes_by_ends[source, target]
+
+    @cached_property
+    def _routes_by_ends(self) -> Mapping[tuple[str, str], Route]:
+        return {(route.edge.source, route.edge.target): route for route in reversed(self.routes)}
 
     @property
     def ranks(self) -> int:

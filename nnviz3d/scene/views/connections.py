@@ -30,6 +30,8 @@ from nnviz3d.scene.views.marks import callout, frames, glow
 
 _WIDTHS = (0.7, 1.0, 1.5, 2.2)
 """Line widths in pixels; each line has one of them, by strength."""
+_MANY = 64
+"""Of more pairs of layers, all thin lines are below all thick ones, because lines of one width are drawn fast together."""
 _POINTS = 14
 _COLORS = (POSITIVE, NEGATIVE)
 _GRADIENT_COLORS: tuple[Color, Color] = ((1.00, 0.80, 0.45), (0.55, 0.85, 1.00))
@@ -173,15 +175,17 @@ class ConnectionsView(View):
 
     def _build(self, sample: int, ranking: Ranking) -> tuple[Primitive, ...]:
         found = self._pairs(sample, ranking)
-        lines: list[Primitive] = []
+        lines: list[Lines] = []
         for pair in found:
             lines.extend(self._lines(pair, _ranked(pair), _COLORS))
+        if len(found) > _MANY:
+            lines.sort(key=lambda one: one.width)
         return (*lines, *self._legend(found, ranking))
 
     def _back(self, selection: Selection, ranking: Ranking) -> tuple[Primitive, ...]:
         """Return the same connections with the gradient of the score by the weight as strength."""
         explanations = self._context.explanations(selection.sample)
-        lines: list[Primitive] = []
+        lines: list[Lines] = []
         top = 0.0
         for pair in self._pairs(selection.sample, ranking):
             slopes = explanations.connection_gradient(pair, selection.target)
@@ -194,6 +198,8 @@ class ConnectionsView(View):
                 top = max(top, float(np.abs(kept).max()))
         if not lines:
             return ()
+        if len(lines) > _MANY * len(_WIDTHS):
+            lines.sort(key=lambda one: one.width)
         explained = explanations.explained(selection.target)
         score = "the loss" if explained is not None and explained.target == LOSS else "the score"
         rows = (
@@ -220,7 +226,7 @@ class ConnectionsView(View):
         colors[:, :3] = np.where(signed[:, np.newaxis] >= 0, *palette)
         # Many lines of similar strength would merge into one pale area: the more lines, the fainter each one.
         colors[:, 3] = (0.05 + (0.9 if back else 0.6) * share**2) * min(1.0, (90 / len(order)) ** 0.5)
-        if _gathered(self._context, _route(self._context, pair.source, pair.target)):
+        if _gathered(self._context, self._context.route(pair.source, pair.target)):
             colors[:, 3] *= _GATHERED
         bins = np.minimum((share * len(_WIDTHS)).astype(int), len(_WIDTHS) - 1)
         lines = []
@@ -288,11 +294,6 @@ class ConnectionsView(View):
         return TextRow(f"{k:,} of {sum(p.total for p in pairs):,} {what}", "quiet")
 
 
-def _route(context: SceneContext, source: str, target: str) -> Route:
-    """Return the path of the edge between two layers."""
-    return next(r for r in context.routes if (r.edge.source, r.edge.target) == (source, target))
-
-
 def _gathered(context: SceneContext, route: Route) -> bool:
     """Whether lines follow the edge's own path, because straight lines would cross other blocks."""
     lanes = [context.placement(node).lane for node in (route.edge.source, route.edge.target)]
@@ -317,7 +318,7 @@ def curves(context: SceneContext, source: str, target: str, index: NDArray[np.in
     ``(n, p, 3)`` world coordinates.
     """
     start, end = context.centers(source, index[:, 0]), context.centers(target, index[:, 1])
-    route = _route(context, source, target)
+    route = context.route(source, target)
     if not _gathered(context, route):
         reach = np.zeros_like(start)
         reach[:, 0] = (end[:, 0] - start[:, 0]) * 0.45
