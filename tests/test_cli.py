@@ -21,6 +21,7 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
 from tests.support import command_line
 from tests.support.captures import write
+from tests.support.chunks import chunk_files
 from tests.support.gallery import READY
 from tests.support.graphs import chain
 
@@ -346,12 +347,12 @@ class TestDamage:
         assert "Update nnviz3d" in said
 
     def test_capture_with_a_changed_chunk_is_refused(self, small, tmp_path):
-        (chunk,) = (small / "activations" / "conv").rglob("c/*/*/*/*")
+        (chunk,) = chunk_files(small / "activations" / "conv")
         chunk.write_bytes(b"\x00" + chunk.read_bytes()[: chunk.stat().st_size // 2])
         assert "activations/conv" in self.damage_of(small, tmp_path)
 
     def test_capture_with_a_missing_chunk_is_refused(self, small, tmp_path):
-        (chunk,) = (small / "activations" / "conv").rglob("c/*/*/*/*")
+        (chunk,) = chunk_files(small / "activations" / "conv")
         chunk.unlink()
         assert "lacks part of its numbers" in self.damage_of(small, tmp_path)
 

@@ -24,7 +24,8 @@ from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work
 from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.request import Notice, Progress
-from nnviz3d.data.storage.capture_writer import CaptureWriter, as_stored
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.rows_writer import as_stored
 from nnviz3d.errors import ModelError
 
 

@@ -219,7 +219,7 @@ def test_signal_interrupts_the_labels_of_a_long_film(small_capture, tmp_path, mo
 @pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif", "x"])
 def test_damaged_capture_leaves_no_part_of_a_film(small_capture, tmp_path, name):
     shutil.copytree(small_capture.path, tmp_path / "damaged.zarr")
-    (tmp_path / "damaged.zarr" / "labels" / "c" / "0").unlink()
+    (tmp_path / "damaged.zarr" / "labels" / "c.0").unlink()
     with pytest.raises(CaptureError, match="labels lacks part of its numbers"):
         record(default_scene(), open_capture(tmp_path / "damaged.zarr"), tmp_path / name, size=(96, 64), seconds=1)
     assert os.listdir(tmp_path) == ["damaged.zarr"]

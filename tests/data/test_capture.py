@@ -14,6 +14,7 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.records import Connections, Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, UserError
+from tests.support.chunks import chunk_files
 
 GRAPH = ModelGraph(
     "m",
@@ -234,8 +235,8 @@ def edit(path, **changes):
 
 def test_capture_of_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "run.zarr")
-    edit(tmp_path / "run.zarr", version=2)
-    with pytest.raises(CaptureError, match=r"version 2; this nnviz3d reads up to version 1\. Update nnviz3d\."):
+    edit(tmp_path / "run.zarr", version=3)
+    with pytest.raises(CaptureError, match=r"version 3; this nnviz3d reads up to version 2\. Update nnviz3d\."):
         open_capture(tmp_path / "run.zarr")
     assert is_capture(tmp_path / "run.zarr")
 
@@ -281,7 +282,7 @@ def test_only_committed_samples_are_read(tmp_path):
 
 
 def chunk_of(path, node="block"):
-    return next(p for p in (path / "activations" / node / "@0/0/c").rglob("*") if p.is_file())
+    return chunk_files(path / "activations" / node / "@0/0")[0]
 
 
 def test_missing_chunk_is_refused(tmp_path):

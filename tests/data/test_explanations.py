@@ -23,6 +23,7 @@ from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.errors import CaptureError
 from tests.support import captures
+from tests.support.chunks import chunk_files
 
 NAMES = ("run.zarr", "run.zarr.zip", "haste.zarr.zip")
 """A folder, a compressed zip file, and a zip file written fast."""
@@ -231,7 +232,7 @@ def described(folder, path, change):
 
 
 def test_a_lost_chunk_is_noticed(folder):
-    next(p for p in (folder / "gradients/predicted/conv/@0/0/c").rglob("*") if p.is_file()).unlink()
+    chunk_files(folder / "gradients/predicted/conv/@0/0")[0].unlink()
     with pytest.raises(CaptureError, match=r"gradients/predicted/conv/@0/0 lacks part of its numbers\. Capture again"):
         open_capture(folder).explanations().gradient("conv")
 

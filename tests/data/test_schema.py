@@ -23,7 +23,7 @@ def test_large_chunk_is_at_most_one_sample_and_within_the_limit(shape):
     assert len(chunks) == len(shape)
     assert all(c >= 1 for c in chunks)
     assert math.prod(chunks) * 4 <= schema.CHUNK_BYTES
-    if math.prod(shape[1:]) * 4 > schema.SERIES_BYTES:
+    if math.prod(shape[1:]) * 4 > schema.SHARED_BYTES:
         assert chunks[0] == 1
 
 

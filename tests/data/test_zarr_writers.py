@@ -41,6 +41,7 @@ def write(path, *, transient):
                 writer.write_activations(node, output, start, numbers(5, *shape)[start:stop])
             writer.write_activations("empty", 0, start, numbers(stop - start, 0))
         writer.write_weights("block/dense", "bias", np.float32(3))
+        writer.write_weights("block/dense", "count", np.array(7))
         index = np.array([[0, 1], [2, 3]])
         found = [Connections("start", "block/dense", "dense", r, 9, index, *numbers(2, 2)) for r in RANKINGS]
         writer.write_connections({r: [c] * 5 for r, c in zip(RANKINGS, found, strict=True)})
@@ -67,6 +68,7 @@ def test_all_kinds_of_store_give_the_same_numbers(tmp_path):
         assert np.array_equal(quick.input("start", 1), numbers(5, 2, 3)[1])
         assert quick.labels.tolist() == [0, 1, 2, 3, 4]
         assert quick.weights("block/dense")["bias"] == 3
+        assert quick.weights("block/dense")["count"] == 7
         one, other = (c.connections("start", "block/dense", "contribution", 2) for c in (quick, slow))
         assert (one.rule, one.total) == (other.rule, other.total) == ("dense", 9)
         assert np.array_equal(one.index, other.index)

@@ -19,7 +19,7 @@ from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.capture.programs.frozen import Compiled, frozen, operations
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import reason
-from nnviz3d.data.storage.capture_writer import as_stored
+from nnviz3d.data.storage.rows_writer import as_stored
 from nnviz3d.errors import ModelError
 
 MEMORY = 256 * 2**20

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nnviz3d.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -63,6 +66,12 @@ class AddressStore:
         """Return the content of an object; a `FileNotFoundError` if there is none."""
         with speaking_of(self.address):
             return bytes(self._files.cat_file(f"{self._root}/{path}"))
+
+    def part(self, path: str, start: int, length: int) -> bytes:
+        """Return part of an object; a negative start counts from its end."""
+        with speaking_of(self.address):
+            end = start + length or None
+            return bytes(self._files.cat_file(f"{self._root}/{path}", start=start, end=end))
 
     def folders(self, path: str) -> list[str]:
         """Return the names of the parts directly below a path that have parts of their own."""
@@ -138,6 +147,13 @@ class AddressListing:
         if found is None:
             raise FileNotFoundError(f"there is no {name}")
         return found
+
+    def part(self, name: str, start: int, length: int) -> NDArray[np.uint8]:
+        """Read part of a file, which is read without the rest."""
+        data = np.frombuffer(bytearray(self._store.part(name, start, length)), np.uint8)
+        if len(data) != length:
+            raise ValueError("a file is shorter than it should be")
+        return data
 
     def under(self, path: str) -> Mapping[str, int]:
         """Return the size of each file below a path."""

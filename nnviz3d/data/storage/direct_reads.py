@@ -1,4 +1,4 @@
-"""Direct reading of arrays that are stored as captures store them: descriptions, and chunks by zstd, CRC32C or neither.
+"""Direct reading of arrays that are stored as captures store them: descriptions, chunks, and shards of samples.
 
 Zarr reads any store by coroutines of another thread, which takes a millisecond for each array and each chunk; a network
 of thousands of layers has many thousands of both. What is described in any other way is left to Zarr.
@@ -7,14 +7,17 @@ of thousands of layers has many thousands of both. What is described in any othe
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnviz3d.data.storage.file_listing import Listing
+from nnviz3d.data.storage.shard_reader import ShardReader, layout_in
+from nnviz3d.data.storage.shards import decoded
 
 if TYPE_CHECKING:
     import zarr
@@ -42,6 +45,8 @@ class StoredArray:
         "zstd": each chunk is compressed; "crc32c": it is the memory of its numbers and their checksum; "": its memory.
     separator
         Sign between the numbers of a chunk's key.
+    shards
+        Reader of the samples, if each file holds several chunks and an index.
     by_zarr
         The same array in Zarr, if it is stored in another way.
     """
@@ -52,6 +57,7 @@ class StoredArray:
     chunks: tuple[int, ...]
     codec: str = ""
     separator: str = "/"
+    shards: ShardReader | None = None
     by_zarr: zarr.Array[Any] | None = None
 
     @property
@@ -59,21 +65,26 @@ class StoredArray:
         """Whether several chunks are stored together."""
         return self.by_zarr is not None and self.by_zarr.shards is not None
 
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """The shape of the smallest part that is read."""
+        return self.chunks if self.shards is None else self.shards.chunk
+
     def key(self, chunk: Sequence[int]) -> str:
         """Return the path of a chunk, given its position in the grid of chunks."""
         if self.by_zarr is not None:
             return f"{self.path}/{self.by_zarr.metadata.encode_chunk_key(tuple(chunk))}"
         return f"{self.path}/{self.separator.join(('c', *map(str, chunk)))}"
 
-    def read(self, selection: Any, load: Callable[[str], bytes]) -> NDArray[Any]:
+    def read(self, selection: Any, listing: Listing) -> NDArray[Any]:
         """Read part of the array.
 
         Parameters
         ----------
         selection
             An index of a row, a slice of rows, ``...``, or anything that Zarr takes if Zarr reads the array.
-        load
-            Returns the stored bytes of a chunk, given its path.
+        listing
+            The files of the capture.
 
         Raises
         ------
@@ -85,20 +96,22 @@ class StoredArray:
         if self.by_zarr is not None:
             return np.asarray(self.by_zarr[selection])
         if selection is ...:
-            return self._rows(0, self.shape[0] if self.shape else 1, load)
+            return self._rows(0, self.shape[0] if self.shape else 1, listing)
         if isinstance(selection, slice):
             start, stop, step = selection.indices(self.shape[0])
-            return self._rows(start, max(start, stop), load)[::step]
-        return np.asarray(self._rows(selection, selection + 1, load)[0])
+            return self._rows(start, max(start, stop), listing)[::step]
+        return np.asarray(self._rows(selection, selection + 1, listing)[0])
 
     def reads(self, selection: Any) -> bool:
         """Whether `read` takes a selection."""
         forward = isinstance(selection, slice) and selection.step in (None, 1)
         return self.by_zarr is not None or selection is ... or type(selection) is int or forward
 
-    def _rows(self, start: int, stop: int, load: Callable[[str], bytes]) -> NDArray[Any]:
+    def _rows(self, start: int, stop: int, listing: Listing) -> NDArray[Any]:
         if not self.shape:
-            return self._chunk((), load).copy()
+            return self._chunk((), listing).copy()
+        if self.shards is not None:
+            return self.shards.rows(start, stop, listing)
         found = np.empty((stop - start, *self.shape[1:]), self.dtype)
         if not found.size:
             return found
@@ -111,24 +124,11 @@ class StoredArray:
                 a, b = max(i * size, low), min((i + 1) * size, high)
                 into.append(slice(a - low, b - low))
                 part.append(slice(a - i * size, b - i * size))
-            found[tuple(into)] = self._chunk(position, load)[tuple(part)]
+            found[tuple(into)] = self._chunk(position, listing)[tuple(part)]
         return found
 
-    def _chunk(self, position: Sequence[int], load: Callable[[str], bytes]) -> NDArray[Any]:
-        data = load(self.key(position))
-        if self.codec == "zstd":
-            from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
-
-            data = Zstd().decode(data)
-        elif self.codec == "crc32c":
-            from google_crc32c import value
-
-            data, checksum = data[:-4], data[-4:]
-            if value(data).to_bytes(4, "little") != checksum:
-                raise ValueError("its checksum is wrong")
-        if len(data) != math.prod(self.chunks) * self.dtype.itemsize:
-            raise ValueError(f"a part has {len(data):,} bytes instead of its size")
-        return np.frombuffer(data, self.dtype.newbyteorder("<")).reshape(self.chunks)
+    def _chunk(self, position: Sequence[int], listing: Listing) -> NDArray[Any]:
+        return decoded(listing.content(self.key(position)), self.codec, self.chunks, self.dtype)
 
 
 def described(text: bytes, *kinds: str) -> Mapping[str, Any]:
@@ -163,6 +163,9 @@ def array_of(path: str, description: Mapping[str, Any]) -> StoredArray | None:
     shape, chunks = _counts(description.get("shape"), 0), _counts(grid["configuration"].get("chunk_shape"), 1)
     if shape is None or chunks is None or len(shape) != len(chunks) or kind not in _TYPES:
         return None
+    layout = layout_in(description, shape, np.dtype(kind), chunks)
+    if layout is not None:
+        return StoredArray(path, shape, np.dtype(kind), chunks, separator=".", shards=ShardReader(layout, path))
     keys = description.get("chunk_key_encoding")
     if not isinstance(keys, dict) or keys.get("name") != "default" or description.get("storage_transformers"):
         return None

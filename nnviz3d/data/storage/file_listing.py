@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zipfile
@@ -10,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nnviz3d.data.storage.address import AddressListing, address_of
 from nnviz3d.data.storage.schema import CHUNK_BYTES
@@ -50,6 +54,16 @@ class Listing(Protocol):
         """
         ...
 
+    def part(self, name: str, start: int, length: int) -> NDArray[np.uint8]:
+        """Read part of a file into new memory; a negative start counts from its end.
+
+        Raises
+        ------
+        OSError, ValueError
+            If it cannot be read or is shorter.
+        """
+        ...
+
 
 class FolderListing:
     """The files of a capture that is a folder; listed again each time, because a training may add files."""
@@ -84,6 +98,12 @@ class FolderListing:
         """Return the content of a file."""
         with open(self._at(name), "rb") as file:
             return file.read()
+
+    def part(self, name: str, start: int, length: int) -> NDArray[np.uint8]:
+        """Read part of a file."""
+        with open(self._at(name), "rb", buffering=0) as file:
+            file.seek(start, os.SEEK_END if start < 0 else os.SEEK_SET)
+            return _filled(length, file)
 
     def _at(self, name: str) -> str:
         """Return the place of a file or folder; a `ValueError` for a name that leads out of the capture."""
@@ -141,6 +161,12 @@ class ZipListing:
         """Return the unpacked content of a file; its checksum is checked."""
         return self._archive.read(name)
 
+    def part(self, name: str, start: int, length: int) -> NDArray[np.uint8]:
+        """Read part of a file, which is unpacked up to there."""
+        with self._archive.open(name) as file:
+            file.seek(start, os.SEEK_END if start < 0 else os.SEEK_SET)
+            return _filled(length, file)
+
     @cached_property
     def _archive(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self._path)
@@ -166,6 +192,18 @@ def listing_of(path: Path) -> Listing:
     if address is not None:
         return AddressListing(address, _check)
     return FolderListing(path) if path.is_dir() else ZipListing(path)
+
+
+def _filled(length: int, file: IO[bytes] | io.FileIO) -> NDArray[np.uint8]:
+    """Read a number of bytes; a `ValueError` if the file ends before."""
+    data = np.empty(length, np.uint8)
+    rest = memoryview(data)  # type: ignore[arg-type]  # NumPy does not say so
+    while len(rest):
+        count = file.readinto(rest)  # type: ignore[union-attr]  # every binary file has it
+        if not count:
+            raise ValueError("a file is shorter than it should be")
+        rest = rest[count:]
+    return data
 
 
 def _check(size: int) -> None:

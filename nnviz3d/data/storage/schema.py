@@ -9,11 +9,20 @@ from __future__ import annotations
 import math
 
 FORMAT = "nnviz3d-capture"
-VERSION = 1
+VERSION = 2
+"""Version 2 has several samples in a file, with an index (`nnviz3d.data.storage.shards`), and packed connections."""
+DESCRIPTION = "zarr.json"
+"""Name of the file that describes a group or an array."""
 CHUNK_BYTES = 16 * 2**20
 """Largest size of a chunk: one sample or one step of a big tensor, or a part of it."""
-SERIES_BYTES = 2**20
-"""Largest size of a chunk that several samples share, so that a thousand small samples are not a thousand files."""
+SHARED_BYTES = 2**16
+"""Largest size of a chunk that several samples share: one that reads as fast as a single small sample."""
+SHARD_BYTES = 64 * 2**20
+"""Largest size of a file that several samples share, unless one sample is larger."""
+MOST_IN_A_SHARD = 1024
+"""Largest number of samples in one file, so that many processes can share the samples."""
+LEAST_COMPRESSED = 512
+"""Fewest bytes for which compression is tried."""
 
 
 TEXTS = "texts"
@@ -112,6 +121,20 @@ def training_path(name: str) -> str:
     return f"{TRAINING}/{name}"
 
 
+def samples_per_shard(samples: int, largest: int) -> int:
+    """Return the number of samples in one file of every array of a capture, a power of 2.
+
+    Parameters
+    ----------
+    samples
+        Number of samples of the capture.
+    largest
+        Bytes of one sample of its largest array.
+    """
+    fitting = max(1, min(SHARD_BYTES // max(largest, 1), MOST_IN_A_SHARD))
+    return int(min(2 ** (fitting.bit_length() - 1), 2 ** (max(samples, 1) - 1).bit_length()))
+
+
 def chunks_for(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """Return the shape of chunks for an array of samples: one sample per chunk, or several small ones.
 
@@ -126,7 +149,7 @@ def chunks_for(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
         return ()
     sample = math.prod(shape[1:]) * itemsize
     if sample <= CHUNK_BYTES:
-        return (max(1, min(shape[0], SERIES_BYTES // max(sample, 1))), *(max(1, n) for n in shape[1:]))
+        return (max(1, min(shape[0], SHARED_BYTES // max(sample, 1))), *(max(1, n) for n in shape[1:]))
     chunk = [1, *shape[1:]]
     for axis in range(1, len(shape)):
         rest = math.prod(chunk[axis + 1 :]) * itemsize

@@ -139,7 +139,7 @@ class StoredArrays:
         with self._reading(array.path):
             self._require_chunks(array, _rows_up_to(selection, array.shape))
             taken = array if array.reads(selection) else array_by_zarr(array.path, self._by_zarr[array.path])
-            found = taken.read(selection, self._listing.content)
+            found = taken.read(selection, self._listing)
         if kept is not None and sum(part.nbytes for part in kept.values()) + found.nbytes <= _MOST_KEPT:
             kept[key] = found
         return found
@@ -201,7 +201,7 @@ class StoredArrays:
         with self._reading(path):
             if array.sharded:
                 raise self.damaged(f"{path} stores its numbers in another format than captures")
-            claimed = math.prod(array.chunks) * array.dtype.itemsize
+            claimed = math.prod(array.unit) * array.dtype.itemsize
             if claimed > LARGEST and claimed > max(self._listing.under(path).values(), default=0):
                 raise self.damaged(f"{path} claims chunks of {array.chunks} numbers")
             if self._complete:

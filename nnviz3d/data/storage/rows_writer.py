@@ -1,0 +1,126 @@
+"""Writer of the arrays of a capture under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.data.axes import Axes, axes_of
+from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.records import RANKINGS, Connections, Ranking, filled
+from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.zarr_writers import Sink
+from nnviz3d.errors import CaptureError
+
+
+class RowsWriter:
+    """Writes the arrays of a capture.
+
+    Parameters
+    ----------
+    sink
+        The Zarr store.
+    graph
+        The graph, which names the axes.
+    samples
+        N: number of samples.
+    """
+
+    def __init__(self, sink: Sink, graph: ModelGraph, samples: int) -> None:
+        self._sink = sink
+        self._graph = graph
+        self.samples = samples
+        self._groups: set[str] = set()
+
+    def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
+        """Write one output of a node for samples from ``start`` on; values ``(n, *shape)``."""
+        self.rows(schema.activation_path(node_id, output), start, values, self.axes_of(node_id, output))
+
+    def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
+        """Write the array that an input of the model was given, ``(n, *shape)``."""
+        self.rows(schema.input_path(name), start, values, self.axes_of(name))
+
+    def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
+        """Write the samples as pictures for people, ``(N, H, W, 3)`` uint8."""
+        self.rows(schema.picture_path(name), 0, values, ("row", "column", "color"))
+
+    def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
+        """Write the true class of each sample, ``(N,)``."""
+        self.rows("labels", 0, np.asarray(labels, dtype=np.int64))
+
+    def write_weights(self, layer: str, variable: str, values: NDArray[Any]) -> None:
+        """Write one variable of a layer."""
+        self.whole(schema.weight_path(layer, variable), as_stored(values))
+
+    def write_connections(self, found: Mapping[Ranking, Sequence[Connections]]) -> None:
+        """Write one pair's strongest connections: by every ranking, one record for each sample in order.
+
+        They are packed, ``index (N, rankings, k, 2)`` and the others ``(N, rankings, k)``, because many small arrays
+        would take more time. A unit at the border has fewer connections than one in the middle, so shorter records are
+        filled up with the index -1.
+        """
+        columns = [found[ranking] for ranking in RANKINGS]
+        k = max(c.shown for column in columns for c in column)
+        first = columns[0][0]
+        path = schema.connection_path(first.source, first.target)
+
+        def packed(part: Callable[[Connections], NDArray[Any]], filler: int) -> NDArray[Any]:
+            return np.stack([np.stack([filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
+
+        attributes = {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
+        self.group(path, attributes)
+        self.whole(f"{path}/index", packed(lambda c: c.index, -1))
+        self.whole(f"{path}/weight", packed(lambda c: c.weight, 0))
+        self.whole(f"{path}/contribution", packed(lambda c: c.contribution, 0))
+
+    def rows(self, path: str, start: int, values: NDArray[Any], axes: Axes = ()) -> None:
+        """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``.
+
+        Parameters
+        ----------
+        axes
+            Names of the other axes, for readers of Zarr such as xarray; ignored if their number does not fit.
+        """
+        self.group(path.rpartition("/")[0])
+        others = axes if len(axes) == values.ndim - 1 else (None,) * (values.ndim - 1)
+        self._sink.write(path, self.samples, start, as_stored(values), ("sample", *others))
+
+    def axes_of(self, node_id: str, output: int = 0) -> Axes:
+        """Return the names of the axes of one sample of a node's output; none for an unknown one."""
+        node = self._graph.node(node_id) if node_id in self._graph else None
+        if node is None or output >= len(node.shapes):
+            return ()
+        shape, named = node.shapes[output], node.named_axes_of(output)
+        return named if len(named) == len(shape) else axes_of(shape)
+
+    def whole(self, path: str, values: NDArray[Any]) -> None:
+        """Write a whole array in its own type."""
+        self.group(path.rpartition("/")[0])
+        self._sink.put(path, values)
+
+    def group(self, path: str, attributes: Mapping[str, Any] | None = None) -> None:
+        """Make a group and its missing parents; attributes can be given only with the first call for a path."""
+        if path in self._groups and attributes:
+            raise CaptureError(f"{path} exists already; its attributes must be written before its content.")
+        if path and path not in self._groups:
+            self.group(path.rpartition("/")[0])
+            self._sink.group(path, attributes or {})
+            self._groups.add(path)
+
+
+def as_stored(values: NDArray[Any]) -> NDArray[Any]:
+    """Convert an array to the type in which it is stored: float32; integers and bytes are unchanged.
+
+    bfloat16 and float16 become float32 exactly; float64 is rounded.
+    """
+    values = np.asarray(values)
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype == object:
+        raise CaptureError("An array of Python objects cannot be stored; expected numbers.")
+    return np.ascontiguousarray(values, dtype=np.float32)
