@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _DIGITS = 15
 _MOST: int = 10**_DIGITS
@@ -36,6 +36,14 @@ def printable(text: str, limit: int | None = LONGEST_NAME) -> str:
         return text
     half = limit // 2
     return f"{text[: limit - half - 1]}…{text[-half:]}"
+
+
+def all_printable(texts: Iterable[object]) -> tuple[str, ...]:
+    """Return `printable` of each text; a million names, of which none needs a change, are checked at once."""
+    words = tuple(map(str, texts))
+    if max(map(len, words), default=0) <= LONGEST_NAME and "".join(words).isprintable():
+        return words
+    return tuple(map(printable, words))
 
 
 def sentence(text: str, limit: int | None = LONGEST_SENTENCE) -> str:

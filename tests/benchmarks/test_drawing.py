@@ -1,4 +1,4 @@
-"""Frames per second at 1280 x 720: VGG16 against meshes and against fewer cells, pictures with text against without."""
+"""Frames per second at 1280 x 720: VGG16 against meshes, textured quads and fewer cells, whole pictures against parts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
-from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkTexture
 
 from nnviz3d.data.capture import Capture, open_capture
-from nnviz3d.render.drawers import _color_cells, mesh
+from nnviz3d.render.drawers import _color_cells, image_data, mesh
 from nnviz3d.render.offscreen import Offscreen, halved, offscreen_window
 from nnviz3d.scene.camera import CameraPose, default_view
 from nnviz3d.scene.primitives import DrawList, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import Keyframe, default_scene
+from tests.benchmarks.results import record_result
 from tests.benchmarks.timing import interleaved, table
 
 SIZE = (1280, 720)
@@ -70,10 +72,10 @@ def surface(block: Voxels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return all_points, np.arange(len(all_points)).reshape(-1, 4), np.column_stack([rgba, np.ones(len(rgba))])
 
 
-class Meshes:
-    """The same blocks as meshes of their outer faces, as a viewer without a voxel shader would draw them."""
+class Peer:
+    """A window with the background and the camera of our pictures, for another way to draw the same blocks."""
 
-    def __init__(self, blocks: list[Voxels], size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int]) -> None:
         self.window = offscreen_window(size)
         self.renderer = vtkRenderer()
         self.window.AddRenderer(self.renderer)
@@ -82,6 +84,26 @@ class Meshes:
         self.renderer.SetBackground(*low)
         self.renderer.SetBackground2(*high)
         self.renderer.GradientBackgroundOn()
+
+    def draw(self, pose: CameraPose) -> np.ndarray:
+        camera = self.renderer.GetActiveCamera()
+        camera.SetPosition(*pose.position)
+        camera.SetFocalPoint(*pose.target)
+        camera.SetViewUp(*pose.up)
+        camera.SetViewAngle(pose.field_of_view)
+        self.renderer.ResetCameraClippingRange()
+        self.window.Render()
+        width, height = self.window.GetSize()
+        buffer = vtkUnsignedCharArray()
+        self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
+        return np.frombuffer(memoryview(buffer), dtype=np.uint8)
+
+
+class Meshes(Peer):
+    """The same blocks as meshes of their outer faces, as a viewer without a voxel shader would draw them."""
+
+    def __init__(self, blocks: list[Voxels], size: tuple[int, int]) -> None:
+        super().__init__(size)
         self.quads = 0
         for block in blocks:
             points, quads, colors = surface(block)
@@ -98,22 +120,48 @@ class Meshes:
             actor.GetProperty().SetInterpolationToFlat()
             self.renderer.AddActor(actor)
 
-    def draw(self, pose: CameraPose) -> np.ndarray:
-        camera = self.renderer.GetActiveCamera()
-        camera.SetPosition(*pose.position)
-        camera.SetFocalPoint(*pose.target)
-        camera.SetViewUp(*pose.up)
-        camera.SetViewAngle(pose.field_of_view)
-        self.renderer.ResetCameraClippingRange()
-        self.window.Render()
-        width, height = self.window.GetSize()
-        buffer = vtkUnsignedCharArray()
-        self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
-        return np.frombuffer(memoryview(buffer), dtype=np.uint8)
+
+class TexturedQuads(Peer):
+    """The same blocks as six quads each, in one draw call: all faces are in one texture, and their light is painted in.
+
+    This is the least that can be drawn of a full block. It cannot show a block with gaps or a threshold.
+    """
+
+    def __init__(self, blocks: list[Voxels], size: tuple[int, int]) -> None:
+        super().__init__(size)
+        for block in blocks:
+            low, high = block.limits
+            at = np.clip((np.nan_to_num(block.values) - low) / (high - low), 0, 1)
+            colors = block.colormap.table[np.round(at * 255).astype(np.uint8)]
+            sides = [(axis, end, np.take(colors, end, axis=axis)) for axis in range(3) for end in (0, -1)]
+            texture = np.zeros((max(s.shape[0] for *_, s in sides), sum(s.shape[1] for *_, s in sides), 3), np.uint8)
+            corners, within, used = [], [], 0
+            for axis, end, side in sides:
+                i, j = side.shape[:2]
+                texture[:i, used : used + j] = side * (0.80, 0.90, 1.0)[axis]
+                u, w = (a for a in range(3) if a != axis)
+                quad = np.zeros((4, 3))
+                quad[:, axis] = 0 if end == 0 else block.values.shape[axis]
+                quad[:, u], quad[:, w] = np.array([0, 1, 1, 0]) * i, np.array([0, 0, 1, 1]) * j
+                corners.append(np.array(block.origin) + quad * np.array(block.cell))
+                within.append((np.array([[0, 0], [0, 1], [1, 1], [1, 0]]) * (j, i) + (used, 0)) / texture.shape[1::-1])
+                used += j
+            data = mesh(np.concatenate(corners).astype(np.float32), np.arange(24).reshape(6, 4), lines=False)
+            data.GetPointData().SetTCoords(numpy_to_vtk(np.concatenate(within).astype(np.float32), deep=True))
+            painted = vtkTexture()
+            painted.SetInputData(image_data(texture[::-1]))
+            painted.InterpolateOff()
+            mapper = vtkPolyDataMapper()
+            mapper.SetInputData(data)
+            actor = vtkActor()
+            actor.SetMapper(mapper)
+            actor.SetTexture(painted)
+            actor.GetProperty().LightingOff()
+            self.renderer.AddActor(actor)
 
 
-def test_against_meshes(scene, blocks, poses):
-    """Compare frames per second of voxels and meshes, with read-back as for a film.
+def test_against_meshes_and_quads(scene, blocks, poses, smallest):
+    """Compare frames per second of voxels, meshes and textured quads, with read-back as for a film.
 
     Still: the same pose each time. Moving: another pose each time. Dragged: moving, in the quality of a drag, without
     darker creases and background gradient, at full resolution.
@@ -124,35 +172,67 @@ def test_against_meshes(scene, blocks, poses):
     # A renderer for each list, because changes between lists are not measured.
     lists = {"blocks": only, "whole": whole, "usual": usual}
     studios = {(name, fine): Offscreen(SIZE, antialias=fine) for name in lists for fine in (False, True)}
-    meshes, fine_meshes = Meshes(blocks, SIZE), Meshes(blocks, (SIZE[0] * 2, SIZE[1] * 2))
+    large = (SIZE[0] * 2, SIZE[1] * 2)
+    meshes = Meshes(blocks, SIZE)
+    peers: dict[str, tuple[Peer, Peer]] = {
+        "meshes": (meshes, Meshes(blocks, large)),
+        "quads": (TexturedQuads(blocks, SIZE), TexturedQuads(blocks, large)),
+    }
 
-    def fine_mesh(pose: CameraPose) -> np.ndarray:
-        return halved(fine_meshes.draw(pose).reshape(SIZE[1] * 2, SIZE[0] * 2, 3))
+    def finely(peer: Peer, pose: CameraPose) -> np.ndarray:
+        return halved(peer.draw(pose).reshape(large[1], large[0], 3))
 
-    rows: list[list[object]] = [["", "blocks", "whole picture", "its threshold", "meshes", "blocks : meshes"]]
+    rows: list[list[object]] = [
+        [
+            "",
+            "blocks",
+            "whole picture",
+            "its threshold",
+            "meshes",
+            "quads",
+            "blocks : meshes",
+            "blocks : quads",
+            "whole : blocks",
+        ]
+    ]
+    cells = sum(b.values.size for b in blocks)
     still, moving = (lambda k: poses[0]), (lambda k: poses[k % len(poses)])
-    for what, pose_of in (("still", still), ("moving", moving), ("dragged", moving)):
+    motions = {"moving": moving} if smallest else {"still": still, "moving": moving, "dragged": moving}
+    for what, pose_of in motions.items():
         for studio in studios.values():
             studio.renderer.careful = what != "dragged"
-        for fine, draw_mesh in ((False, meshes.draw), (True, fine_mesh)):
+        for fine in (False, True):
             drawers = {
                 name: lambda k, s=studios[name, fine], d=drawn, p=pose_of: s.picture(d, p(k))
                 for name, drawn in lists.items()
             }
-            drawers["meshes"] = lambda k, m=draw_mesh, p=pose_of: m(p(k))
-            seconds = interleaved(drawers, 3 if fine else ROUNDS, warm=2)
-            ratio = seconds["meshes"] / seconds["blocks"]
-            rows.append([what + (", 2x2 samples" if fine else ""), *(1 / s for s in seconds.values()), ratio])
-    cells = sum(b.values.size for b in blocks)
+            for name, pair in peers.items():
+                drawers[name] = lambda k, pair=pair, p=pose_of, fine=fine: (
+                    finely(pair[1], p(k)) if fine else pair[0].draw(p(k))
+                )
+            rounds = 1 if smallest else 3 if fine else 4 * ROUNDS
+            seconds = interleaved(drawers, rounds, warm=1 if smallest else 2)
+            ratios = [seconds["meshes"] / seconds["blocks"], seconds["quads"] / seconds["blocks"]]
+            whole_share = seconds["blocks"] / seconds["whole"]
+            label = what + (", 2x2 samples" if fine else "")
+            rows.append([label, *(1 / s for s in seconds.values()), *ratios, whole_share])
+            if what == "moving" and not fine:
+                how = (
+                    f"{cells:,} cells, 1280 x 720 with read-back, moving camera, median of {rounds} alternating frames"
+                )
+                rates = {name: 1 / s for name, s in seconds.items()}
+                record_result("whole_picture", whole_share, f"{rates['whole']:.0f} of {rates['blocks']:.0f}; {how}")
+                record_result("quads", ratios[1], f"{rates['blocks']:.0f} to {rates['quads']:.0f}; {how}")
     table(f"Frames a second, {cells:,} cells as blocks and {meshes.quads:,} quads as meshes", rows)
     for studio in studios.values():
         studio.close()
 
 
-def test_without_text(vgg: Path, digits: Capture, long_capture: Capture):
+def test_without_text(vgg: Path, digits: Capture, long_capture: Capture, smallest: bool):
     """Compare pictures with and without labels and panels while the camera moves; a drag has no read-back."""
     rows: list[list[object]] = [["", "blocks", "labels", "with text", "without", "share of the text"]]
-    for name, capture in (("digits", digits), ("VGG16", open_capture(vgg)), ("a long network", long_capture)):
+    captures = {"digits": digits, "VGG16": open_capture(vgg), "a long network": long_capture}
+    for name, capture in list(captures.items())[: 1 if smallest else 3]:
         scene = Scene.build(default_scene(), capture, aspect=ASPECT)
         azimuth, elevation = default_view(len(scene.context.plan.rows))
         poses = [scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT) for k in range(9)]
@@ -169,8 +249,8 @@ def test_without_text(vgg: Path, digits: Capture, long_capture: Capture):
                     key: lambda k, r=studio.renderer, p=poses: (r.look(p[k % len(p)]), r.render())
                     for key, studio in studios.items()
                 },
-                5 * ROUNDS,
-                warm=3,
+                1 if smallest else 5 * ROUNDS,
+                warm=1 if smallest else 3,
             )
             row = [name + ("" if careful else ", dragged"), sum(isinstance(p, Voxels) for p in whole), labels]
             frames = [1 / s for s in seconds.values()]
@@ -190,7 +270,7 @@ def fewer(block: Voxels, share: float, values: np.ndarray | None = None) -> Voxe
     return replace(block, values=less, cell=cell, count=None)
 
 
-def test_against_fewer_cells(blocks, poses):
+def test_against_fewer_cells(blocks, poses, smallest):
     """Compare 15 million and 1 million cells in the same boxes, dense and with a fiftieth of the cells filled."""
     share = 1e6 / sum(b.values.size for b in blocks)
     random = np.random.default_rng(1)
@@ -214,7 +294,7 @@ def test_against_fewer_cells(blocks, poses):
         ],
     )
     rows: list[list[object]] = [["", "cells", "filled", "fps", "cells", "filled", "fps", "ratio"]]
-    for name, pair in lists.items():
+    for name, pair in list(lists.items())[: 1 if smallest else 3]:
         studios = [Offscreen(SIZE, antialias=False) for _ in pair]
         drawn = [DrawList(tuple(part)) for part in pair]
         seconds = interleaved(
@@ -222,8 +302,8 @@ def test_against_fewer_cells(blocks, poses):
                 f"{i}": lambda k, s=s, d=d: s.picture(d, poses[k % len(poses)])
                 for i, (s, d) in enumerate(zip(studios, drawn, strict=True))
             },
-            ROUNDS,
-            warm=2,
+            1 if smallest else ROUNDS,
+            warm=1 if smallest else 2,
         )
         row: list[object] = [name]
         for part, spent in zip(pair, seconds.values(), strict=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import quote, unquote
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers, split_names
-from nnviz3d.data.printable import printable
+from nnviz3d.data.printable import all_printable
 from nnviz3d.errors import CaptureError, UserError
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
     return Embedding(
         name=name,
         method=attributes["method"],
-        names=tuple(printable(str(n)) for n in attributes["names"]),
+        names=all_printable(attributes["names"]),
         quality=attributes["quality"],
         settings=attributes["settings"],
         key=attributes["key"],
