@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 _CELL = 2.0
 """Width of a cell of the map in pixels."""
+_FEW = 200
+"""Maximum number of rectangles that are compared one by one, which is faster than to make a map of the picture."""
 _AT_ONCE = 2**21
 """Number of pairs of rectangles that are compared at once."""
 
@@ -29,6 +31,9 @@ class CoverMap:
         rects = rects[np.isfinite(rects).all(axis=1)]
         inside = (rects[:, :2] < high).all(axis=1) & (rects[:, 2:] > low).all(axis=1)
         self._rects = rects[inside & (rects[:, :2] < rects[:, 2:]).all(axis=1)]
+        self._sums: NDArray[np.int32] | None = None
+        if len(self._rects) <= _FEW:
+            return
         self._low = np.array([*low, *low])
         shape = np.ceil((np.array(high) - low) / _CELL).astype(np.int64)
         self._limit = np.array([*shape, *shape])
@@ -37,14 +42,18 @@ class CoverMap:
         for x, y, sign in ((left, bottom, 1), (right, bottom, -1), (left, top, -1), (right, top, 1)):
             np.add.at(edges, (x, y), sign)
         covered = edges.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
-        self._sums = np.zeros((shape[0] + 1, shape[1] + 1), dtype=np.int32)
-        np.cumsum(covered, axis=0, out=self._sums[1:, 1:])
-        np.cumsum(self._sums[1:, 1:], axis=1, out=self._sums[1:, 1:])
+        sums = np.zeros((shape[0] + 1, shape[1] + 1), dtype=np.int32)
+        np.cumsum(covered, axis=0, out=sums[1:, 1:])
+        np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+        self._sums = sums
 
     def overlap(self, rects: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return whether rectangles ``(m, 4)`` share any area with any of the map's, ``(m,)``."""
-        found = self._any(self._filled(rects))
-        rim = np.flatnonzero(~found & self._any(self._touched(rects)))
+        if self._sums is None:
+            found, rim = np.zeros(len(rects), dtype=np.bool_), np.arange(len(rects))
+        else:
+            found = self._any(self._filled(rects), self._sums)
+            rim = np.flatnonzero(~found & self._any(self._touched(rects), self._sums))
         most = max(1, _AT_ONCE // max(1, len(self._rects)))
         for first in range(0, len(rim), most):
             some = rim[first : first + most]
@@ -64,10 +73,9 @@ class CoverMap:
         found = np.concatenate([low, np.maximum(low, high)], axis=1)
         return np.asarray(np.clip(found, 0, self._limit), dtype=np.int64)
 
-    def _any(self, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _any(self, cells: NDArray[np.int64], sums: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return whether any cell of each range is covered."""
         left, bottom, right, top = cells.T
-        sums = self._sums
         inside = sums[right, top] - sums[left, top] - sums[right, bottom] + sums[left, bottom]
         return np.asarray(inside > 0)
 

@@ -135,6 +135,8 @@ def place_labels(
     lines
         Lines of the picture that labels must not cover.
     """
+    if not len(around):
+        return []
     taken = np.array([(r.left, r.bottom, r.left + r.width, r.bottom + r.height) for r in occupied]).reshape(-1, 4)
     seen = np.asarray(np.isfinite(around).all(axis=1), dtype=np.bool_)
     room = _Room(ways, around, size, scale, lines)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnviz3d.render import cover_map
 from nnviz3d.render.cover_map import CoverMap, overlap
 
 
@@ -17,7 +18,9 @@ def rectangles(random, count, whole):
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 30, 400])
-def test_answers_are_those_of_all_pairs(whole, count):
+@pytest.mark.parametrize("few", [0, 200])
+def test_answers_are_those_of_all_pairs(whole, count, few, monkeypatch):
+    monkeypatch.setattr(cover_map, "_FEW", few)
     random = np.random.default_rng(count)
     for _ in range(20):
         rects = rectangles(random, count, whole)
