@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
-from nnviz3d.apps.whole_files import whole_file, writing
+from nnviz3d.apps.png import encode_png
+from nnviz3d.apps.whole_files import write_whole
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
@@ -90,7 +91,4 @@ def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
     UserError
         If the system refuses to write the file.
     """
-    from PIL import Image
-
-    with writing(out), whole_file(out) as file:
-        Image.fromarray(pixels).save(file, format="PNG", compress_level=effort)
+    write_whole(out, encode_png(pixels, effort=effort))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nnviz3d.apps.film.frame_range import FilmPlan, FilmScene
-from nnviz3d.apps.film.record import Progress, check_film, film_of, film_rate, film_size, sink_of
+from nnviz3d.apps.film.record import Progress, check_film, film_rate, film_size, sink_of
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.cluster import tasks
 from nnviz3d.cluster.connection import Connected
@@ -73,7 +73,7 @@ def record_on_cluster(
         )
     count = len(film.moments)
     try:
-        sink = sink_of(out, even, rate, lambda: film_of(film.scene, film.selection, film.tour, even, film.moments))
+        sink = sink_of(out, film, rate)
         try:
             needed = [number for number in range(count) if sink.needs(number)]
             _draw(plan, needed, sink, cluster, lambda done: progress(count - len(needed) + done, count))

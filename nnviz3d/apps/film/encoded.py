@@ -14,6 +14,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
 
+from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.whole_files import PartialFile
 
 _THREADS = 4
@@ -54,7 +55,7 @@ WEBM = Encoding(
 )
 
 
-class EncodedFilm:
+class EncodedFilm(FrameSink):
     """A film in BT.709 with colours at half the resolution, as players expect.
 
     Parameters
@@ -93,18 +94,21 @@ class EncodedFilm:
         codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         return container, stream
 
-    def needs(self, number: int) -> bool:
-        """Return `True`: every frame has to be drawn."""
-        return True
-
-    def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
-        """Encode a frame."""
+    @staticmethod
+    def packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Convert a frame to the colours of the film: brightness and both colour differences, one below the other."""
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
         )
+        return np.asarray(frame.to_ndarray(), dtype=np.uint8)
+
+    def add(self, number: int, packed: NDArray[np.uint8]) -> None:
+        """Encode a packed frame."""
+        frame = av.VideoFrame.from_ndarray(packed, format="yuv420p")
+        frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
         frame.pts, frame.time_base = number, self._time_base
         self._container.mux(self._stream.encode(frame))
 

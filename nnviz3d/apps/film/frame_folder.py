@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.snapshot import write_png
-from nnviz3d.apps.whole_files import whole_file
+from nnviz3d.apps.film.sink import FrameSink
+from nnviz3d.apps.png import encode_png
+from nnviz3d.apps.whole_files import whole_file, write_whole
 from nnviz3d.data.files.paths import exists, is_folder
 from nnviz3d.errors import UserError
 
 MANIFEST = "film.json"
-_EFFORT = 2
-"""PNG compression level: files a quarter larger than the smallest, in a third of the time."""
+_EFFORT = 1
+"""PNG compression level: files a quarter larger than the smallest, in a quarter of the time."""
 
 
-class FrameFolder:
+class FrameFolder(FrameSink):
     """Writes ``frame_00000.png`` and so on. Each file appears when it is complete; existing frames of the film are kept.
 
     Parameters
@@ -59,9 +60,14 @@ class FrameFolder:
         """Whether a frame does not exist yet."""
         return not self._path(number).exists()
 
-    def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
-        """Write a frame."""
-        write_png(pixels, self._path(number), effort=_EFFORT)
+    @staticmethod
+    def packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the bytes of a PNG file."""
+        return np.frombuffer(encode_png(pixels, effort=_EFFORT), dtype=np.uint8)
+
+    def add(self, number: int, packed: NDArray[np.uint8]) -> None:
+        """Write the file of a frame."""
+        write_whole(self._path(number), packed.tobytes())
 
     def finish(self) -> None:
         """Do nothing: all frames exist."""

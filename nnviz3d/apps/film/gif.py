@@ -14,6 +14,7 @@ import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.whole_files import PartialFile
 
 _PALETTE = "max_colors=128:reserve_transparent=1"
@@ -21,7 +22,7 @@ _DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
 """An ordered dither, which does not move; error diffusion would flicker from frame to frame."""
 
 
-class GifFilm:
+class GifFilm(FrameSink):
     """An animation that repeats forever.
 
     The palette depends on all frames, so the frames are kept, compressed, in an unnamed temporary file until the end.
@@ -40,17 +41,17 @@ class GifFilm:
         self._colors.configure()
         self._partial = PartialFile(out)
 
-    def needs(self, number: int) -> bool:
-        """Return `True`: every frame has to be drawn."""
-        return True
+    @staticmethod
+    def packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the frame itself, as one piece of memory."""
+        return np.ascontiguousarray(pixels)
 
-    def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
+    def add(self, number: int, packed: NDArray[np.uint8]) -> None:
         """Add a frame's colours to the palette, and keep the frame."""
-        pixels = np.ascontiguousarray(pixels)
-        self._source.push(self._frame(pixels, number))
-        packed = zlib.compress(pixels.tobytes(), 1)
-        self._kept.write(packed)
-        self._lengths.append(len(packed))
+        self._source.push(self._frame(packed, number))
+        kept = zlib.compress(packed.tobytes(), 1)
+        self._kept.write(kept)
+        self._lengths.append(len(kept))
 
     def finish(self) -> None:
         """Convert all frames to the palette, write them, and give the file its name."""

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
-from importlib.metadata import version
-from itertools import product
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
+from nnviz3d.apps.film.description import film_of
+from nnviz3d.apps.film.drawing import drawing_of
+from nnviz3d.apps.film.drawing_pool import processes_for
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
+from nnviz3d.apps.film.formats import ENDINGS, ending_of, is_frame_folder
 from nnviz3d.apps.film.frame_folder import FrameFolder, check_folder
-from nnviz3d.apps.film.frame_range import FilmScene, FilmStudio
+from nnviz3d.apps.film.frame_range import FilmScene
 from nnviz3d.apps.film.gif import GifFilm
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.film.writer_thread import FilmWriter
@@ -28,17 +23,13 @@ from nnviz3d.apps.target import check_output
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.paths import exists, is_folder
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.records import RANKINGS
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import UserError
-from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.tours.make_tour import TourKind
 from nnviz3d.scene.view_spec import LONGEST
 
-ENDINGS = (".mp4", ".webm", ".gif")
 _LARGEST = 3840 * 2160
 _FASTEST = {".gif": 50}
 """Most frames per second of some formats: browsers play faster animations slowly."""
@@ -56,7 +47,7 @@ def check_film(
     UserError
         If the name ends otherwise, the folder cannot be written to, or a number is out of range.
     """
-    if _is_folder(out):
+    if is_frame_folder(out):
         _check_folder(out)
         check_folder(out)
     else:
@@ -76,7 +67,7 @@ def film_size(out: Path, size: tuple[int, int] | None) -> tuple[int, int]:
     """Return the size of a film: the given size, made even if the format needs that."""
     if size is None:
         return (800, 450) if out.suffix.lower() == ".gif" else (1280, 720)
-    if _is_folder(out) or out.suffix.lower() == ".gif":
+    if is_frame_folder(out) or out.suffix.lower() == ".gif":
         return size
     return size[0] // 2 * 2, size[1] // 2 * 2
 
@@ -98,6 +89,7 @@ def record(
     selection: Selection | None = None,
     trajectory: EmbeddingTrajectory | None = None,
     progress: Progress | None = None,
+    processes: int | None = None,
 ) -> None:
     """Record a film, whole or not at all; the same input gives the same frames.
 
@@ -118,6 +110,9 @@ def record(
         The points of a recorded training at each step; by default those that the capture holds.
     progress
         Is called with the number of frames drawn and the number of all frames.
+    processes
+        Number of processes that draw; by default one for each core, and fewer for a short film. The frames do not depend
+        on it.
 
     Raises
     ------
@@ -126,7 +121,6 @@ def record(
     """
     check_film(out, size=size, fps=fps, seconds=seconds)
     require_graphics()
-    signals = DelayedSignals()
     even = film_size(out, size)
     rate = film_rate(out, fps)
     film = FilmScene(
@@ -140,24 +134,26 @@ def record(
         trajectory=trajectory,
     )
     count = len(film.moments)
-    with DelayedSignals():
-        studio = FilmStudio(film)
+    drawing = drawing_of(film, ending_of(out), processes or processes_for(count, even))
     try:
-        with ExitStack() as stack, signals:
-            sink = sink_of(out, even, rate, lambda: film_of(film.scene, film.selection, film.tour, even, film.moments))
+        with ExitStack() as stack, DelayedSignals() as signals:
+            sink = sink_of(out, film, rate)
             # Entered at once, because only the writer discards the sink's files.
-            writing = stack.enter_context(FilmWriter(sink, studio.averaged))
-            studio.place_labels(signals.check)
-            for number in range(count):
-                if sink.needs(number):
-                    writing.put(number, studio.samples(number))
+            receive = sink.add if drawing.packs else sink.write
+            writing = stack.enter_context(FilmWriter(sink, drawing.developed, receive))
+            needed = [number for number in range(count) if sink.needs(number)]
+            for number, raw in drawing.frames(needed, signals.check):
+                writing.put(number, raw)
                 if progress is not None:
                     progress(number + 1, count)
                 signals.check()
+            if progress is not None and needed[-1:] != [count - 1]:
+                progress(count, count)
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None
     finally:
-        studio.close()
+        with DelayedSignals():
+            drawing.close()
 
 
 def _check_folder(out: Path) -> None:
@@ -173,67 +169,14 @@ def _check_folder(out: Path) -> None:
         raise UserError(f"Cannot write {out}: permission denied.")
 
 
-def sink_of(out: Path, size: tuple[int, int], fps: int, film: Callable[[], dict[str, Any]]) -> FrameSink:
-    """Return the receiver of a film's frames; its files are removed by `discard` alone.
-
-    Parameters
-    ----------
-    film
-        Returns everything that determines the frames, for a folder of pictures.
-    """
-    if _is_folder(out):
-        return FrameFolder(out, film())
-    match out.suffix.lower():
+def sink_of(out: Path, film: FilmScene, fps: int) -> FrameSink:
+    """Return the receiver of a film's frames; its files are removed by `discard` alone."""
+    match ending_of(out):
+        case "":
+            return FrameFolder(out, film_of(film))
         case ".gif":
-            return GifFilm(out, size, fps)
+            return GifFilm(out, film.size, fps)
         case ".webm":
-            return EncodedFilm(out, WEBM, size, fps)
+            return EncodedFilm(out, WEBM, film.size, fps)
         case _:
-            return EncodedFilm(out, MP4, size, fps)
-
-
-def _is_folder(out: Path) -> bool:
-    return is_folder(out) or not out.suffix
-
-
-def film_of(
-    scene: Scene, selection: Selection, tour: TourKind, size: tuple[int, int], moments: NDArray[np.float64]
-) -> dict[str, Any]:
-    """Return everything that determines the frames of a film, as JSON."""
-    provenance = scene.context.capture.provenance
-    return {
-        "nnviz3d": version("nnviz3d"),
-        "capture": {
-            "model": provenance.model,
-            "sha256": provenance.sha256,
-            "preprocessing": provenance.preprocessing,
-            "contents": _digest(scene.context, selection.sample),
-        },
-        "scene": scene.spec.model_dump(mode="json", exclude={"source"}),
-        "selection": asdict(selection),
-        "tour": tour,
-        "size": list(size),
-        "frames": len(moments),
-        "seconds": float(moments[-1]),
-    }
-
-
-def _digest(context: SceneContext, sample: int) -> str:
-    """Hash everything of a sample that can be drawn: numbers, connections, pictures and words."""
-    capture, graph = context.capture, context.graph
-    words = [graph.to_json(), capture.classes, capture.sample_name(sample), capture.label(sample)]
-    found = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
-    for node in graph:
-        if capture.has_activations(node.id):
-            found.update(context.values(node.id, sample).values.tobytes())
-    for name in graph.inputs:
-        picture = capture.picture(name, sample)
-        if picture is not None:
-            found.update(picture.tobytes())
-    for edge, ranking in product(graph.edges, RANKINGS):
-        pair = capture.connections(edge.source, edge.target, ranking, sample)
-        if pair is not None:
-            found.update(json.dumps([edge.source, edge.target, pair.rule, ranking, pair.total]).encode())
-            for array in (pair.index, pair.weight, pair.contribution):
-                found.update(array.tobytes())
-    return found.hexdigest()
+            return EncodedFilm(out, MP4, film.size, fps)

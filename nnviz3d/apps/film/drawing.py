@@ -1,0 +1,81 @@
+"""Where the frames of a film are drawn: in this process, or in several others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.apps.delayed_signals import DelayedSignals
+from nnviz3d.apps.film.drawing_pool import DrawingPool
+from nnviz3d.apps.film.frame_range import FilmScene, FilmStudio
+
+Frames = Iterator[tuple[int, NDArray[np.uint8]]]
+"""Numbers of frames, and the frames."""
+
+
+class Drawing(Protocol):
+    """Draws the frames of one film.
+
+    Attributes
+    ----------
+    packs
+        Whether the frames are packed for the film's format.
+    """
+
+    packs: bool
+
+    def frames(self, numbers: Sequence[int], check: Callable[[], object]) -> Frames:
+        """Yield raw frames by their numbers and in their order.
+
+        Parameters
+        ----------
+        check
+            Is called again and again meanwhile, and may raise an error.
+        """
+        ...
+
+    def developed(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Convert a raw frame; another thread may do it."""
+        ...
+
+    def close(self) -> None:
+        """Free what drawing needs."""
+        ...
+
+
+def drawing_of(film: FilmScene, ending: str, processes: int) -> Drawing:
+    """Return what draws a film.
+
+    Parameters
+    ----------
+    ending
+        Ending of the film's name; nothing for a folder.
+    processes
+        Number of processes that draw. If others could not draw this film, this process does.
+    """
+    plan = film.plan() if processes > 1 else None
+    return _Here(film) if plan is None else DrawingPool(plan, ending, processes)
+
+
+class _Here:
+    """Draws in this process."""
+
+    packs = False
+
+    def __init__(self, film: FilmScene) -> None:
+        with DelayedSignals():
+            self._studio = FilmStudio(film)
+
+    def frames(self, numbers: Sequence[int], check: Callable[[], object]) -> Frames:
+        self._studio.place_labels(check)
+        for number in numbers:
+            yield number, self._studio.samples(number)
+
+    def developed(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return self._studio.averaged(raw)
+
+    def close(self) -> None:
+        self._studio.close()

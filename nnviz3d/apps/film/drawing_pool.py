@@ -1,0 +1,261 @@
+"""Processes that draw the frames of a film side by side. The frames come in order, and do not depend on their number."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.apps.film.frame_range import FilmPlan
+from nnviz3d.errors import Nnviz3dError, UserError
+from nnviz3d.parent_process import PARENT, run_module
+
+_AHEAD = 2
+"""Most frames that are given to one process at a time, so that it need not wait for the next one."""
+_PIXELS_EACH = 150_000_000
+"""Pixels of all frames for which one more process is worth its start, which takes two seconds."""
+_DEATHS = 3
+"""Number of processes that may die one after another without a single frame between them."""
+_CHECK = 0.1
+"""Seconds between two checks for a signal."""
+_GRACE = 5.0
+"""Seconds that a process has to end before it is killed."""
+_TAIL = 4000
+"""Most characters of a process's own output that are shown with a bug."""
+_PART = 2**20
+"""Most bytes that are read at a time."""
+_KEEP = str(2**32)
+# Otherwise the C library returns the memory of each frame to the system, which clears it again for the next one.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": _KEEP, "MALLOC_TRIM_THRESHOLD_": _KEEP}
+
+Message = tuple["_Drawer", dict[str, Any] | None, NDArray[np.uint8] | None]
+"""A process, its answer (`None` at its end), and the frame."""
+
+
+class DrawingCrashed(Nnviz3dError):  # noqa: N818 - named after what happened
+    """A process that draws crashed; the message contains its traceback or the end of its output."""
+
+
+def processes_for(frames: int, size: tuple[int, int]) -> int:
+    """Return the number of processes that draw so many frames soonest: at most one for each core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, frames, frames * size[0] * size[1] // _PIXELS_EACH))
+
+
+class DrawingPool:
+    """Processes that draw frames of a film.
+
+    Parameters
+    ----------
+    ending
+        Ending of the film's name; nothing for a folder. The frames are packed for its format.
+    processes
+        Most processes.
+    """
+
+    packs = True
+
+    def __init__(self, plan: FilmPlan, ending: str, processes: int) -> None:
+        self._request = json.dumps({"plan": plan.model_dump(mode="json"), "ending": ending})
+        self._count = processes
+        self._messages: queue.Queue[Message] = queue.Queue()
+        self._drawers: list[_Drawer] = []
+
+    def developed(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the packed frame."""
+        return raw
+
+    def frames(
+        self, numbers: Sequence[int], check: Callable[[], object] = lambda: None
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield these frames, packed, in this order. Few of them are in memory at a time.
+
+        Parameters
+        ----------
+        check
+            Is called again and again meanwhile, and may raise an error.
+
+        Raises
+        ------
+        UserError
+            If the frames cannot be drawn, or one process after another is killed.
+        DrawingCrashed
+            If a process fails for another reason.
+        """
+        self._count = max(1, min(self._count, len(numbers)))
+        for _ in range(self._count if numbers else 0):
+            self._start()
+        waiting, ready, deaths = deque(numbers), dict[int, NDArray[np.uint8]](), 0
+        for number in numbers:
+            while number not in ready:
+                self._give(waiting, len(ready))
+                drawer, answer, frame = self._next(check)
+                if answer is None:
+                    deaths += 1
+                    self._replace(drawer, waiting, deaths)
+                elif frame is not None:
+                    deaths = 0
+                    drawer.drawing.remove(answer["frame"])
+                    ready[answer["frame"]] = frame
+                elif "refused" in answer:
+                    raise UserError(answer["refused"])
+                else:
+                    raise DrawingCrashed(f"A process that draws failed.\n{answer['crashed']}")
+            yield number, ready.pop(number)
+
+    def close(self) -> None:
+        """End all processes."""
+        drawers, self._drawers = self._drawers, []
+        for drawer in drawers:
+            drawer.stop()
+        for drawer in drawers:
+            drawer.end()
+
+    def _start(self) -> None:
+        self._drawers.append(_Drawer(self._request, self._count, self._messages))
+
+    def _give(self, waiting: deque[int], ready: int) -> None:
+        """Give waiting frames to the processes that have the fewest; frames that are ready early limit their number."""
+        given = ready + sum(len(drawer.drawing) for drawer in self._drawers)
+        while waiting and given < (_AHEAD + 1) * self._count:
+            drawer = min(self._drawers, key=lambda one: len(one.drawing))
+            if len(drawer.drawing) >= _AHEAD:
+                return
+            drawer.draw(waiting.popleft())
+            given += 1
+
+    def _next(self, check: Callable[[], object]) -> Message:
+        while True:
+            check()
+            with suppress(queue.Empty):
+                return self._messages.get(timeout=_CHECK)
+
+    def _replace(self, drawer: _Drawer, waiting: deque[int], deaths: int) -> None:
+        """Start another process for one that died; its frames are drawn again."""
+        self._drawers.remove(drawer)
+        drawer.end()
+        if deaths >= _DEATHS:
+            if not drawer.was_killed:
+                raise DrawingCrashed("\n".join(("A process that draws ended.", *drawer.last_output)))
+            raise UserError(
+                "The system ends one process that draws after another, perhaps because the memory is too small; choose a "
+                "smaller --size."
+            )
+        waiting.extendleft(sorted(drawer.drawing, reverse=True))
+        self._start()
+
+
+class _Drawer:
+    """A process that draws, and the thread that reads its answers.
+
+    Attributes
+    ----------
+    drawing
+        Numbers of the frames that it was given and has not drawn yet.
+    last_output
+        The end of what it printed, after `end`; nothing if it printed nothing.
+    """
+
+    def __init__(self, request: str, count: int, messages: queue.Queue[Message]) -> None:
+        self.drawing: list[int] = []
+        self._messages = messages
+        self.last_output: tuple[str, ...] = ()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        threads = str(max(1, (os.cpu_count() or 1) // count))
+        settings = {**_MEMORY, "LP_NUM_THREADS": threads, **os.environ, PARENT: str(os.getpid())}
+        try:
+            self._process = subprocess.Popen(
+                run_module("nnviz3d.apps.film.drawing_process"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._printed,
+                env=settings,
+                process_group=0,  # Ctrl-C reaches only this process, which then ends that one
+            )
+        except OSError as error:
+            self._printed.close()
+            raise UserError(f"A process that draws cannot be started: {error.strerror or error}.") from None
+        self._reader = threading.Thread(target=self._read, name="frames", daemon=True)
+        self._reader.start()
+        self._write(request)
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended the process that nothing in it sends."""
+        return self._process.returncode in (-9, -15)
+
+    def draw(self, number: int) -> None:
+        """Give the process a frame to draw."""
+        self.drawing.append(number)
+        self._write(str(number))
+
+    def stop(self) -> None:
+        """Ask the process to end."""
+        with suppress(OSError):
+            self._process.terminate()
+
+    def end(self) -> None:
+        """End the process, and wait for it."""
+        self.stop()
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        if not self._printed.closed:
+            self._printed.seek(0, os.SEEK_END)
+            self._printed.seek(max(0, self._printed.tell() - _TAIL))
+            tail = self._printed.read().decode("utf-8", errors="replace").strip()
+            self.last_output = ("It printed last:", tail) if tail else ()
+            self._printed.close()
+
+    def _write(self, line: str) -> None:
+        pipe = self._process.stdin
+        if pipe is None:
+            raise RuntimeError("The process has no pipe.")
+        with suppress(OSError):  # it has ended, which the thread reports
+            pipe.write(line.encode() + b"\n")
+            pipe.flush()
+
+    def _read(self) -> None:
+        pipe = self._process.stdout
+        if pipe is None:
+            raise RuntimeError("The process has no pipe.")
+        while (answer := _answer(pipe)) is not None:
+            self._messages.put((self, *answer))
+        self._process.wait()
+        self._messages.put((self, None, None))
+
+
+def _answer(pipe: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint8] | None] | None:
+    """Read one answer; `None` at the end of the stream, also in the middle of an answer."""
+    line = pipe.readline()
+    if not line.endswith(b"\n"):
+        return None
+    answer: dict[str, Any] = json.loads(line)
+    if "frame" not in answer:
+        return answer, None
+    frame = np.empty(answer["shape"], dtype=np.uint8)
+    rest = frame.data.cast("B")
+    while rest:
+        part = pipe.read(min(len(rest), _PART))
+        if not part:
+            return None
+        rest[: len(part)] = part
+        rest = rest[len(part) :]
+    return answer, frame
