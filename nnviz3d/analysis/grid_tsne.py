@@ -9,7 +9,7 @@ doi:10.1038/s41592-018-0308-4) in two dimensions and by Pitsianis et al. (2019, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -32,6 +32,8 @@ _REACH = 2.5
 """Range of the forces that are summed over pairs, in distances of the grid lines."""
 _PADDED = 32
 """Least length of a padded axis: the kernel of a shorter one has a kink near the points."""
+_FEW, _SMALL = 2000, 50_000
+"""Up to so many points are spread, and up to so many numbers of a grid are transformed, by one thread, which is faster."""
 _MOMENTUM = 0.8
 _LONGEST = 5.0
 """Longest move of a point in one iteration."""
@@ -63,7 +65,7 @@ class Repulsion:
         places = ((points - low) / step).astype(np.float64 if narrow else np.float32)
         sizes = tuple(int(side) + 4 for side in places.max(axis=0))
         grid = np.empty(sizes, dtype=places.dtype)
-        _run(pool, ranges(sizes[0], self._threads), spread, places, grid)
+        _run(pool, ranges(sizes[0], self._threads if len(places) > _FEW else 1), spread, places, grid)
         potential = self._convolved(grid, step, reach * step)
         push = np.empty_like(places)
         total = sum(_run(pool, ranges(len(points)), gather, places, potential, push))
@@ -81,7 +83,7 @@ class Repulsion:
         sort_by_cell(places, side, counts, starts, order)
         x, y, z = np.ascontiguousarray(places[order].T)
         scale = np.float32(step * step)
-        parts = ranges(len(places), 64)
+        parts = ranges(len(places))
         return float(sum(_run(pool, parts, add_near, x, y, z, order, starts, counts, side, scale, push)))
 
     def _convolved(self, grid: NDArray[Any], step: float, reach: float) -> NDArray[Any]:
@@ -90,7 +92,7 @@ class Repulsion:
 
         padded = tuple(fft.next_fast_len(max(2 * size, _PADDED), real=True) for size in grid.shape)
         spectrum = self._spectrum(padded, step, reach, grid.dtype)
-        workers = self._threads
+        workers = self._threads if grid.size > _SMALL else 1
         wave = fft.rfft(grid, padded[2], axis=2, workers=workers)
         wave = fft.fft(wave, padded[1], axis=1, workers=workers, overwrite_x=True)
         wave = fft.fft(wave, padded[0], axis=0, workers=workers, overwrite_x=True)
@@ -118,14 +120,18 @@ class Repulsion:
         return self._spectra[key]
 
 
-def ranges(count: int, parts: int = 16) -> Iterator[tuple[int, int]]:
-    """Split ``range(count)`` into parts of about equal length."""
+def ranges(count: int, parts: int | None = None) -> list[tuple[int, int]]:
+    """Split ``range(count)`` into parts of about equal length, by default of a thousand, and at most 64."""
+    parts = parts or max(1, min(64, count // 1000))
     edges = [count * k // parts for k in range(parts + 1)]
-    return ((a, b) for a, b in pairwise(edges) if a < b)
+    return [(a, b) for a, b in pairwise(edges) if a < b]
 
 
 def _run(pool: ThreadPoolExecutor, parts: Iterable[tuple[int, int]], function: Any, *arguments: Any) -> list[Any]:
     """Run a compiled function on ranges of points, and return its results in their order."""
+    parts = list(parts)
+    if len(parts) == 1:  # a thread would cost more than it saves
+        return [function(*arguments, *parts[0])]
     return list(pool.map(lambda part: function(*arguments, *part), parts))
 
 
@@ -181,7 +187,7 @@ class GridTSNE:
     def _step(self, exaggeration: float, rate: float, pool: ThreadPoolExecutor) -> None:
         from nnviz3d.analysis.grid_kernels import attract, move
 
-        points, rows, parts = self._points.astype(np.float32), self._affinities, list(ranges(len(self._points), 64))
+        points, rows, parts = self._points.astype(np.float32), self._affinities, ranges(len(self._points))
         pull = np.empty_like(points)
         push, total = self._repulsion(self._points, pool)
         _run(pool, parts, attract, rows.indptr, rows.indices, rows.values, points, pull)
