@@ -163,10 +163,12 @@ def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None
             continue
         places, depth = eye.project(cloud.points.astype(np.float64))
         off = np.maximum(np.linalg.norm(places - np.array(at), axis=1) - cloud.sizes * scale / 2, 0.0)
-        off[(depth <= _EYE) | (cloud.colors[:, 3] <= 0) | ~(off <= _REACH)] = math.inf
-        k = int(np.lexsort((depth, off))[0])
+        near = np.flatnonzero((depth > _EYE) & (cloud.colors[:, 3] > 0) & (off <= _REACH))
+        if not len(near):
+            continue
+        k = int(near[np.lexsort((depth[near], off[near]))[0]])
         rank = (float(off[k]), float(depth[k]))
-        if math.isfinite(rank[0]) and (best is None or rank < best):
+        if best is None or rank < best:
             best, hit = rank, PointHit(cloud, k)
     return hit
 

@@ -36,6 +36,7 @@ from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import (
     Box,
     Callout,
+    Corner,
     DrawList,
     Image,
     Label,
@@ -55,6 +56,7 @@ _REFERENCE = (1280, 720)
 
 _FEWER = "points while moving"
 """Name of the panel that says how many points are drawn while the picture moves."""
+_CORNERS_FOR_FEWER: tuple[Corner, ...] = ("bottom-right", "top-right", "top-left")
 
 
 class _Drawn(Protocol):
@@ -287,7 +289,10 @@ class Renderer:
         panels = [p for p in self._panels if p.name != _FEWER]
         if drawn < count:
             text = f"{drawn:,} of {count:,} points are drawn while the picture moves"
-            panels.append(Panel(_FEWER, "bottom-right", (TextRow(text, "quiet"),)))
+            taken = {p.corner for p in panels}
+            # In a free corner it moves no other panel.
+            corner: Corner = next((c for c in _CORNERS_FOR_FEWER if c not in taken), _CORNERS_FOR_FEWER[0])
+            panels.append(Panel(_FEWER, corner, (TextRow(text, "quiet"),)))
         self._panels = tuple(panels)
 
     def _keep_text(self) -> None:

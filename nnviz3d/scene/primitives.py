@@ -18,6 +18,8 @@ from nnviz3d.scene.colors import Color, Colormap
 from nnviz3d.scene.panel_rows import Row
 
 Vector = tuple[float, float, float]
+Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "bottom"]
+"""Position of a panel."""
 
 
 def vector(v: NDArray[np.float64]) -> Vector:
@@ -402,7 +404,7 @@ class Panel:
     """
 
     name: str
-    corner: Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "bottom"]
+    corner: Corner
     rows: tuple[Row, ...]
 
 
