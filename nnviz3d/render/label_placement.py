@@ -225,14 +225,18 @@ class _Room:
         ways, way = self._ways, np.flatnonzero(chosen)
         label = ways.label[way]
         rects = self._rects(way)
-        uncovered = np.asarray((rects[:, :2] >= 0).all(axis=1) & (rects[:, 2:] <= self._size).all(axis=1))
+        left, bottom, right, top = rects.T
+        uncovered = (left >= 0) & (bottom >= 0) & (right <= self._size[0]) & (top <= self._size[1])
         small = ways.small[label]
         beside = apart * np.outer(ways.size[way, 0], [-1.0, 0.0, 1.0, 0.0])
-        left = ways.align[way] == ALIGNS.index("left")
         # Away from its own block, because the map of all blocks cannot leave out one.
-        outwards = rects + beside * np.column_stack([left, left, ~left, ~left])
+        outwards = rects
+        if apart:
+            at_left = ways.align[way] == ALIGNS.index("left")
+            outwards = rects + beside * np.column_stack([at_left, at_left, ~at_left, ~at_left])
         own = self._inner[label]
-        over_own = (outwards[:, :2] < own[:, 2:]).all(axis=1) & (own[:, :2] < outwards[:, 2:]).all(axis=1)
+        over_own = (outwards[:, 0] < own[:, 2]) & (own[:, 0] < outwards[:, 2])
+        over_own &= (outwards[:, 1] < own[:, 3]) & (own[:, 1] < outwards[:, 3])
         asked = np.flatnonzero(uncovered & ~small & ~over_own)
         uncovered[asked] = ~self._blocks.overlap(outwards[asked])
         over_own &= uncovered & ~small
@@ -263,21 +267,19 @@ class _Room:
 
     def _rects(self, way: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the rectangles of some ways on whole pixels, ``(n, 4)``."""
-        ways = self._ways
-        around, sizes, align = self._around[ways.label[way]], ways.size[way], ways.align[way]
-        low, high = around[:, :2], around[:, 2:]
-        corner = (low + high) / 2 - sizes / 2
-        offset = _OFFSET * self._scale
-        for side, axis, there in (
-            ("below", 1, low - offset - sizes),
-            ("above", 1, high + offset),
-            ("right", 0, high + offset),
-            ("left", 0, low - offset - sizes),
-        ):
-            beside = align == ALIGNS.index(side)
-            corner[beside, axis] = there[beside, axis]
-        corner = np.rint(corner)
-        return np.asarray(np.concatenate([corner, corner + sizes], axis=1) + np.tile(ways.away[way], 2))
+        ways, offset = self._ways, _OFFSET * self._scale
+        align, aside = ways.align[way], ways.away[way]
+        # Column by column, because NumPy's loops over axes of two or four numbers are slow.
+        found = np.empty((len(way), 4))
+        for axis, (after, before) in enumerate((("right", "left"), ("above", "below"))):
+            low, high = self._around[ways.label[way], axis], self._around[ways.label[way], axis + 2]
+            size = ways.size[way, axis]
+            corner = (low + high) / 2 - size / 2
+            beside = np.where(align == ALIGNS.index(before), low - offset - size, corner)
+            corner = np.rint(np.where(align == ALIGNS.index(after), high + offset, beside))
+            found[:, axis] = corner + aside[:, axis]
+            found[:, axis + 2] = corner + size + aside[:, axis]
+        return found
 
 
 def _chosen(ways: LabelWays, tried: _Tried) -> dict[int, int]:

@@ -14,6 +14,11 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 from nnviz3d.scene.primitives import Lines
 
+_MANY = 60_000
+"""Of more straight pieces in all lines of a picture, each curve has few of them while the picture moves."""
+_BENDS = 4
+"""Number of points of such a curve."""
+
 # Much shorter than VTK's own shader for lines, because software rasterizers run it for every pixel.
 _SHADER = """//VTK::System::Dec
 //VTK::Output::Dec
@@ -37,6 +42,7 @@ class LinesDrawing:
         self._lines: tuple[Lines, ...] = ()
         self._scale = 0.0
         self.runs: list[LineRun] = []
+        self._moving = False
 
     def update(self, lines: Iterable[Lines], scale: float) -> None:
         """Show these lines instead of the earlier ones."""
@@ -51,6 +57,18 @@ class LinesDrawing:
             self.runs.append(LineRun(self._renderer))
         for drawn, run in zip(self.runs, runs, strict=True):
             drawn.update(run, scale)
+        self._bend()
+
+    def move(self, moving: bool) -> None:
+        """Say whether the picture moves: then very many curves are drawn with fewer straight pieces each."""
+        if moving != self._moving:
+            self._moving = moving
+            self._bend()
+
+    def _bend(self) -> None:
+        pieces = sum(p.points.shape[0] * (p.points.shape[1] - 1) for p in self._lines) if self._moving else 0
+        for drawn in self.runs:
+            drawn.bend(_BENDS if pieces > _MANY else 0)
 
     def remove(self) -> None:
         """Remove the lines from the picture."""
@@ -63,6 +81,7 @@ class LineRun:
     def __init__(self, renderer: vtkRenderer) -> None:
         self._renderer = renderer
         self._lines: Sequence[Lines] = ()
+        self._bends = 0
         self._mapper = vtkPolyDataMapper()
         self._mapper.SetColorModeToDirectScalars()
         # Each point has its line's colour, because VTK would look up a cell's colour again for every pixel.
@@ -105,24 +124,44 @@ class LineRun:
         if moved or colored:
             data.Modified()
 
+    def bend(self, most: int) -> None:
+        """Draw each line through at most so many of its points, its ends among them; through all of them if it is 0."""
+        if most != self._bends:
+            self._bends = most
+            data = self._mapper.GetInput()
+            data.SetLines(self._cells())
+            data.Modified()
+
+    def _cells(self) -> vtkCellArray:
+        """Return the lines as indices of their points."""
+        lengths = np.concatenate([np.full(len(p.points), p.points.shape[1], dtype=np.int64) for p in self._lines])
+        starts = np.cumsum(lengths) - lengths
+        kept = np.minimum(lengths, self._bends or lengths.max())
+        ends = np.cumsum(kept)
+        line = np.repeat(np.arange(len(kept)), kept)
+        place = np.arange(ends[-1]) - np.repeat(ends - kept, kept)
+        # Evenly along each line, from its first point to its last one.
+        step = (lengths - 1) / np.maximum(kept - 1, 1)
+        indices = starts[line] + np.rint(place * step[line]).astype(np.int64)
+        cells = vtkCellArray()
+        offsets = numpy_to_vtkIdTypeArray(np.concatenate([[0], ends]), deep=True)
+        cells.SetData(offsets, numpy_to_vtkIdTypeArray(indices, deep=True))
+        return cells
+
     def remove(self) -> None:
         """Remove the lines from the picture."""
         self._renderer.RemoveActor(self.actor)
 
     def _make(self, lines: Sequence[Lines]) -> None:
         """Make the mesh for lines of these shapes; VTK reads the arrays without a copy."""
-        lengths = np.concatenate([np.full(len(p.points), p.points.shape[1], dtype=np.int64) for p in lines])
-        ends = np.cumsum(lengths)
-        self._points = np.zeros((ends[-1], 3), dtype=np.float32)
-        self._colors = np.zeros((ends[-1], 4), dtype=np.uint8)
+        count = sum(p.points.shape[0] * p.points.shape[1] for p in lines)
+        self._points = np.zeros((count, 3), dtype=np.float32)
+        self._colors = np.zeros((count, 4), dtype=np.uint8)
         data = vtkPolyData()
         points = vtkPoints()
         points.SetData(numpy_to_vtk(self._points))
         data.SetPoints(points)
-        cells = vtkCellArray()
-        offsets = numpy_to_vtkIdTypeArray(np.concatenate([[0], ends]), deep=True)
-        cells.SetData(offsets, numpy_to_vtkIdTypeArray(np.arange(ends[-1]), deep=True))
-        data.SetLines(cells)
+        data.SetLines(self._cells())
         data.GetPointData().SetScalars(numpy_to_vtk(self._colors))
         self._mapper.SetInputData(data)
 

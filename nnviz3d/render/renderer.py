@@ -88,8 +88,9 @@ class Renderer:
     factor
         The extra factor; a new one takes effect at the next `draw`.
     careful
-        Whether to darken the corners and creases of blocks and to shade the background. This takes a third of the time
-        of a frame on a software rasterizer, so frames of a moving picture do without.
+        Whether to darken the corners and creases of blocks, to shade the background, and to draw very many curves through
+        all their points. This takes a third of the time of a frame on a software rasterizer, so frames of a moving picture
+        do without.
     """
 
     def __init__(self, window: vtkRenderWindow, *, scale: float = 1.0) -> None:
@@ -264,6 +265,7 @@ class Renderer:
         drawn, count = (
             sum(numbers) for numbers in zip((0, 0), *(c.look(moving=not self.careful) for c in clouds), strict=True)
         )
+        self._lines.move(not self.careful)
         self.renderer.ResetCameraClippingRange()
         camera = self.renderer.GetActiveCamera()
         parallel = bool(camera.GetParallelProjection())

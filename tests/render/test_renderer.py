@@ -9,7 +9,7 @@ from nnviz3d.render import renderer as module
 from nnviz3d.render.lines import LineRun
 from nnviz3d.render.offscreen import Offscreen, halved
 from nnviz3d.render.voxels import VoxelActor
-from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.camera import CameraPose, fit
 from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel
 from tests.render.conftest import SIZE
@@ -380,3 +380,29 @@ def test_error_in_a_vtk_callback_is_raised_by_the_drawing_call(shoot, monkeypatc
     assert "Traceback" not in capfd.readouterr().err
     monkeypatch.undo()
     shoot(DrawList((labels,)), FRONT)
+
+
+def test_very_many_curves_have_fewer_bends_while_the_picture_moves():
+    """The ends of all curves stay; a still picture, and pictures of few curves, are drawn through all points."""
+    share = np.linspace(0, 1, 14)
+    start, end = np.array([-4.0, 0.0, 0.0]), np.array([4.0, 0.0, 0.0])
+    curve = start + share[:, np.newaxis] * (end - start) + np.outer(share * share * (3 - 2 * share), [0.0, 2.0, 0.0])
+    pose = fit(np.array([start + (0, 2, 0), end - (0, 2, 0)]), 0.0, 0.0, aspect=1.5)
+    studio = Offscreen((240, 160), antialias=False)
+    pictures = {}
+    for count in (1, 5000):
+        points = np.repeat(curve[np.newaxis].astype(np.float32), count, axis=0)
+        drawn = DrawList((Lines("curves", points, np.ones((count, 4), dtype=np.float32), width=2.0),))
+        for careful in (True, False, True):
+            studio.renderer.careful = careful
+            found = (studio.picture(drawn, pose) > 200).all(axis=2)
+            assert np.array_equal(pictures.setdefault((count, careful), found), found)
+    studio.close()
+    few, many = (pictures[count, True] for count in (1, 5000))
+    assert np.array_equal(few, many)
+    assert np.array_equal(few, pictures[1, False])
+    moving = pictures[5000, False]
+    assert not np.array_equal(moving, few)
+    columns = np.nonzero(few.any(axis=0))[0]
+    assert np.array_equal(columns, np.nonzero(moving.any(axis=0))[0])
+    assert np.abs(moving.argmax(axis=0) - few.argmax(axis=0))[columns].max() <= 4
