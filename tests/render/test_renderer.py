@@ -387,7 +387,7 @@ def test_very_many_curves_have_fewer_bends_while_the_picture_moves():
     share = np.linspace(0, 1, 14)
     start, end = np.array([-4.0, 0.0, 0.0]), np.array([4.0, 0.0, 0.0])
     curve = start + share[:, np.newaxis] * (end - start) + np.outer(share * share * (3 - 2 * share), [0.0, 2.0, 0.0])
-    pose = fit(np.array([start + (0, 2, 0), end - (0, 2, 0)]), 0.0, 0.0, aspect=1.5)
+    pose = fit(np.array([[-4.0, 3.0, 0.0], [4.0, -1.0, 0.0]]), 0.0, 0.0, aspect=1.5)
     studio = Offscreen((240, 160), antialias=False)
     pictures = {}
     for count in (1, 5000):
