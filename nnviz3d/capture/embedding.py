@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,82 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         If the data set cannot be read.
     """
     insights, options = work.insights, work.insights.embedding_options
-    graph = work.program.graph
-    nodes = _matching(graph, insights.embeddings)
     samples, arrays = work.samples, work.arrays
     if insights.dataset:
         samples = work.read(insights.dataset, shapes=work.samples.shapes)
         arrays = work.prepare(samples)
+    outputs = outputs_of(work, samples, arrays, report)
+    if (note := slow_note(options, len(samples))) and outputs.vectors:
+        report(Notice(text=note))
+    for node_id in tuple(outputs.vectors):
+        vectors = outputs.vectors.pop(node_id)
+        key = key_of(vectors, options)
+        earlier = _earlier(work, node_id, key)
+        points = (
+            with_new_quality(earlier, vectors) if earlier is not None else _embedded(node_id, vectors, options, report)
+        )
+        write_embedding(
+            writer,
+            Embedding(
+                name=node_id,
+                method=options.method,
+                points=points.points,
+                first=points.first,
+                snapshots=points.snapshots,
+                names=samples.names,
+                labels=outputs.labels,
+                predictions=outputs.predictions,
+                probabilities=outputs.probabilities,
+                thumbnails=outputs.thumbnails,
+                vectors=points.vectors,
+                quality=points.quality,
+                settings=points.settings,
+                key=key,
+                mean=points.mean,
+                basis=points.basis,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class LayerOutputs:
+    """What is known of samples that are embedded; the names are those of `Embedding`.
+
+    Attributes
+    ----------
+    vectors
+        ``(M, D)``: the outputs of each layer, by node id.
+    labels, predictions, probabilities
+        ``(M,)`` each, or empty.
+    thumbnails
+        ``(M, h, w, 3)``; M is 0 if samples are no pictures.
+    """
+
+    vectors: dict[str, NDArray[np.float32]]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    thumbnails: NDArray[np.uint8]
+
+
+def outputs_of(work: Work, samples: Samples, arrays: Sequence[NDArray[Any]], report: Report) -> LayerOutputs:
+    """Run the model on samples, and return the outputs of the layers that are embedded.
+
+    Parameters
+    ----------
+    samples, arrays
+        The samples, as they were read and as the model takes them.
+
+    Raises
+    ------
+    ModelError
+        If no layer matches, a layer has no numbers for each sample, or the outputs do not fit into memory.
+    SampleError
+        If there is not a label for each sample.
+    """
+    options = work.insights.embedding_options
+    graph = work.program.graph
+    nodes = _matching(graph, work.insights.embeddings)
     total = len(samples)
     if samples.labels is not None and len(samples.labels) != total:
         raise SampleError(f"There are {len(samples.labels)} labels for {total} samples; give one for each.")
@@ -73,37 +144,13 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
         predictions = predicted_classes(scores)
         if _is_softmax(graph, head):
             probabilities = scores.max(axis=1)
-    thumbnails = thumbnails_of(samples)
-    if (note := slow_note(options, total)) and nodes:
-        report(Notice(text=note))
-    for node_id in nodes:
-        vectors = np.concatenate(found.pop(node_id))
-        key = key_of(vectors, options)
-        earlier = _earlier(work, node_id, key)
-        points = (
-            with_new_quality(earlier, vectors) if earlier is not None else _embedded(node_id, vectors, options, report)
-        )
-        write_embedding(
-            writer,
-            Embedding(
-                name=node_id,
-                method=options.method,
-                points=points.points,
-                first=points.first,
-                snapshots=points.snapshots,
-                names=samples.names,
-                labels=np.empty(0, dtype=np.int64) if samples.labels is None else samples.labels,
-                predictions=predictions,
-                probabilities=probabilities,
-                thumbnails=thumbnails,
-                vectors=points.vectors,
-                quality=points.quality,
-                settings=points.settings,
-                key=key,
-                mean=points.mean,
-                basis=points.basis,
-            ),
-        )
+    return LayerOutputs(
+        vectors={node_id: np.concatenate(found.pop(node_id)) for node_id in nodes},
+        labels=np.empty(0, dtype=np.int64) if samples.labels is None else samples.labels,
+        predictions=predictions,
+        probabilities=probabilities,
+        thumbnails=thumbnails_of(samples),
+    )
 
 
 def _embedded(node_id: str, vectors: NDArray[np.float32], options: EmbeddingOptions, report: Report) -> EmbeddedPoints:

@@ -15,6 +15,7 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.samples import read_samples
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.loading.loaded_model import LoadedModel
+from nnviz3d.capture.output_part import capture_outputs
 from nnviz3d.capture.programs.flat_program import Inputs, check_call, expected_inputs
 from nnviz3d.capture.programs.runnable import RunnableModel
 from nnviz3d.capture.programs.trace import TracedModel, with_axes
@@ -107,6 +108,9 @@ class CachedModel:
         )
         if request.prepare:
             return prepare_model(self.traced, samples, settings, report)
+        if request.outputs_only:
+            finished = capture_outputs(self.traced, samples, settings, report, self.samples)
+            return finished.model_copy(update={"total": total})
         finished = capture_model(self.traced, samples, settings, report, self.samples)
         return finished.model_copy(update={"total": total})
 

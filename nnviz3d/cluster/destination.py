@@ -21,6 +21,11 @@ class Destination(Protocol):
         """Folder or address of the capture under construction."""
         ...
 
+    @property
+    def scratch(self) -> str:
+        """Folder or address for what is needed meanwhile; it is removed at the end."""
+        ...
+
     def __enter__(self) -> Self:
         """Prepare the place."""
         ...
@@ -61,7 +66,7 @@ class AddressDestination:
     """
 
     def __init__(self, address: str) -> None:
-        self.store = address
+        self.store, self.scratch = address, f"{address}.partial"
         self._finished = False
         if not address.endswith(".zarr"):
             raise UserError(f"A capture at an address has a name that ends in .zarr; got {address}.")
@@ -74,6 +79,7 @@ class AddressDestination:
         return self
 
     def __exit__(self, *_: object) -> None:
+        AddressStore(self.scratch).remove()
         if not self._finished:
             self._objects.remove()
 
@@ -92,8 +98,8 @@ class LocalDestination:
 
     Attributes
     ----------
-    store
-        The folder under construction.
+    store, scratch
+        The folders of `Destination`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +107,7 @@ class LocalDestination:
         check_destination(path)
         check_free(path)
         self._partial = partial_path(path)
-        self.store = str(self._partial / "capture")
+        self.store, self.scratch = str(self._partial / "capture"), str(self._partial / "scratch")
 
     def __enter__(self) -> Self:
         try:

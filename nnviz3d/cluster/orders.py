@@ -105,6 +105,28 @@ class CaptureOrder(Order):
         return 0 if self.request.part is None else self.request.part[0]
 
     @property
+    def size(self) -> int:
+        """Number of samples of a part, of which the last one may have fewer."""
+        return 0 if self.request.part is None else self.request.part[1] - self.request.part[0]
+
+    @property
     def first(self) -> bool:
         """Whether this is the first part, which makes the arrays."""
         return self.start == 0
+
+
+class RowsOrder(Order):
+    """The order to work on some rows of an array.
+
+    Attributes
+    ----------
+    store, path
+        Folder or address of the store, and the path of the array in it.
+    start, stop
+        The first row, and the one after the last.
+    """
+
+    store: str
+    path: str
+    start: int
+    stop: int

@@ -15,7 +15,7 @@ from zarr.abc.store import Store
 from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore, ZipStore
 
-from nnviz3d.cluster.orders import CaptureOrder
+from nnviz3d.cluster.orders import CaptureOrder, RowsOrder
 from nnviz3d.data.records import filled
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.address import store_at
@@ -75,7 +75,7 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
             check()
             array = copied[path]
             if not _is_of_samples(path, array):
-                _created(target, path, array, array.shape)[...] = array[...]
+                _created(target, path, array, array.shape, PART)[...] = array[...]
                 return
             there = _array_of_samples(target, path, array, order, total)
             _copy_rows(array, there, order.start, check)
@@ -103,7 +103,7 @@ def _array_of_samples(
     if path.startswith(_CONNECTIONS):
         shape = (shape[0], order.request.top_k, *shape[2:])  # samples of later parts may have more connections
     if order.first:
-        return _created(target, path, array, (total, *shape))
+        return _created(target, path, array, (total, *shape), order.size)
     there = zarr.open_array(target, path=path, mode="r+", zarr_format=3)
     if there.shape[1:] != shape or there.dtype != array.dtype:
         raise CaptureError(
@@ -113,12 +113,12 @@ def _array_of_samples(
     return there
 
 
-def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, ...]) -> zarr.Array[Any]:
+def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, ...], part: int) -> zarr.Array[Any]:
     return zarr.create_array(
         target,
         name=path,
         shape=shape,
-        chunks=chunks_of_part(shape, like.dtype.itemsize) if shape else "auto",
+        chunks=chunks_of_part(shape, like.dtype.itemsize, part) if shape else "auto",
         dtype=like.dtype,
         compressors=ZstdCodec(level=0, checksum=True),
         config={"write_empty_chunks": True},
@@ -127,16 +127,28 @@ def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, 
     )
 
 
-def chunks_of_part(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the shape of chunks of which every part of `PART` samples fills whole ones.
+def array_at(store: str, path: str) -> zarr.Array[Any]:
+    """Open an array of a store at a path or an address, for reading."""
+    return zarr.open_array(store_at(store, read_only=True), path=path, mode="r", zarr_format=3)
+
+
+def rows_of(order: RowsOrder) -> NDArray[np.float32]:
+    """Read some vectors, ``(n, D)``."""
+    return np.asarray(array_at(order.store, order.path)[order.start : order.stop], dtype=np.float32)
+
+
+def chunks_of_part(shape: tuple[int, ...], itemsize: int, part: int) -> tuple[int, ...]:
+    """Return the shape of chunks of which every part fills whole ones.
 
     Parameters
     ----------
     shape
         ``(N, *sample_shape)``.
+    part
+        Number of samples of a part, a power of two.
     """
-    rows, *rest = schema.chunks_for((min(shape[0], PART), *shape[1:]), itemsize)
-    return (1 << (rows.bit_length() - 1) if shape[0] > PART else rows, *rest)
+    rows, *rest = schema.chunks_for((min(shape[0], part), *shape[1:]), itemsize)
+    return (1 << (rows.bit_length() - 1) if shape[0] > part else rows, *rest)
 
 
 def _copy_rows(source: zarr.Array[Any], target: zarr.Array[Any], start: int, check: Callable[[], None]) -> None:

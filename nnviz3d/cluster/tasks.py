@@ -17,9 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnviz3d.apps.worker import Worker
 from nnviz3d.cluster.drawing_process import DrawingProcess
-from nnviz3d.cluster.orders import CaptureOrder, FramesOrder, found_here
+from nnviz3d.cluster.orders import CaptureOrder, FramesOrder, RowsOrder, found_here
 from nnviz3d.errors import Nnviz3dError, UserError
 
 Answer = dict[str, Any]
@@ -142,6 +144,48 @@ def draw_frames(order: str) -> Answer:
         plan = json.loads(told.plan)
         plan["captures"] = [found_here(path) for path in plan["captures"]]
         return _processes.drawing(told.job).draw(json.dumps(plan), told.numbers)
+
+    return _answer(told.job, work)
+
+
+def sum_rows(order: str) -> Answer:
+    """Sum up some vectors for a PCA; the result is the count, the mean and the scatter matrix as bytes of float64.
+
+    Parameters
+    ----------
+    order
+        JSON of `RowsOrder`.
+    """
+    told = RowsOrder.from_json(order)
+
+    def work() -> tuple[int, bytes, bytes]:
+        from nnviz3d.analysis.reduction import partial_sums
+        from nnviz3d.cluster.publishing import rows_of
+
+        sums = partial_sums(rows_of(told))
+        return sums.count, sums.mean.tobytes(), sums.scatter.tobytes()
+
+    return _answer(told.job, work)
+
+
+def reduce_rows(order: str) -> Answer:
+    """Reduce some vectors to their principal components; the result is ``(n, k)`` as bytes of float32.
+
+    The mean and the basis are arrays beside that of the vectors.
+
+    Parameters
+    ----------
+    order
+        JSON of `RowsOrder`.
+    """
+    told = RowsOrder.from_json(order)
+
+    def work() -> bytes:
+        from nnviz3d.analysis.reduction import reduced_by
+        from nnviz3d.cluster.publishing import array_at, rows_of
+
+        mean, basis = (np.asarray(array_at(told.store, f"{told.path}_{name}")[...]) for name in ("mean", "basis"))
+        return reduced_by(rows_of(told), mean, basis).tobytes()
 
     return _answer(told.job, work)
 

@@ -86,6 +86,9 @@ class CaptureRequest(BaseModel):
     part
         The samples of the inputs to capture, from the first number up to the second, counted from 0; an end beyond the last
         sample means all that follow. `None` means all.
+    outputs_only
+        Write nothing but the outputs of the layers that are embedded, and what belongs to their points: a part of an
+        embedding that another program makes.
     shapes
         One for each input of the model, without the batch: sizes that the model leaves open. They are those of an earlier
         capture, which the samples will be compared with. Empty: the samples decide.
@@ -116,6 +119,7 @@ class CaptureRequest(BaseModel):
     seed: int = 0
     only: int | None = None
     part: tuple[int, int] | None = None
+    outputs_only: bool = False
     shapes: tuple[tuple[int, ...], ...] = ()
     prepare: bool = False
     transient: bool = False

@@ -16,7 +16,7 @@ import s3fs
 import zarr
 
 from nnviz3d.cli import main
-from nnviz3d.cluster.capture_job import CaptureParts
+from nnviz3d.cluster.capture_parts import CaptureParts
 from nnviz3d.cluster.destination import destination_of
 from nnviz3d.cluster.orders import CaptureOrder
 from nnviz3d.cluster.publishing import publish
@@ -50,7 +50,7 @@ def publish_whole(capture: Capture, address: str) -> None:
         zarr.open_group(store, mode="w", zarr_format=3)
         order = CaptureOrder(job="test", request=request, store=out.store)
         told = publish(Path(capture.path), order, capture.committed)
-        CaptureParts(told).write(store, capture.committed)
+        CaptureParts(told, capture.committed).write(store)
         out.finish()
 
 

@@ -49,6 +49,7 @@ class Trace:
         check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
         self._forward = Forward(self.described, specs, gates=True)
         self._pairs: Pairs | None = None
+        self._part: tuple[tuple[str, ...], Forward] | None = None
 
     @property
     def graph(self) -> ModelGraph:
@@ -79,8 +80,11 @@ class Trace:
         """Run all samples; a program of some nodes alone is compiled and run without the others."""
         if nodes is None:
             return self._forward.batches(arrays)
-        part = replace(self.described, calls={node_id: self.described.calls[node_id] for node_id in nodes})
-        return Forward(part, self.specs).batches(arrays)
+        key = tuple(nodes)
+        if self._part is None or self._part[0] != key:  # captures in parts ask for the same nodes again and again
+            part = replace(self.described, calls={node_id: self.described.calls[node_id] for node_id in key})
+            self._part = key, Forward(part, self.specs)
+        return self._part[1].batches(arrays)
 
     def pairs(self, graph: ModelGraph, *, anew: bool) -> Pairs:
         """Return the connected pairs of layers."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nnviz3d.data.storage.array_writer import ArrayWriter
+    from nnviz3d.data.storage.array_writer import GroupWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
 
 NO_CLASS = -1
@@ -281,7 +281,7 @@ def read_embedding(stored: StoredArrays, name: str) -> Embedding:
     )
 
 
-def write_embedding(writer: ArrayWriter, found: Embedding) -> None:
+def write_embedding(writer: GroupWriter, found: Embedding) -> None:
     """Write an embedding."""
     path = embedding_path(found.name)
     attributes = {key: getattr(found, key) for key in ("method", "key")}

@@ -35,6 +35,8 @@ UNITS = "unit_names"
 """Group of the names of units, such as the columns of a table; missing likewise."""
 GATES = "gates"
 """Group of the gates of recurrent layers; missing likewise."""
+OUTPUTS = "outputs"
+"""Group of the outputs of embedded layers in a part of an embedding, which no finished capture has."""
 TRAINING = "training"
 """Group of a recorded training. Its attribute ``committed`` is written last."""
 TRAINING_PARTS = ("steps", "probes", "weights", "embedded")
