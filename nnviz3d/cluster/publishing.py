@@ -12,13 +12,14 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
-from zarr.codecs import ZstdCodec
+from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.cluster.orders import CaptureOrder, RowsOrder
 from nnviz3d.data.records import filled
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.address import store_at
+from nnviz3d.data.storage.shards import layout_of, pays
 from nnviz3d.errors import CaptureError, UserError
 
 PART = 32
@@ -75,7 +76,8 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
             check()
             array = copied[path]
             if not _is_of_samples(path, array):
-                _created(target, path, array, array.shape, PART)[...] = array[...]
+                checked = ZstdCodec(level=1, checksum=True)
+                zarr.create_array(target, name=path, data=np.asarray(array[...]), compressors=checked, overwrite=True)
                 return
             there = _array_of_samples(target, path, array, order, total)
             _copy_rows(array, there, order.start, check)
@@ -114,17 +116,42 @@ def _array_of_samples(
 
 
 def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, ...], part: int) -> zarr.Array[Any]:
+    """Make an array in the layout of captures, in which every part of the samples fills files of its own."""
+    row = math.prod(shape[1:]) * like.dtype.itemsize
+    layout = layout_of(
+        shape, like.dtype, samples_of_file(row, part), compressed=bool(shape) and like.size > 0 and pays(_first(like))
+    )
     return zarr.create_array(
         target,
         name=path,
         shape=shape,
-        chunks=chunks_of_part(shape, like.dtype.itemsize, part) if shape else "auto",
+        chunks=layout.chunk if shape else "auto",
+        shards=tuple(n * length for n, length in zip(layout.grid, layout.chunk, strict=True)) if shape else None,
         dtype=like.dtype,
-        compressors=ZstdCodec(level=0, checksum=True),
+        compressors=ZstdCodec(level=1, checksum=True) if layout.compressed else Crc32cCodec(),
         config={"write_empty_chunks": True},
+        chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=getattr(like.metadata, "dimension_names", None),
         overwrite=True,  # a worker that was lost may have begun it
     )
+
+
+def _first(array: zarr.Array[Any]) -> NDArray[Any]:
+    return np.asarray(array[:1])
+
+
+def samples_of_file(row: int, part: int) -> int:
+    """Return the number of samples in a file of an array: all of a part, or a power of two of large ones.
+
+    Parameters
+    ----------
+    row
+        Bytes of a sample.
+    part
+        Number of samples of a part, a power of two.
+    """
+    fitting = max(1, schema.SHARD_BYTES // max(row, 1))
+    return int(min(part, 1 << (fitting.bit_length() - 1)))
 
 
 def array_at(store: str, path: str) -> zarr.Array[Any]:
@@ -137,23 +164,10 @@ def rows_of(order: RowsOrder) -> NDArray[np.float32]:
     return np.asarray(array_at(order.store, order.path)[order.start : order.stop], dtype=np.float32)
 
 
-def chunks_of_part(shape: tuple[int, ...], itemsize: int, part: int) -> tuple[int, ...]:
-    """Return the shape of chunks of which every part fills whole ones.
-
-    Parameters
-    ----------
-    shape
-        ``(N, *sample_shape)``.
-    part
-        Number of samples of a part, a power of two.
-    """
-    rows, *rest = schema.chunks_for((min(shape[0], part), *shape[1:]), itemsize)
-    return (1 << (rows.bit_length() - 1) if shape[0] > part else rows, *rest)
-
-
 def _copy_rows(source: zarr.Array[Any], target: zarr.Array[Any], start: int, check: Callable[[], None]) -> None:
     row = math.prod(source.shape[1:]) * source.dtype.itemsize
-    step = max(1, _PIECE // max(row, 1) // target.chunks[0]) * target.chunks[0]
+    file = (target.shards or target.chunks)[0]
+    step = max(1, _PIECE // max(row, 1) // file) * file
     for first in range(0, source.shape[0], step):
         values = np.asarray(source[first : first + step])
         if values.shape[1:] != target.shape[1:]:

@@ -104,7 +104,7 @@ def test_missing_object_is_an_error_and_not_zeros(bucket: str, small_capture: Ca
     publish_whole(small_capture, address)
     node = next(iter(small_capture.graph)).id
     files = s3fs.S3FileSystem()
-    files.rm(next(name for name in files.find(f"{address}/activations/{node}") if "/c/" in name))
+    files.rm(next(name for name in files.find(f"{address}/activations/{node}") if "/c." in name))
     with pytest.raises(DamagedCapture, match="lacks part of its numbers"):
         open_capture(address).activations(node)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
-pytest.importorskip("tensorflow")
 
 from nnviz3d.apps.worker import run_capture
 from nnviz3d.cluster import embedding_job
@@ -20,7 +20,12 @@ from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import CaptureRequest, Insights
 
-pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.tensorflow,
+    # Not imported here: other tests of this process draw.
+    pytest.mark.skipif(find_spec("tensorflow") is None, reason="TensorFlow is not installed"),
+]
 
 DIGITS = str(bundled("digits.keras"))
 INSIGHTS = Insights(
