@@ -17,10 +17,10 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.scene import Scene
 
-_PAUSE = 1.0
+_PAUSE = 0.4
 """Shortest pause between two checks, in seconds."""
 _LONGEST = 15.0
-"""Longest pause between two checks, when there has been no news for long or the recorder has finished."""
+"""Longest pause between two checks, when there has been no news for long."""
 _SHARE = 0.1
 """The pause as a share of the time since the last news."""
 _BUSY = 2.0
@@ -32,7 +32,7 @@ _QUIET = 20.0
 class TrainingFollower:
     """A context in which a thread checks a capture for steps that its recorder adds.
 
-    After the recorder has finished it checks rarely, because the program may call `fit` again.
+    After the recorder has finished it goes on, ever more rarely, because the program may call `fit` again.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class TrainingFollower:
         return max(
             self._pause,
             self._took * _BUSY,
-            _LONGEST if self._training.finished else min(self._quiet() * _SHARE, _LONGEST),
+            min(self._quiet() * _SHARE, _LONGEST),
         )
 
     def __enter__(self) -> Self:

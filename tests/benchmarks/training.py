@@ -1,4 +1,4 @@
-"""Train the digits network with and without recording, in turns; prints seconds per step, and the growth of memory."""
+"""Train the digits network with and without recording; prints seconds per step, the growth of memory, or each step."""
 
 import json
 import os
@@ -72,6 +72,39 @@ def fit(recorder, steps, batch=BATCH, marks=()):
     return watch
 
 
+class Steps(keras.callbacks.Callback):
+    """Prints the number and the time of each step, and ends the training at a time."""
+
+    def __init__(self, until):
+        super().__init__()
+        self.until, self.count = until, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.count += 1
+        print(self.count, time.time(), flush=True)
+        self.model.stop_training = time.time() > self.until
+
+
+def whole(folder, rounds, seconds):
+    """Fit for some seconds, plain and with a recorder at its default settings, in turns; prints the seconds of each."""
+    warm = fit(None, SKIPPED + COUNTED).seconds
+    steps = max(COUNTED, int(seconds / warm))
+    found = interleaved(
+        {"plain": lambda _: fit(None, steps), "recorded": lambda _: fit(TrainingRecorder(folder / "run.zarr"), steps)},
+        rounds,
+        warm=0,
+    )
+    print(json.dumps({**found, "steps": steps}))
+
+
+def watched(folder, seconds):
+    """Fit for some seconds with a recorder at its default settings; prints each step as number and time."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((12_800, 28, 28, 1), np.float32), rng.integers(0, 10, 12_800)
+    callbacks = [TrainingRecorder(folder / "run.zarr"), Steps(time.time() + seconds)]
+    network().fit(x, y, batch_size=BATCH, epochs=10_000, verbose=0, callbacks=callbacks)
+
+
 def main(folder, rounds, steps):
     seconds = {"plain": [], "every 10": [], "every 1": []}
 
@@ -95,4 +128,10 @@ def main(folder, rounds, steps):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    words = sys.argv[1:]
+    if words[0] == "whole":
+        whole(Path(words[1]), int(words[2]), float(words[3]))
+    elif words[0] == "watched":
+        watched(Path(words[1]), float(words[2]))
+    else:
+        main(Path(words[0]), int(words[1]), int(words[2]))

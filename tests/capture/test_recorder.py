@@ -426,7 +426,7 @@ def test_gradients_of_another_number_than_variables_are_refused(tmp_path):
 
 def test_earlier_capture_stays_until_the_first_step(tmp_path):
     path = tmp_path / "run.zarr"
-    fit(compiled(build()), [TrainingRecorder(path, probes=0)], epochs=1)
+    fit(compiled(build()), [TrainingRecorder(path, every=10, probes=0)], epochs=1)
     created = open_capture(path).provenance.created
     model = compiled(build())
     recorder = TrainingRecorder(path, every=1, probes=0)

@@ -52,7 +52,7 @@ def test_training_gives_the_same_weights_while_a_viewer_shows_it(tmp_path, capfd
 
 
 def test_error_of_the_viewer_is_printed_and_the_training_continues(tmp_path, capfd):
-    recorder = TrainingRecorder(tmp_path / "run.zarr")
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=10)
     viewer = recorder.show(scene="nothing", open=False)
     fit(compiled(build()), [recorder])
     viewer.wait()

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nnviz3d.capture.loading.model_kind import check_backend, check_model
+from nnviz3d.capture.training.cadence import Schedule
 from nnviz3d.capture.training.failures import failure
 from nnviz3d.capture.training.fit_state import is_called_back
 from nnviz3d.capture.training.optimizer_updates import OptimizerCall, iterations_of, number
@@ -43,12 +44,15 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
     >>> model.fit(x, y, callbacks=[nnviz3d.TrainingRecorder("run.zarr", every=10)])
     >>> nnviz3d.open_capture("run.zarr").training.statistic("gradient_norm")  # in another process, at any time
 
-    It records the first step and every step whose number is a multiple of `every`; steps count from 1, over all calls of
-    `fit`. If one execution makes several steps (``steps_per_execution``), it records the last step of each execution with
-    such a step. `nnviz3d.data.training.Training` describes the record of a step.
+    It records the first step and the last one of `fit`, and between them as often as the time that a record takes allows:
+    for about 4 % of the training's time, at most four times a second, and every 0.7 s as long as that takes less than 8 %,
+    so that a page is up to date. With `every`, it records the first step and every step whose number is a multiple of
+    `every`; steps count from 1, over all calls of `fit`. If one execution makes several steps (``steps_per_execution``),
+    it records the last step of each execution with such a step. `nnviz3d.data.training.Training` describes the record of
+    a step.
 
-    With the same seeds, the weights are bit-identical with and without the recorder. Its copies take twice the memory of
-    the trainable weights.
+    With the same seeds, the weights are bit-identical with and without the recorder, however often it records. Its copies
+    take twice the memory of the trainable weights.
 
     A problem (`nnviz3d.analysis.health`: vanishing or exploding gradients, dead or saturated units, NaN, updates that are
     too large or too small) is reported by a warning at the step where it is found, once for each layer. One NaN spreads to
@@ -60,15 +64,17 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         The capture to write, ``*.zarr``; an earlier capture there is replaced when the first step is recorded. It can be
         read from then on, also after Ctrl-C or a crash.
     every
-        Number of steps from one record to the next.
+        Number of steps from one record to the next; by default the cost of a record decides, as above.
     probes
         Samples whose activations, and gradients of the loss with respect to them, are recorded: ``(x, y)``, in the form
         of a batch for `fit`, or ``(x, None)``, without gradients; or the number of samples to take from the first batch,
         by default 8. With 0, activations are not recorded. If a sample has very many activations, fewer samples are used.
     probes_every
-        Number of steps from one record of the probe samples' tensors to the next; at recorded steps only.
+        Number of steps from one record of the probe samples' tensors to the next; at recorded steps only. By default 100
+        with `every`; without it, at every recorded step, and more rarely once they take more than 2 GB.
     weights_every
-        Number of steps from one record of all weights to the next; at recorded steps only.
+        Number of steps from one record of all weights to the next; at recorded steps only. By default 500 with `every`;
+        without it, at most every 5 s, and for at most 1 % of the training's time.
     classes
         Names of the classes.
     loss
@@ -89,11 +95,11 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
     def __init__(
         self,
         path: Path | str,
-        every: int = 10,
+        every: int | None = None,
         probes: int | tuple[Any, Any] | None = None,
         *,
-        probes_every: int = 100,
-        weights_every: int = 500,
+        probes_every: int | None = None,
+        weights_every: int | None = None,
         classes: Iterable[str] | None = None,
         loss: Loss | None = None,
         embed: str | None = None,
@@ -103,10 +109,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         self.path = Path(path).absolute()
         check_folder(self.path)
         check_free(self.path)
-        for name, steps in (("every", every), ("probes_every", probes_every), ("weights_every", weights_every)):
-            if not isinstance(steps, int) or steps < 1:
-                raise UserError(f"{name} must be a number of steps, 1 or more; got {steps!r}.")
-        self._intervals = {"steps": every, "probes": probes_every, "weights": weights_every}
+        self._schedule = Schedule(every, probes_every, weights_every)
         self._take, self._given = read_probes(probes)
         self._requested = RequestedParts(
             self._given,
@@ -117,7 +120,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         self._step = 0
         self._epoch = 0
         self._due = False
-        self._last = dict.fromkeys(self._intervals, 0)
+        self._next_due = False
         self._hook: TrainStepHook | None = None
         self._own: dict[int, VariableCopies] = {}
         self._parts: RecordableParts | None = None
@@ -158,7 +161,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Request copies if one of the next steps is to be recorded; Keras calls it."""
-        self._safely(self._ask)
+        self._safely(lambda: self._ask(batch))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the finished step if it is due; Keras calls it."""
@@ -216,7 +219,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
 
         def record() -> None:
             variables = model.trainable_variables
-            if self._is_due("steps", self._step):
+            if self._next_due or self._step == 1:
                 ratios = bool(self._own)
                 self._remember(variables, before=not ratios)
                 self._hold(model, grads, optimizer)
@@ -229,7 +232,8 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
                 }
                 told = {"gradients": grads is not None, "ratios": ratios}
                 self._record(self._own, probes, scalars, metrics, made=self._step, **told)
-            if self._is_due("steps", self._step + 1):
+            self._next_due = not self._stopped and self._schedule.is_due("steps", self._step + 1)
+            if self._next_due:
                 self._remember(variables, before=True)
                 self._iterations = iterations_of(optimizer)
 
@@ -265,11 +269,6 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
             )
         super().set_model(model)
 
-    def _is_due(self, what: str, step: int) -> bool:
-        """Whether the first step, or a multiple of the interval, is after the last record and not after this step."""
-        last, every = self._last[what], self._intervals[what]
-        return not self._stopped and (last == 0 or step // every > last // every)
-
     def _record(
         self,
         held: Mapping[int, VariableCopies],
@@ -281,7 +280,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         gradients: bool = True,
         ratios: bool = True,
     ) -> None:
-        due = {what: self._is_due(what, self._step) for what in self._intervals}
+        due = self._schedule.due(self._step)
         told = {name: float(value) for name, value in (metrics or {}).items() if is_one_number(value)}
         if self._recording is None:
             self._recording = self._begin(held, probes, tuple(told))
@@ -291,12 +290,12 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
             made=made,
             gradients=gradients,
             ratios=ratios,
-            probes=due["probes"],
-            weights=due["weights"],
+            probes="probes" in due,
+            weights="weights" in due,
         )
         for sentence in said:
             warnings.warn(sentence, stacklevel=2)
-        self._last.update({what: self._step for what, is_due in due.items() if is_due})
+        self._schedule.recorded(self._step, due, self._recording.seconds, self._recording.sizes)
         self.on_step_recorded()
 
     def _begin(
@@ -310,7 +309,14 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         self._parts = None
         self._lock.take()
         recording = Recording(
-            self.path, self.model, held, parts, metrics, classes=self._requested.classes, lock=self._lock
+            self.path,
+            self.model,
+            held,
+            parts,
+            metrics,
+            classes=self._requested.classes,
+            lock=self._lock,
+            cadence=self._schedule.note,
         )
         if probes is None and self._take:
             warnings.warn(_NO_PROBES, stacklevel=2)
@@ -318,13 +324,20 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
             warnings.warn(note, stacklevel=2)
         return recording
 
-    def _ask(self) -> None:
+    def _ask(self, batch: int) -> None:
         if self._recording is not None:
             self._recording.check()
-        due = self._is_due("steps", self._step + self.model.steps_per_execution)
+        self._schedule.mark_end(self._is_last(batch))
+        due = not self._stopped and self._schedule.is_due("steps", self._step + self.model.steps_per_execution)
         if due != self._due:
             self._due = due
             self._opened.on.assign(due)
+
+    def _is_last(self, batch: int) -> bool:
+        """Whether the execution that begins with this batch is the last one of `fit`, as far as Keras knows."""
+        epochs, steps = self.params.get("epochs"), self.params.get("steps")
+        known = isinstance(epochs, int) and isinstance(steps, int)
+        return known and self._epoch >= epochs - 1 and batch + self.model.steps_per_execution >= steps
 
     def _take_step(self, logs: Mapping[str, Any] | None) -> None:
         hook = self._opened
@@ -333,7 +346,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         self._step = made if self.model.steps_per_execution > 1 else self._step + 1
         for what, error in hook.failures.items():
             self._warn_once(failure(what, self._step, error))
-        if not self._due or not self._is_due("steps", self._step):
+        if not self._due or self._stopped or not self._schedule.is_due("steps", self._step):
             return
         probes = self._given or (hook.batch.read() if hook.batch is not None else None)
         self._record(hook.held, probes, {"epoch": self._epoch, **hook.scalars()}, logs, made=made - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,11 +53,17 @@ class Recording:
         Names of the classes, if known.
     lock
         The lock of the destination, if the caller holds it already.
+    cadence
+        A sentence for the provenance that says which steps are recorded.
 
     Attributes
     ----------
     notes
         Sentences for the user about the recording.
+    seconds
+        Seconds that each part of the last record took: ``steps``, and ``probes`` and ``weights`` if it had them.
+    sizes
+        Size of each of these parts in bytes.
 
     Raises
     ------
@@ -74,6 +81,7 @@ class Recording:
         *,
         classes: tuple[str, ...] | None = None,
         lock: WriterLock | None = None,
+        cadence: str = "",
     ) -> None:
         self._parts = parts
         self._described = parts.described
@@ -87,7 +95,7 @@ class Recording:
             preprocessing="none",
             preprocessing_reason="samples are as the training is fed them",
             samples=tuple(f"probe {i}" for i in range(probe.count)) if probe is not None else (),
-            notes=self.notes,
+            notes=(*self.notes, *filter(None, [cadence])),
             versions=versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -121,6 +129,8 @@ class Recording:
             if parts.embedded is not None:
                 announce_embedded(writer, parts.embedded.found)
         self._writer = TrainingWriter(path)
+        self.seconds: dict[str, float] = {}
+        self.sizes: dict[str, int] = {}
         self._first: NDArray[np.float32] | None = None
         self._told: set[tuple[str, str]] = set()
         self._dropped: set[str] = set()
@@ -166,6 +176,7 @@ class Recording:
         """
         step, parts = int(scalars["step"]), self._parts
         said: list[str] = []
+        self.seconds, self.sizes, began = {}, {}, time.perf_counter()
         measured = self._attempt(
             "norms of gradients, weights and updates",
             step,
@@ -180,21 +191,31 @@ class Recording:
             layers[:, STATISTICS.index("update_ratio")] = np.nan
         if (probe := parts.probe) is not None:
             self._attempt("statistics of activations", step, said, lambda: probe.statistics(layers))
+        since = time.perf_counter()
+        if probe is not None:
             tensors = self._attempt("the probe samples' activations", step, said, probe.tensors) if probes else None
             if tensors is not None:
                 self._writer.probe(step, *tensors)
+                self.sizes["probes"] = sum(tensor.nbytes for tensor in tensors)
         if probes and parts.embedded is not None:
             answers = self._attempt("the samples embedded as points", step, said, parts.embedded)
             if answers is not None:
                 self._writer.embedded(step, *answers)
+        if probes:
+            self.seconds["probes"] = time.perf_counter() - since
+            since = time.perf_counter()
         kept = self._attempt("all weights", step, said, self._all_weights) if weights else None
         if kept is not None:
             self._writer.weights(step, kept)
+            self.sizes["weights"] = kept.nbytes
+        if weights:
+            self.seconds["weights"] = time.perf_counter() - since
         self._writer.step(scalars, metrics, layers, channels)
         if len(self._held) > self._measure.variables:
             # Layers that were frozen at first are measured from the next record on, with their values before it.
             self._measure = WeightMeasure(self._described, self._held, self._measure.channels)
         alarms = self._attempt("alarms", step, said, lambda: self._alarming(layers, step, scalars["learning_rate"]))
+        self.seconds["steps"] = time.perf_counter() - began - sum(self.seconds.values())
         return (*said, *(alarms or ()))
 
     def _attempt(self, what: str, step: int, said: list[str], work: Callable[[], T]) -> T | None:
