@@ -9,7 +9,7 @@ import pytest
 
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import colormap
-from nnviz3d.scene.primitives import DrawList, Label, Labels, Lines, Voxels
+from nnviz3d.scene.primitives import DrawList, Label, Labels, Lines, Points, Voxels
 from tests.support.client_page import ClientPage, client_page
 
 POSE = CameraPose((0.0, 0.0, 12.0), (0.0, 0.0, 0.0))
@@ -104,6 +104,19 @@ class TestBlocks:
         fine, coarse, _ = rendered(page, "null")
         empty = fine[0, 0]
         assert np.abs((coarse - empty).mean() / (fine - empty).mean() - 1) < 0.2
+
+    def test_coarse_picture_of_a_large_cloud_has_fewer_points_and_says_so(self, page):
+        count = 61_000
+        places = np.random.default_rng(0).uniform(-1.5, 1.5, (count, 3)).astype(np.float32)
+        colors = np.ones((count, 4), dtype=np.float32)
+        # Only the points after the first 60,000 are visible.
+        sizes = np.where(np.arange(count) < 60_000, 0.0, 3.0).astype(np.float32)
+        page.show(DrawList((Points("cloud", places, colors, sizes),)), POSE)
+        fine, coarse, _ = rendered(page, "null")
+        lit = [(one.max(-1) > 60).sum() for one in (fine, coarse)]
+        assert 0.9 * lit[0] < lit[1] < lit[0], "60,000 points of 61,000, from the whole cloud"
+        told = page.page.evaluate("client.tellingFewerPoints(shown[0]).primitives[1].rows[0].text")
+        assert told == "60,000 of 61,000 points are drawn while the picture moves"
 
     def test_ranks_in_javascript_skip_no_cell_that_is_shown(self, page):
         rng = np.random.default_rng(0)

@@ -49,7 +49,7 @@ class ClientPage:
     """
 
     def __init__(self, browser: Any, size: tuple[int, int] = (1280, 720)) -> None:
-        self.page = page_with(browser, "cells.js", "viewer.js", size=size)
+        self.page = page_with(browser, "cells.js", "points.js", "viewer.js", size=size)
         self.logged = logged_by(self.page)
         self._encoder = Encoder()
         self.page.evaluate(_START)

@@ -141,10 +141,11 @@ export class Mesh {
     this.indexType = indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT;
   }
 
-  draw() {
+  /** Draw all cells, or those of the first `most` indices. */
+  draw(most = this.count) {
     const gl = this.gl;
     gl.bindVertexArray(this.vertices);
-    gl.drawElements(this.kind, this.count, this.indexType, 0);
+    gl.drawElements(this.kind, Math.min(most, this.count), this.indexType, 0);
     gl.bindVertexArray(null);
   }
 

@@ -3,11 +3,14 @@
 import { Mesh } from "./gl.js";
 import { SHADERS } from "./shaders.js";
 
-/** Return the indices of two triangles for each of some quads; each has four corners: left and right, then ahead. */
-export function quadTriangles(count) {
+/**
+ * Return the indices of two triangles for each of some quads; each has four corners: left and right, then ahead.
+ * @param {ArrayLike<number> | null} order The quads in the order in which they are drawn.
+ */
+export function quadTriangles(count, order = null) {
   const indices = new Uint32Array(count * 6);
   for (let i = 0; i < count; ++i) {
-    const first = 4 * i;
+    const first = 4 * (order?.[i] ?? i);
     indices.set([first, first + 2, first + 1, first + 1, first + 2, first + 3], 6 * i);
   }
   return indices;

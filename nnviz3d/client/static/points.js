@@ -18,6 +18,40 @@ void main()
 ${SHADERS["points.frag.glsl"]}}
 `;
 
+/** Most points of a cloud in a coarse picture. */
+const MOST_COARSE_POINTS = 60000;
+const fewerTold = new WeakMap();
+
+/** Return the numbers 0 to count - 1, of which the first are chosen at random, always the same ones. */
+export function chosenFirst(count, chosen) {
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  let state = 1;
+  for (let i = 0; i < chosen; ++i) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const j = i + Math.floor((state / 2 ** 32) * (count - i));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+/** Return a draw list for a coarse picture: if it has fewer points, a panel says how many. */
+export function tellingFewerPoints(drawList) {
+  const counts = drawList.primitives.filter(({ kind }) => kind === "Points").map(({ points }) => points.shape[0]);
+  if (!counts.some((count) => count > MOST_COARSE_POINTS)) return drawList;
+  if (!fewerTold.has(drawList)) {
+    const all = counts.reduce((sum, count) => sum + count, 0);
+    const drawn = counts.reduce((sum, count) => sum + Math.min(count, MOST_COARSE_POINTS), 0);
+    const [some, of] = [drawn, all].map((count) => count.toLocaleString("en"));
+    const text = `${some} of ${of} points are drawn while the picture moves`;
+    const taken = drawList.primitives.filter(({ kind }) => kind === "Panel").map(({ corner }) => corner);
+    // In a free corner it moves no other panel.
+    const corner = ["bottom-right", "top-right", "top-left"].find((one) => !taken.includes(one)) ?? "bottom-right";
+    const panel = { kind: "Panel", name: "fewer points", corner, rows: [{ kind: "TextRow", text, style: "quiet" }] };
+    fewerTold.set(drawList, { ...drawList, primitives: [...drawList.primitives, panel] });
+  }
+  return fewerTold.get(drawList);
+}
+
 /** Return numbers, some for each thing, as often as each thing has vertices. */
 export function repeated(data, components, times) {
   const found = new data.constructor(data.length * times);
@@ -39,7 +73,10 @@ export class PointsDrawer {
     const before = this.cloud;
     this.cloud = cloud;
     const count = cloud.points.shape[0];
-    if (before?.points.shape[0] !== count) this.squares.triangles(quadTriangles(count));
+    if (before?.points.shape[0] !== count) {
+      const order = count > MOST_COARSE_POINTS ? chosenFirst(count, MOST_COARSE_POINTS) : null;
+      this.squares.triangles(quadTriangles(count, order));
+    }
     if (before?.points !== cloud.points) {
       this.#write("center", cloud.points.data, 3);
       this.extent = extentOfPoints(cloud.points.data);
@@ -75,7 +112,7 @@ export class PointsDrawer {
       farthestHaze: this.cloud.haze,
       groundColor: view.ground,
     });
-    this.squares.draw();
+    this.squares.draw(view.coarse ? 6 * MOST_COARSE_POINTS : undefined);
   }
 
   remove() {

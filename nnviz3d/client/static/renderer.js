@@ -177,7 +177,7 @@ export class Renderer {
    * @param {object} options
    * @param {number} options.scale Factor for the widths of lines and the sizes of balls; 1 in 1280 x 720 pixels.
    * @param {boolean} options.careful Whether to darken corners and creases and to shade the background.
-   * @param {boolean} options.coarse Whether to draw curves with fewer points.
+   * @param {boolean} options.coarse Whether to draw curves with fewer points, and fewer points of large clouds.
    * @param {[number, number]} options.shift Pixels, less than one, by which the picture moves right and up.
    * @param {WebGLFramebuffer | null} options.target As large as the canvas, which is the default.
    */
