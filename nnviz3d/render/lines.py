@@ -15,9 +15,13 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 from nnviz3d.scene.primitives import Lines
 
 _MANY = 60_000
-"""Of more straight pieces in all lines of a picture, each curve has few of them while the picture moves."""
+"""Of more straight pieces in all lines of a picture, each connection has few of them while the picture moves."""
 _BENDS = 4
-"""Number of points of such a curve."""
+"""Number of points of such a connection."""
+_SHORT = 24.0
+"""Length in pixels up to which most such connections are straight."""
+_PLAIN = 16
+"""Most points of a connection that is one curve; others go around blocks, so all their points matter."""
 
 # Much shorter than VTK's own shader for lines, because software rasterizers run it for every pixel.
 _SHADER = """//VTK::System::Dec
@@ -42,7 +46,8 @@ class LinesDrawing:
         self._lines: tuple[Lines, ...] = ()
         self._scale = 0.0
         self.runs: list[LineRun] = []
-        self._moving = False
+        self._bends = 0
+        self._many: tuple[NDArray[np.float32], NDArray[np.float32], float] | None = None
 
     def update(self, lines: Iterable[Lines], scale: float) -> None:
         """Show these lines instead of the earlier ones."""
@@ -57,18 +62,40 @@ class LinesDrawing:
             self.runs.append(LineRun(self._renderer))
         for drawn, run in zip(self.runs, runs, strict=True):
             drawn.update(run, scale)
+        self._many = self._connections()
         self._bend()
 
-    def move(self, moving: bool) -> None:
-        """Say whether the picture moves: then very many curves are drawn with fewer straight pieces each."""
-        if moving != self._moving:
-            self._moving = moving
+    def look_from(self, eye: Sequence[float], pixel: float, *, moving: bool) -> None:
+        """Draw very many connections with fewer straight pieces each while the picture moves.
+
+        Parameters
+        ----------
+        eye
+            World coordinates of the camera.
+        pixel
+            World size of a pixel at distance 1.
+        """
+        bends = 0
+        if moving and self._many is not None:
+            low, high, length = self._many
+            away = float(np.linalg.norm(np.maximum(0, np.maximum(low - eye, eye - high))))
+            bends = 2 if length < _SHORT * pixel * away else _BENDS
+        if bends != self._bends:
+            self._bends = bends
             self._bend()
 
     def _bend(self) -> None:
-        pieces = sum(p.points.shape[0] * (p.points.shape[1] - 1) for p in self._lines) if self._moving else 0
         for drawn in self.runs:
-            drawn.bend(_BENDS if pieces > _MANY else 0)
+            drawn.bend(self._bends)
+
+    def _connections(self) -> tuple[NDArray[np.float32], NDArray[np.float32], float] | None:
+        """Return the corners around all connections and their median length, if they have very many pieces."""
+        curves = [p.points for p in self._lines if _is_curve(p)]
+        if sum(p.shape[0] * (p.shape[1] - 1) for p in curves) <= _MANY:
+            return None
+        ends = np.concatenate([p[:, [0, -1]] for p in curves])
+        length = float(np.median(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)))
+        return ends.min(axis=(0, 1)), ends.max(axis=(0, 1)), length
 
     def remove(self) -> None:
         """Remove the lines from the picture."""
@@ -125,7 +152,7 @@ class LineRun:
             data.Modified()
 
     def bend(self, most: int) -> None:
-        """Draw each line through at most so many of its points, its ends among them; through all of them if it is 0."""
+        """Draw each curve through at most so many of its points, its ends among them; through all of them if it is 0."""
         if most != self._bends:
             self._bends = most
             data = self._mapper.GetInput()
@@ -136,7 +163,8 @@ class LineRun:
         """Return the lines as indices of their points."""
         lengths = np.concatenate([np.full(len(p.points), p.points.shape[1], dtype=np.int64) for p in self._lines])
         starts = np.cumsum(lengths) - lengths
-        kept = np.minimum(lengths, self._bends or lengths.max())
+        curve = np.concatenate([np.full(len(p.points), _is_curve(p)) for p in self._lines])
+        kept = np.where(curve, np.minimum(lengths, self._bends or lengths.max()), lengths)
         ends = np.cumsum(kept)
         line = np.repeat(np.arange(len(kept)), kept)
         place = np.arange(ends[-1]) - np.repeat(ends - kept, kept)
@@ -164,6 +192,11 @@ class LineRun:
         data.SetLines(self._cells())
         data.GetPointData().SetScalars(numpy_to_vtk(self._colors))
         self._mapper.SetInputData(data)
+
+
+def _is_curve(lines: Lines) -> bool:
+    """Whether lines are connections, each of them one simple curve."""
+    return lines.ends is not None and lines.points.shape[1] <= _PLAIN
 
 
 def as_bytes(colors: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -265,12 +265,12 @@ class Renderer:
         drawn, count = (
             sum(numbers) for numbers in zip((0, 0), *(c.look(moving=not self.careful) for c in clouds), strict=True)
         )
-        self._lines.move(not self.careful)
         self.renderer.ResetCameraClippingRange()
         camera = self.renderer.GetActiveCamera()
         parallel = bool(camera.GetParallelProjection())
         half = camera.GetParallelScale() if parallel else math.tan(math.radians(camera.GetViewAngle() / 2))
         pixel = 2 * half / self.size[1]
+        self._lines.look_from(camera.GetPosition(), pixel, moving=not self.careful)
         for block in self._voxels():
             block.look_from(
                 camera.GetPosition(),

@@ -11,7 +11,7 @@ from nnviz3d.render.offscreen import Offscreen, halved
 from nnviz3d.render.voxels import VoxelActor
 from nnviz3d.scene.camera import CameraPose, fit
 from nnviz3d.scene.panel_rows import TextRow
-from nnviz3d.scene.primitives import Box, DrawList, Image, Label, Labels, Lines, Panel
+from nnviz3d.scene.primitives import Box, DrawList, Ends, Image, Label, Labels, Lines, Panel
 from tests.render.conftest import SIZE
 from tests.support.blocks import block, looking, picture_of, told_apart, which_hue
 from tests.support.pinhole import pixel_at, to_pixels
@@ -392,12 +392,12 @@ def test_very_many_curves_have_fewer_bends_while_the_picture_moves():
     pictures = {}
     for count in (1, 5000):
         points = np.repeat(curve[np.newaxis].astype(np.float32), count, axis=0)
-        drawn = DrawList((Lines("curves", points, np.ones((count, 4), dtype=np.float32), width=2.0),))
+        ends = Ends("a", "b", np.zeros((count, 2), dtype=np.int64), np.ones(count, dtype=np.float32))
+        drawn = DrawList((Lines("curves", points, np.ones((count, 4), dtype=np.float32), width=2.0, ends=ends),))
         for careful in (True, False, True):
             studio.renderer.careful = careful
             found = (studio.picture(drawn, pose) > 200).all(axis=2)
             assert np.array_equal(pictures.setdefault((count, careful), found), found)
-    studio.close()
     few, many = (pictures[count, True] for count in (1, 5000))
     assert np.array_equal(few, many)
     assert np.array_equal(few, pictures[1, False])
@@ -406,3 +406,9 @@ def test_very_many_curves_have_fewer_bends_while_the_picture_moves():
     columns = np.nonzero(few.any(axis=0))[0]
     assert np.array_equal(columns, np.nonzero(moving.any(axis=0))[0])
     assert np.abs(moving.argmax(axis=0) - few.argmax(axis=0))[columns].max() <= 4
+    # From far away, all connections are so short that they are straight.
+    studio.renderer.careful = False
+    studio.picture(drawn, fit(20 * np.array([[-4.0, 3.0, 0.0], [4.0, -1.0, 0.0]]), 0.0, 0.0, aspect=1.5))
+    assert [run.actor.GetMapper().GetInput().GetNumberOfLines() for run in studio.renderer._lines.runs] == [5000]
+    assert studio.renderer._lines.runs[0].actor.GetMapper().GetInput().GetLines().GetMaxCellSize() == 2
+    studio.close()
