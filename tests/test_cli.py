@@ -289,6 +289,7 @@ class TestRefusals:
             (["--foo"], "--foo"),
             (["inspect", "gone.zarr"], "There is no capture at gone.zarr"),
             (["inspect", "--sample", "10"], "there is no sample 10"),
+            (["inspect", "--sample", "1", "--all"], "--sample and --all contradict each other"),
             (["inspect", "--json", "yes", "no"], "no"),
             (["capture"], "MODEL requires an argument"),
             (["capture", "", "-o", "run.zarr"], "The model's name is empty"),

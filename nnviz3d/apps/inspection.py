@@ -19,8 +19,13 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 
+_LISTED = 20
+"""Most names of samples that the table lists."""
 
-def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ()) -> dict[str, Any]:
+
+def describe(
+    capture: CaptureReader, sample: int = 0, names: Sequence[str] = (), *, together: bool = False
+) -> dict[str, Any]:
     """Return everything that `inspect --json` prints, as plain values.
 
     Parameters
@@ -29,6 +34,8 @@ def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ())
         Position of the sample whose statistics are returned.
     names
         Names of all samples that the user gave, if the model ran on one of them only.
+    together
+        Whether the statistics are of all captured samples together; ``input_details`` and ``targets`` are of one always.
 
     Returns
     -------
@@ -37,12 +44,14 @@ def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ())
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
     saturated is `None` where the activation function does not saturate). ``input_details`` and ``targets``: the inputs, and
     what can be explained of each output, as `inputs_of` and `targets_of` describe them. ``edges``: pairs of ids.
+    ``samples``: the names of all samples. ``statistics_of``: the positions in the capture of those of the statistics.
     ``training``, where one was recorded: the number of steps, the last step, the last step with stored activations (and so
     ``statistics``),
     ``numbers_of``, the last step with stored weights, ``weights_of``, and ``alarms``: for each fault of a layer the
     step at which it began, the figure, the threshold, a sentence, and whether it is still present at the last step.
     """
     graph = capture.graph
+    measured = list(range(capture.committed)) if together else [sample][: capture.committed]
     nodes = []
     for node in graph:
         entry: dict[str, Any] = {
@@ -54,7 +63,7 @@ def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ())
             "details": dict(node.details),
         }
         if capture.has_activations(node.id):
-            entry["statistics"] = _statistics(capture, node.id, sample)
+            entry["statistics"] = _statistics(capture, node.id, measured)
         nodes.append(entry)
     found: dict[str, Any] = {
         "name": graph.name,
@@ -66,6 +75,7 @@ def describe(capture: CaptureReader, sample: int = 0, names: Sequence[str] = ())
         "targets": targets_of(capture, sample),
         "edges": [[edge.source, edge.target] for edge in graph.edges],
         "samples": list(names or capture.provenance.samples),
+        "statistics_of": measured,
         "classes": None if capture.classes is None else list(capture.classes),
         "provenance": capture.provenance.to_json(),
     }
@@ -102,29 +112,60 @@ def _kept_last(steps: NDArray[np.int64]) -> int | None:
     return int(steps[-1]) if len(steps) else None
 
 
-def _statistics(capture: CaptureReader, node_id: str, sample: int) -> dict[str, Any]:
-    found = layer_statistics(capture.activation(node_id, sample), capture.graph.node(node_id).activation)
-    whole = 0 < found.finite == found.count
+def _statistics(capture: CaptureReader, node_id: str, samples: Sequence[int]) -> dict[str, Any]:
+    """Return the statistics of a node's numbers in some samples together, of which one is in memory at a time."""
+    activation = capture.graph.node(node_id).activation
+    parts = [layer_statistics(capture.activation(node_id, sample), activation) for sample in samples]
+    finite, count = sum(part.finite for part in parts), sum(part.count for part in parts)
+    whole = 0 < finite == count
+    held = [part for part in parts if part.finite]
+    mean, std = moments([(part.finite, part.mean, part.std) for part in held]) if whole else (None, None)
+
+    def share(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            return None
+        weighed = zip(known, (part.count for part in parts), strict=True)
+        return known[0] if len(known) == 1 else sum(value * n for value, n in weighed) / max(count, 1)
+
     return {
-        "min": found.minimum if found.finite else None,
-        "max": found.maximum if found.finite else None,
-        "mean": found.mean if whole else None,
-        "std": found.std if whole else None,
-        "zeros": found.zeros,
-        "saturated": found.saturated,
-        "nan": found.nan,
-        "infinite": found.infinite,
+        "min": min(part.minimum for part in held) if held else None,
+        "max": max(part.maximum for part in held) if held else None,
+        "mean": mean,
+        "std": std,
+        "zeros": share([part.zeros for part in parts]),
+        "saturated": share([part.saturated for part in parts]),
+        "nan": sum(part.nan for part in parts),
+        "infinite": sum(part.infinite for part in parts),
     }
 
 
-def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> None:
-    """Print the description as a table.
+def moments(parts: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
+    """Return mean and standard deviation of sets of numbers together, from count, mean and deviation of each."""
+    if len(parts) == 1:
+        return parts[0][1:]
+    count = sum(n for n, _, _ in parts)
+    mean = math.fsum(n * each for n, each, _ in parts) / count
+    return mean, math.sqrt(math.fsum(n * (std**2 + (each - mean) ** 2) for n, each, std in parts) / count)
+
+
+def print_table(
+    capture: CaptureReader,
+    console: Console,
+    sample: int = 0,
+    names: Sequence[str] = (),
+    *,
+    together: bool = False,
+) -> None:
+    """Print the description as a table; the parameters are those of `describe`.
 
     Names are `Text`, because rich would take the brackets of a string such as ``[bold]x.png`` for markup.
     """
-    data = describe(capture, sample)
-    names = capture.provenance.samples
-    of = f", numbers of {names[sample]}" if sample < len(names) else ""
+    data = describe(capture, sample, names, together=together)
+    captured = capture.provenance.samples
+    of = f", numbers of {captured[sample]}" if sample < len(captured) else ""
+    if together and len(captured) > 1:
+        of = f", numbers of all {len(captured):,} samples"
     step = data.get("training", {}).get("numbers_of")
     of += f" after training step {step:,}" if of and step is not None else ""
     console.print(Text(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}"))
@@ -153,10 +194,25 @@ def print_table(capture: CaptureReader, console: Console, sample: int = 0) -> No
             _cell(", ".join(capture.graph.sources(node["id"]))),
         )
     console.print(table)
+    for line in _sample_lines(data["samples"], captured, sample, together=together):
+        console.print(Text(line), soft_wrap=True)
     for line in lines_of(data["input_details"], data["targets"]):
         console.print(Text(line), soft_wrap=True)
     for line in _health(capture):
         console.print(Text(line))
+
+
+def _sample_lines(names: Sequence[str], captured: Sequence[str], sample: int, *, together: bool) -> list[str]:
+    """Return lines that list the samples, if there are several, and say which of them the numbers are of."""
+    if len(names) < 2 or not captured:
+        return []
+    listed = ", ".join(names) if len(names) <= _LISTED else f"{', '.join(names[: _LISTED - 1])}, ..., {names[-1]}"
+    lines = ["", f"{len(names):,} samples: {listed}"]
+    if together:
+        lines.append(f"inputs and outputs below are those of {captured[sample]}")
+    else:
+        lines.append(f"numbers are those of {captured[sample]}; --all takes all samples, and --json lists their names")
+    return lines
 
 
 def _health(capture: CaptureReader) -> list[str]:

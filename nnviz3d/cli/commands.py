@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import sys
 from contextlib import ExitStack
@@ -54,8 +52,6 @@ _NoLive = Annotated[bool, Parameter(name="--no-live", negative=())]
 """Whether the model waits for the first sample that was not captured; otherwise it is loaded at once."""
 _InNotebook = Annotated[bool, Parameter(show=False, negative=())]
 """Whether a notebook on this machine shows the page in a frame; `serve` of the Python API passes it."""
-_ENDLESS = 1_000_000
-"""Characters: the width of a line that is never cut."""
 
 
 @app.command(help_epilogue="")  # otherwise the examples of `nnviz3d --help` would follow the command's own
@@ -380,49 +376,29 @@ gallery
 app.command("nnviz3d.cli.export:export", name="export", help=EXPORT_HELP, help_epilogue="")
 
 
-@app.command(help_epilogue="")
-def inspect(
-    target: str | None = None,
-    /,
-    *,
-    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    sample: Annotated[int, OPTIONAL] = 0,
-    model: Model = NO_MODEL,
-) -> None:
-    """Print graph, shapes and statistics.
+INSPECT_HELP = """Print graph, shapes and statistics. Of a model's samples one is run, unless --all is given.
 
-    Examples:
+Examples:
 
-      nnviz3d inspect
+  nnviz3d inspect
 
-      nnviz3d inspect model.keras --input cat.jpg --json
+  nnviz3d inspect model.keras --input cat.jpg --json
 
-    Parameters
-    ----------
-    target
-        A scene, a model or a capture; by default the demo.
-    json_
-        Print JSON.
-    sample
-        Index of the captured sample of the statistics, from 0.
-    """
-    from nnviz3d.apps.inspection import describe, print_table
-    from nnviz3d.apps.open_target import opened
+  nnviz3d inspect model.keras --input photos/ --all
 
-    with capturing(target) as run, opened(target, None, model.options(), run, sample=sample, drawn=False) as found:
-        if json_:
-            names = [one.name for one in found.samples]
-            print(json.dumps(describe(found.capture, found.sample, names), ensure_ascii=False, allow_nan=False))
-        else:
-            from rich.console import Console
-
-            if sys.stdout.isatty():
-                print_table(found.capture, Console(), found.sample)
-                return
-            # In a pipe or a file the table has its full width.
-            lines = io.StringIO()
-            print_table(found.capture, Console(file=lines, width=_ENDLESS, color_system=None), found.sample)
-            print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
+Parameters
+----------
+target
+    A scene, a model or a capture; by default the demo.
+json_
+    Print JSON.
+sample
+    Index of the sample of the statistics, from 0.
+all_
+    Statistics of all samples together: a model is run on all of them.
+"""
+"""Help of `inspect`."""
+app.command("nnviz3d.cli.inspect:inspect", name="inspect", help=INSPECT_HELP, help_epilogue="")
 
 
 def count(number: int, what: str) -> str:

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from nnviz3d.apps.inspection import describe, print_table
 from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
-from nnviz3d.data.capture import Capture
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.target_words import find_target
@@ -141,6 +142,35 @@ def test_inspection_of_a_capture_without_a_training_does_not_mention_one(odd: Ca
 def test_inspection_of_one_sample_lists_the_names_of_all_samples(odd: Capture):
     assert describe(odd)["samples"] == list(odd.provenance.samples)
     assert describe(odd, 0, ["x.npy[0]", "x.npy[1]"])["samples"] == ["x.npy[0]", "x.npy[1]"]
+
+
+def test_statistics_of_all_samples_are_those_of_their_numbers_together():
+    capture = open_capture(bundled("digits.zarr.zip"))
+    told = describe(capture, 3, together=True)
+    assert told["statistics_of"] == list(range(capture.committed))
+    for node in told["nodes"]:
+        values = np.asarray(capture.activations(node["id"]).values, np.float64)
+        found = node["statistics"]
+        assert (found["min"], found["max"]) == (values.min(), values.max())
+        assert (found["mean"], found["std"]) == pytest.approx((values.mean(), values.std()), rel=1e-9)
+        assert found["zeros"] == pytest.approx((values == 0).mean(), rel=1e-9)
+    one = describe(capture, 3)
+    assert one["statistics_of"] == [3]
+    assert one["nodes"][4]["statistics"] != told["nodes"][4]["statistics"]
+
+
+def test_table_lists_the_samples_and_says_whose_numbers_it_shows():
+    capture = open_capture(bundled("digits.zarr.zip"))
+    names = [f"x.npy[{i}]" for i in range(1000)]
+
+    def table(**options):
+        file = io.StringIO()
+        print_table(capture, Console(file=file, width=400), 2, names, **options)
+        return file.getvalue()
+
+    assert "1,000 samples: x.npy[0], x.npy[1]," in table()
+    assert ", ..., x.npy[999]\nnumbers are those of digits:1; --all takes all samples" in table()
+    assert "numbers of all 10 samples" in table(together=True)
 
 
 def ends(path: Path, shape: tuple[int, ...], values: object, **how: object) -> tuple[dict, list[str]]:
