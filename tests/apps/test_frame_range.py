@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.apps.film.frame_range import FilmPlan, FilmScene, PlannedTrajectory, draw_range
+from nnviz3d.apps.film.frame_range import FilmPlan, FilmScene, FilmStudio, PlannedTrajectory, draw_range
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.targets import Target
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
+from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec, default_scene, read_scene
 
@@ -127,3 +128,29 @@ def test_growing_capture_has_no_description(small_capture: Capture):
         assert film.plan() is None
     finally:
         small_capture.complete = complete
+
+
+def test_frames_at_rest_are_drawn_once(small_capture: Capture, monkeypatch: pytest.MonkeyPatch):
+    film = FilmScene(
+        default_scene(),
+        small_capture,
+        Selection(),
+        tour="flythrough",
+        size=SIZE,
+        fps=30,
+        seconds=SECONDS,
+        trajectory=None,
+    )
+    drawn = []
+    draw = Offscreen.samples
+    monkeypatch.setattr(Offscreen, "samples", lambda self, *what: drawn.append(what) or draw(self, *what))
+    studio = FilmStudio(film)
+    frames = [studio.frame(number) for number in range(60)]
+    studio.close()
+    assert 10 < len(drawn) < 60
+    drawn.clear()
+    other = FilmStudio(film)
+    for number in (59, 0, 58, 1):  # no frame follows its neighbour, so each is drawn
+        assert np.array_equal(other.frame(number), frames[number])
+    other.close()
+    assert len(drawn) == 4

@@ -16,7 +16,7 @@ Frames = Iterator[tuple[int, NDArray[np.uint8]]]
 """Numbers of frames, and the frames."""
 
 
-class Drawing(Protocol):
+class FrameDrawing(Protocol):
     """Draws the frames of one film.
 
     Attributes
@@ -46,7 +46,7 @@ class Drawing(Protocol):
         ...
 
 
-def drawing_of(film: FilmScene, ending: str, processes: int) -> Drawing:
+def drawing_of(film: FilmScene, ending: str, processes: int) -> FrameDrawing:
     """Return what draws a film.
 
     Parameters

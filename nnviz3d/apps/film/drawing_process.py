@@ -45,9 +45,12 @@ def _draw(requests: Iterable[str], answers: IO[bytes]) -> None:
     request = json.loads(next(lines))
     packed: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = sink_class(request["ending"]).packed
     studio = FilmStudio(FilmScene.of(FilmPlan.model_validate(request["plan"])))
+    before = None
     for line in lines:
         number = int(line)
-        frame = packed(studio.frame(number))
+        samples = studio.samples(number)
+        if samples is not before:
+            before, frame = samples, packed(studio.averaged(samples))
         _say(answers, {"frame": number, "shape": frame.shape}, frame)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -262,6 +262,8 @@ class FilmStudio:
         self._film = film
         self._studio = Offscreen(film.size)
         self._labels: SteadyLabels | None = None
+        self._last: tuple[DrawList, CameraPose] | None = None
+        self._last_samples: NDArray[np.uint8] = np.empty((0, 0, 3), dtype=np.uint8)
 
     def place_labels(self, check: Callable[[], object] = lambda: None) -> None:
         """Choose the labels of the whole film; otherwise the first frame does.
@@ -281,13 +283,20 @@ class FilmStudio:
         self._labels = SteadyLabels(path.seconds, at, renderer.size, renderer.scale, loops=path.loops)
 
     def samples(self, number: int) -> NDArray[np.uint8]:
-        """Draw a frame, counted from 0, and return its samples, which `averaged` converts to the frame."""
+        """Draw a frame, counted from 0, and return its samples, which `averaged` converts to the frame.
+
+        A frame that shows what the last one showed, while camera and scene rest, is the same array.
+        """
         if self._labels is None:
             self.place_labels()
             return self.samples(number)
         tau = float(self._film.moments[number])
         what, pose = self._film.at(tau)
-        return self._studio.samples(self._labels.of(what, tau), pose)
+        drawn = self._labels.of(what, tau), pose
+        if self._last is None or not _alike(self._last, drawn):
+            self._last_samples = self._studio.samples(*drawn)
+        self._last = drawn
+        return self._last_samples
 
     def averaged(self, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the frame ``(H, W, 3)``, the top row first; any thread may call it."""
@@ -329,6 +338,19 @@ def draw_range(plan: FilmPlan, start: int, stop: int) -> Iterator[tuple[int, NDA
             yield number, studio.frame(number)
     finally:
         studio.close()
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether two draw lists or parts of them are equal, with the same arrays."""
+    if one is other:
+        return True
+    if type(one) is not type(other) or isinstance(one, np.ndarray):
+        return False
+    if is_dataclass(one):
+        return all(_alike(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return one == other
 
 
 def _paths(capture: CaptureReader) -> tuple[str, ...] | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import threading
 import zlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -17,8 +21,9 @@ from numpy.typing import NDArray
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.whole_files import PartialFile
 
+_CORES = os.cpu_count() or 1
 _PALETTE = "max_colors=128:reserve_transparent=1"
-_DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
+_DITHER = "dither=bayer:bayer_scale=5"
 """An ordered dither, which does not move; error diffusion would flicker from frame to frame."""
 
 
@@ -57,32 +62,13 @@ class GifFilm(FrameSink):
         """Convert all frames to the palette, write them, and give the file its name."""
         self._source.push(None)
         palette = self._sink.pull()
-        graph = av.filter.Graph()
-        width, height = self._size
-        frames = graph.add_buffer(width=width, height=height, format="rgb24", time_base=self._time_base)
-        colors = graph.add_buffer(
-            width=palette.width, height=palette.height, format=palette.format.name, time_base=self._time_base
-        )
-        use, sink = graph.add("paletteuse", _DITHER), graph.add("buffersink")
-        frames.link_to(use, 0, 0)
-        colors.link_to(use, 0, 1)
-        use.link_to(sink)
-        graph.configure()
         with av.open(self._partial, "w", format="gif", options={"loop": "0"}) as container:
             stream = container.add_stream("gif", rate=self._fps)
             stream.width, stream.height = self._size
             stream.pix_fmt = "pal8"
             stream.codec_context.time_base = self._time_base
-            palette.pts, palette.time_base = 0, self._time_base
-            colors.push(palette)
-            colors.push(None)
-            for frame in self._frames():
-                frames.push(frame)
-                for finished in _ready(sink):
-                    container.mux(stream.encode(finished))
-            frames.push(None)
-            for finished in _ready(sink):
-                container.mux(stream.encode(finished))
+            for frame in self._converted(palette):
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         self._kept.close()
         self._partial.keep()
@@ -98,18 +84,49 @@ class GifFilm(FrameSink):
         frame.pts, frame.time_base = number, self._time_base
         return frame
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
+    def _converted(self, palette: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """Convert the kept frames to the palette on all cores, few at a time."""
         self._kept.seek(0)
-        width, height = self._size
-        for number, length in enumerate(self._lengths):
-            pixels = np.frombuffer(zlib.decompress(self._kept.read(length)), dtype=np.uint8)
-            yield self._frame(pixels.reshape(height, width, 3), number)
+        converters = threading.local()
+
+        def convert(number: int, kept: bytes) -> av.VideoFrame:
+            if not hasattr(converters, "own"):
+                converters.own = _Converter(palette, self._size, self._time_base)
+            width, height = self._size
+            pixels = np.frombuffer(zlib.decompress(kept), dtype=np.uint8).reshape(height, width, 3)
+            found: av.VideoFrame = converters.own.convert(self._frame(pixels, number))
+            return found
+
+        with ThreadPoolExecutor(_CORES) as cores:
+            waiting: deque[Future[av.VideoFrame]] = deque()
+            for number, length in enumerate(self._lengths):
+                waiting.append(cores.submit(convert, number, self._kept.read(length)))
+                if len(waiting) > 2 * _CORES:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
 
-def _ready(sink: av.filter.context.FilterContext) -> Iterator[av.VideoFrame]:
-    """Yield the frames that a filter graph has finished."""
-    while True:
-        try:
-            yield sink.pull()
-        except (av.BlockingIOError, av.EOFError):  # no frame is ready, or there are no more
-            return
+class _Converter:
+    """Converts frames to a palette. Each is converted by itself, so that the result does not depend on the others."""
+
+    def __init__(self, palette: av.VideoFrame, size: tuple[int, int], time_base: Fraction) -> None:
+        graph = av.filter.Graph()
+        self._frames = graph.add_buffer(width=size[0], height=size[1], format="rgb24", time_base=time_base)
+        colors = graph.add_buffer(
+            width=palette.width, height=palette.height, format=palette.format.name, time_base=time_base
+        )
+        use, self._sink = graph.add("paletteuse", _DITHER), graph.add("buffersink")
+        self._frames.link_to(use, 0, 0)
+        colors.link_to(use, 0, 1)
+        use.link_to(self._sink)
+        graph.configure()
+        self._graph = graph
+        own = av.VideoFrame.from_ndarray(palette.to_ndarray(), format=palette.format.name)
+        own.pts, own.time_base = 0, time_base
+        colors.push(own)
+        colors.push(None)
+
+    def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
+        self._frames.push(frame)
+        return self._sink.pull()
