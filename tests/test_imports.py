@@ -156,6 +156,15 @@ def test_snapshot_never_loads_tensorflow(tmp_path):
     assert not loaded & {*MODELS, *BROWSER, *LEARNING, "pyvista"}
 
 
+def test_snapshot_of_a_capture_loads_no_library_that_writes_captures(tmp_path):
+    loaded = loaded_by(
+        f"from nnviz3d.cli import main; main(['snapshot', {str(bundled('digits.zarr.zip'))!r}, '-o', "
+        f"{str(tmp_path / 'out.png')!r}, '--size', '64x64'])"
+    )
+    assert "vtkmodules" in loaded
+    assert not loaded & {"zarr", "fsspec", "dask", "asyncio", "pandas", "av", "IPython"}
+
+
 def test_inspect_loads_no_library_that_draws():
     loaded = loaded_by("from nnviz3d.cli import main; main(['inspect', '--json'])")
     assert not loaded & set(HEAVY)

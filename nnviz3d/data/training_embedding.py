@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from nnviz3d.data.printable import printable
@@ -169,6 +168,8 @@ class EmbeddedOutputs:
 
 def write_trajectory(path: Path, trajectory: EmbeddingTrajectory) -> None:
     """Write the trajectory of the points into a finished capture, which has to be a folder."""
+    import zarr
+
     root = zarr.open_group(path, mode="r+", zarr_format=3)
     group = root.create_group(schema.TRAJECTORY, overwrite=True)
     group.create_array("points", data=trajectory.points)
