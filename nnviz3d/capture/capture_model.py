@@ -80,7 +80,7 @@ def capture_model(
     prepared = _preprocess(trace, model, samples, settings.preprocess, report)
     started = _start_forward(trace, prepared, settings, clock, report)
     pairs = trace.pairs(started.graph, anew=model.live)
-    finder = ConnectionFinder(pairs, settings.top_k)
+    finder = ConnectionFinder(pairs, settings.top_k, kept=settings.insights.explains)
     tokens = TokenNames(trace.token_words(started.graph))
     notes = (*started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
     provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings.seed)
@@ -95,7 +95,7 @@ def capture_model(
         _write_samples(writer, trace, started)
         _write_batches(writer, started, finder, tokens, clock)
         tokens.write(writer)
-        _write_connections_and_weights(writer, trace, started, finder, settings, clock)
+        _write_weights(writer, trace, started, settings, clock)
         write_capabilities(writer, _work(trace, started, finder, settings, read), report)
         writer.commit(len(samples))
     model.ran(trace)
@@ -116,7 +116,7 @@ def prepare_model(model: RunnableModel, samples: Samples, settings: CaptureSetti
     started = _start_forward(trace, prepared, settings, clock, lambda _: None)
     finder = ConnectionFinder(trace.pairs(started.graph, anew=model.live), settings.top_k)
     for batch in started.batches:
-        finder.add(batch)
+        finder.found_in(batch)
     clock.stop()
     model.ran(trace)
     return Finished(out=settings.out, samples=0, nodes=len(started.graph), seconds=clock.seconds)
@@ -309,7 +309,7 @@ def _write_batches(
             write_gates(writer, node_id, batch.start, batch.gate_numbers(node_id))
         tokens.add(batch)
         clock.start("connections", count, batch.start)
-        finder.add(batch)
+        finder.add(batch, writer)
         clock.start("forward", count, batch.start + batch.count)
 
 
@@ -323,17 +323,11 @@ def _check_length(node: LayerNode, output: int, shape: tuple[int, ...]) -> None:
         )
 
 
-def _write_connections_and_weights(
-    writer: CaptureWriter,
-    trace: Runnable,
-    run: _StartedRun,
-    finder: ConnectionFinder,
-    settings: CaptureSettings,
-    clock: StageClock,
+def _write_weights(
+    writer: CaptureWriter, trace: Runnable, run: _StartedRun, settings: CaptureSettings, clock: StageClock
 ) -> None:
-    """Write what does not depend on single batches: the connections found, and the weights."""
+    """Write what does not depend on single batches: the weights."""
     clock.start("write", len(run.samples), len(run.samples))
-    finder.write(writer)
     if not settings.transient:
         trace.write_weights(writer, everything=settings.all_weights)
     clock.stop()

@@ -18,8 +18,6 @@ from nnviz3d.errors import CaptureError, UserError
 
 _SHARED = ("model", "sha256", "preprocessing", "preprocessing_reason", "versions", "seed")
 """What the provenances of all parts have to agree on."""
-_TOTALS = "totals"
-"""The attribute of a group of connections that lists a number for each sample."""
 
 
 def captured_parts(
@@ -123,10 +121,6 @@ class CaptureParts:
         """Write what the parts tell together; the number of complete samples is written last."""
         told = self._in_order()
         first = told[0]
-        for path, attributes in first["groups"].items():
-            if _TOTALS in attributes:
-                together = [value for one in told for value in one["groups"][path][_TOTALS]]
-                zarr.open_group(store, path=path, mode="r+").update_attributes({_TOTALS: together})
         for path in first["words"]:
             rows = [row for one in told for row in one["words"][path]]
             write_words(GroupsOf(store), path, rows)

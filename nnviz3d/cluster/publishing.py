@@ -16,7 +16,6 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.cluster.orders import CaptureOrder, RowsOrder
-from nnviz3d.data.records import filled
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.address import store_at
 from nnviz3d.data.storage.shards import layout_of, pays
@@ -30,7 +29,6 @@ _THREADS = 8
 """Arrays that are copied at the same time, because an address answers late and takes much."""
 _WORDS = (f"{schema.TOKENS}/", f"{schema.TEXTS}/")
 """Beginnings of the paths of groups whose words are numbered over all samples."""
-_CONNECTIONS = "connections/"
 
 
 def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -65,7 +63,7 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
     arrays = {path: one for path, one in members.items() if isinstance(one, zarr.Array)}
     worded = [path for path in groups if path.startswith(_WORDS) and f"{path}/index" in arrays]
     words = {path: _words(groups.pop(path), arrays.pop(f"{path}/index")) for path in worded}
-    copied = {path: one for path, one in arrays.items() if order.first or _is_of_samples(path, one)}
+    copied = {path: one for path, one in arrays.items() if order.first or _is_of_samples(one)}
     try:
         target = store_at(order.store)
         if order.first:
@@ -75,7 +73,7 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
         def copy(path: str) -> None:
             check()
             array = copied[path]
-            if not _is_of_samples(path, array):
+            if not _is_of_samples(array):
                 checked = ZstdCodec(level=1, checksum=True)
                 zarr.create_array(target, name=path, data=np.asarray(array[...]), compressors=checked, overwrite=True)
                 return
@@ -91,10 +89,10 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
     return {"root": source.attrs.asdict(), "groups": groups, "words": words, "arrays": sorted(copied)}
 
 
-def _is_of_samples(path: str, array: zarr.Array[Any]) -> bool:
+def _is_of_samples(array: zarr.Array[Any]) -> bool:
     """Whether the first axis of an array is samples."""
     names = getattr(array.metadata, "dimension_names", None) or ("",)
-    return path.startswith(_CONNECTIONS) or names[0] == "sample"
+    return bool(names[0] == "sample")
 
 
 def _array_of_samples(
@@ -102,8 +100,6 @@ def _array_of_samples(
 ) -> zarr.Array[Any]:
     """Make the array of the whole capture in which a part has its rows, or open it if it is there."""
     shape = array.shape[1:]
-    if path.startswith(_CONNECTIONS):
-        shape = (shape[0], order.request.top_k, *shape[2:])  # samples of later parts may have more connections
     if order.first:
         return _created(target, path, array, (total, *shape), order.size)
     there = zarr.open_array(target, path=path, mode="r+", zarr_format=3)
@@ -170,17 +166,8 @@ def _copy_rows(source: zarr.Array[Any], target: zarr.Array[Any], start: int, che
     step = max(1, _PIECE // max(row, 1) // file) * file
     for first in range(0, source.shape[0], step):
         values = np.asarray(source[first : first + step])
-        if values.shape[1:] != target.shape[1:]:
-            values = _longer(values, target)
         check()
         target[start + first : start + first + len(values)] = values
-
-
-def _longer(values: NDArray[Any], target: zarr.Array[Any]) -> NDArray[Any]:
-    """Fill records of connections up to the length of the array, as the writer of captures does."""
-    filler = -1 if target.path.endswith("/index") else 0
-    swapped = np.moveaxis(values, 2, 0)
-    return np.moveaxis(filled(swapped, target.shape[2], filler), 0, 2)
 
 
 def _words(attributes: Mapping[str, Any], index: zarr.Array[Any]) -> list[list[str]]:

@@ -25,6 +25,7 @@ from nnviz3d.data.storage.axis_names import read_tokens, read_unit_names
 from nnviz3d.data.storage.direct_reads import StoredArray, described
 from nnviz3d.data.storage.file_listing import Listing, listing_of
 from nnviz3d.data.storage.gates import read_gates
+from nnviz3d.data.storage.packed_connections import PackedConnections
 from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
 from nnviz3d.data.training import StepRecords, Training
 from nnviz3d.errors import CaptureError, DamagedCapture
@@ -199,6 +200,8 @@ class Capture:
 
     def connections(self, source: str, target: str, ranking: Ranking = "weight", sample: int = 0) -> Connections | None:
         """Read a pair's strongest connections for one sample; `None` if none were captured."""
+        if self._packed is not None:
+            return self._packed.read(source, target, ranking, sample)
         path = schema.connection_path(source, target)
         if self.stored.find(f"{path}/index") is None:
             return None
@@ -228,6 +231,10 @@ class Capture:
             weight[real],
             contribution[real],
         )
+
+    @cached_property
+    def _packed(self) -> PackedConnections | None:
+        return PackedConnections(self.stored) if self.stored.has_group(schema.PACKED) else None
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name, of a training the last recorded ones; empty if they were not captured."""

@@ -15,6 +15,7 @@ from nnviz3d.data.records import Connections, Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError, UserError
 from tests.support.chunks import chunk_files
+from tests.support.earlier_connections import write_connections
 
 GRAPH = ModelGraph(
     "m",
@@ -61,11 +62,12 @@ def write(path, *, samples=3, **extra):
             writer.write_activations(node, 0, 2, values[2:])
         writer.write_activations("block", 1, 0, numbers(samples, 5, 3))
         writer.write_weights("block/dense", "kernel", numbers(6, 4))
-        writer.write_connections(
+        write_connections(
+            writer,
             {
                 "weight": [record(n, "weight", n) for n in (3, 5, 1)],
                 "contribution": [record(n, "contribution", n) for n in (3, 5, 1)],
-            }
+            },
         )
         for call in extra.get("also", ()):
             call(writer)

@@ -10,6 +10,7 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.records import RANKINGS, Connections, Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError
+from tests.support.earlier_connections import write_connections
 
 GRAPH = ModelGraph(
     "m",
@@ -44,7 +45,7 @@ def write(path, *, transient):
         writer.write_weights("block/dense", "count", np.array(7))
         index = np.array([[0, 1], [2, 3]])
         found = [Connections("start", "block/dense", "dense", r, 9, index, *numbers(2, 2)) for r in RANKINGS]
-        writer.write_connections({r: [c] * 5 for r, c in zip(RANKINGS, found, strict=True)})
+        write_connections(writer, {r: [c] * 5 for r, c in zip(RANKINGS, found, strict=True)})
         writer.commit(5)
     return open_capture(path)
 

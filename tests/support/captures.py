@@ -18,6 +18,7 @@ from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import RANKINGS, Connections, Provenance, Ranking
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
+from tests.support.earlier_connections import write_connections
 from tests.support.graphs import chain, resnet50_like
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk")
@@ -61,7 +62,7 @@ def write(
         if "labels" in extra:
             writer.write_labels(extra["labels"])
         for found in (connections or {}).values():
-            writer.write_connections(found)
+            write_connections(writer, found)
         for call in also:
             call(writer)
         writer.commit(samples)

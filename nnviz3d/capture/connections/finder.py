@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -13,18 +14,20 @@ from nnviz3d.capture.connections.linear_settings import LinearSettings
 from nnviz3d.capture.connections.receptive_field import (
     Convolution,
     EachStep,
+    Fan,
     Pointwise,
     is_convolution,
     is_dense,
     rule_of,
 )
-from nnviz3d.capture.connections.top_k import KernelMatrix, pick
+from nnviz3d.capture.connections.top_k import KernelMatrix, Picked, pick
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.data.graph import LayerNode, ModelGraph, connecting_nodes
 from nnviz3d.data.note_words import NO_CONNECTIONS
 from nnviz3d.data.records import RANKINGS, Connections, Ranking
-from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.packed_connections import write_packed
+from nnviz3d.data.storage.rows_writer import RowsWriter
 
 _NAMED = 4
 """Most layers without connections that a note names."""
@@ -36,8 +39,11 @@ class _Pair(Protocol):
     source: str
     target: str
 
-    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], k: int) -> dict[Ranking, Connections]:
         """Pick the strongest k for one sample, from the values of source (``before``) and target (``after``)."""
+
+    def most(self, k: int) -> int:
+        """Return the greatest number of connections that `find` returned or could return for another sample."""
 
 
 class Pairs:
@@ -66,33 +72,49 @@ class Pairs:
 
 
 class ConnectionFinder:
-    """Collects the strongest k connections of every pair, sample by sample."""
+    """Finds the strongest k connections of every pair, batch by batch.
 
-    def __init__(self, pairs: Pairs, k: int) -> None:
+    Parameters
+    ----------
+    k
+        Number of connections for each pair and ranking.
+    kept
+        Whether the connections of all samples stay in memory, in `found`.
+    """
+
+    def __init__(self, pairs: Pairs, k: int, *, kept: bool = False) -> None:
         self._k = k
+        self._kept = kept
         self._pairs = pairs
         self._found: dict[tuple[str, str], dict[Ranking, list[Connections]]] = {}
 
-    def add(self, batch: Batch) -> None:
-        """Find the connections for one more batch."""
+    def add(self, batch: Batch, writer: RowsWriter) -> None:
+        """Find the connections for one more batch, and write them."""
+        found = self.found_in(batch)
+        most = {(pair.source, pair.target): pair.most(self._k) for pair in self._pairs}
+        write_packed(writer, batch.start, found, most)
+        for key, records in found.items() if self._kept else ():
+            before_them = self._found.setdefault(key, {ranking: [] for ranking in RANKINGS})
+            for ranking, column in records.items():
+                before_them[ranking].extend(column)
+
+    def found_in(self, batch: Batch) -> dict[tuple[str, str], dict[Ranking, list[Connections]]]:
+        """Return the connections for one batch: for each pair and each ranking those of each sample."""
+        found: dict[tuple[str, str], dict[Ranking, list[Connections]]] = {}
         for pair in self._pairs:
             before, after = batch.numbers(pair.source), batch.numbers(pair.target)
             if before is None or after is None:
                 continue
-            records = self._found.setdefault((pair.source, pair.target), {ranking: [] for ranking in RANKINGS})
+            records = found.setdefault((pair.source, pair.target), {ranking: [] for ranking in RANKINGS})
             for i in range(batch.count):
-                for ranking in RANKINGS:
-                    records[ranking].append(pair.find(before[i], after[i], ranking, self._k))
+                for ranking, one in pair.find(before[i], after[i], self._k).items():
+                    records[ranking].append(one)
+        return found
 
     @property
     def found(self) -> Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]]:
-        """The connections of each sample so far, for each pair of nodes and each ranking."""
+        """The connections of each sample so far, for each pair of nodes and each ranking, if they are kept."""
         return self._found
-
-    def write(self, writer: CaptureWriter) -> None:
-        """Write all connections."""
-        for records in self._found.values():
-            writer.write_connections(records)
 
 
 class _Dense:
@@ -104,16 +126,22 @@ class _Dense:
         self._matrix = KernelMatrix(acting_kernel(layer))
         self._by_weight: dict[int, Any] = {}
 
-    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+    def most(self, k: int) -> int:
+        return min(k, math.prod(self._matrix.shape))
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], k: int) -> dict[Ranking, Connections]:
+        k = self.most(k)
+        # The weights are the same for every sample; only the contributions differ.
+        if k not in self._by_weight:
+            self._by_weight[k] = self._matrix.strongest(k)
+        strongest = self._matrix.strongest(k, np.asarray(before, dtype=np.float32))
+        return {
+            "weight": self._picked(self._by_weight[k], before, "weight"),
+            "contribution": self._picked(strongest, before, "contribution"),
+        }
+
+    def _picked(self, picked: Picked, before: NDArray[np.float32], ranking: Ranking) -> Connections:
         rows, columns = self._matrix.shape
-        k = min(k, rows * columns)
-        if ranking == "weight":
-            # The weights are the same for every sample; only the contributions differ.
-            if k not in self._by_weight:
-                self._by_weight[k] = self._matrix.strongest(k)
-            picked = self._by_weight[k]
-        else:
-            picked = self._matrix.strongest(k, np.asarray(before, dtype=np.float32))
         index = np.stack([picked.row, picked.column], axis=1)
         values = picked.weight * before[picked.row]
         return Connections(
@@ -131,13 +159,23 @@ class _Fan:
         self._steps = steps
         self._rules: dict[tuple[int, ...], Convolution | Pointwise | EachStep] = {}
 
-    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], ranking: Ranking, k: int) -> Connections:
+    def most(self, k: int) -> int:
+        return min(k, max((rule.most for rule in self._rules.values()), default=k))
+
+    def find(self, before: NDArray[np.float32], after: NDArray[np.float32], k: int) -> dict[Ranking, Connections]:
         if before.shape not in self._rules:
             self._rules = {before.shape: rule_of(self._layer, before.shape, self._steps)}
-        target = int(np.argmax(np.abs(after)))
+        target = _strongest(after)
         fan = self._rules[before.shape].fan(tuple(int(i) for i in np.unravel_index(target, after.shape)))
         values = fan.weight * before.ravel()[fan.source]
-        chosen = pick(np.abs(fan.weight if ranking == "weight" else values), k)
+        return {
+            "weight": self._picked(fan, values, target, "weight", pick(np.abs(fan.weight), k)),
+            "contribution": self._picked(fan, values, target, "contribution", pick(np.abs(values), k)),
+        }
+
+    def _picked(
+        self, fan: Fan, values: NDArray[np.float32], target: int, ranking: Ranking, chosen: NDArray[np.int64]
+    ) -> Connections:
         index = np.stack([fan.source[chosen], np.full(len(chosen), target, dtype=np.int64)], axis=1)
         return Connections(
             self.source,
@@ -149,6 +187,15 @@ class _Fan:
             fan.weight[chosen],
             values[chosen].astype(np.float32),
         )
+
+
+def _strongest(values: NDArray[np.float32]) -> int:
+    """Return the flat index of the largest |value|, the first one of equal ones, without a copy of the values."""
+    high, low = int(values.argmax()), int(values.argmin())
+    above, below = values.flat[high], -values.flat[low]
+    if above == below:
+        return min(high, low)
+    return low if below > above else high
 
 
 def _pairs(described: DescribedModel) -> tuple[list[_Pair], list[str]]:

@@ -57,6 +57,11 @@ class Convolution:
         self._depthwise = isinstance(layer, _DEPTHWISE) or (isinstance(layer, LinearSettings) and layer.depthwise)
         self._filters = self._kernel.shape[-1] * (self._kernel.shape[-2] if self._depthwise else 1)
 
+    @property
+    def most(self) -> int:
+        """The greatest number of connections into a cell."""
+        return math.prod(self._size) * (1 if self._depthwise else self._kernel.shape[-2])
+
     def fan(self, cell: tuple[int, ...]) -> Fan:
         """Collect the connections into a cell of the output, arranged like the source; padding is left out."""
         cell = (*cell[1:], cell[0]) if self._first else cell
@@ -114,6 +119,11 @@ class Pointwise:
         self._shape = shape
         self._kernel = np.asarray(keras.ops.convert_to_numpy(acting_kernel(layer))).astype(np.float32)
 
+    @property
+    def most(self) -> int:
+        """The number of connections into a cell."""
+        return self._shape[-1]
+
     def fan(self, cell: tuple[int, ...]) -> Fan:
         """Collect the connections into a cell ``(*location, unit)`` of the output."""
         channels = self._shape[-1]
@@ -138,6 +148,11 @@ class EachStep:
         self._rule = rule
         self._shape = shape
         self._steps = steps
+
+    @property
+    def most(self) -> int:
+        """The greatest number of connections into a cell."""
+        return self._rule.most
 
     def fan(self, cell: tuple[int, ...]) -> Fan:
         """Collect the connections into a cell ``(*steps, *cell at one step)`` of the output."""

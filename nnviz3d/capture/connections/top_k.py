@@ -71,6 +71,9 @@ class KernelMatrix:
         """
         bound = self.largest if scale is None else self.largest * np.abs(scale)
         order = np.argsort(-bound, kind="stable")
+        if len(order) > k > 0:
+            # The k-th largest bound is reached by k entries, so all rows with a smaller bound can be left out.
+            order = order[: np.searchsorted(-bound[order], -bound[order[k - 1]], side="right")]
         strength = np.empty(0, np.float32)
         flat = np.empty(0, np.int64)
         for index in self._slices(order):
@@ -81,6 +84,8 @@ class KernelMatrix:
             if scale is not None:
                 found *= np.abs(scale[index])[:, None]
             floor = strength.min() if len(strength) >= k else np.float32(-1)
+            if found.size > k:
+                floor = max(floor, np.partition(found, found.size - k, axis=None)[found.size - k])
             row, column = np.nonzero(found >= floor)
             candidates = found[row, column]
             strength = np.concatenate([strength, candidates])

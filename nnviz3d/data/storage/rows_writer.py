@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.axes import Axes, axes_of
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.records import RANKINGS, Connections, Ranking, filled
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.zarr_writers import Sink
 from nnviz3d.errors import CaptureError
@@ -54,27 +53,6 @@ class RowsWriter:
     def write_weights(self, layer: str, variable: str, values: NDArray[Any]) -> None:
         """Write one variable of a layer."""
         self.whole(schema.weight_path(layer, variable), as_stored(values))
-
-    def write_connections(self, found: Mapping[Ranking, Sequence[Connections]]) -> None:
-        """Write one pair's strongest connections: by every ranking, one record for each sample in order.
-
-        They are packed, ``index (N, rankings, k, 2)`` and the others ``(N, rankings, k)``, because many small arrays
-        would take more time. A unit at the border has fewer connections than one in the middle, so shorter records are
-        filled up with the index -1.
-        """
-        columns = [found[ranking] for ranking in RANKINGS]
-        k = max(c.shown for column in columns for c in column)
-        first = columns[0][0]
-        path = schema.connection_path(first.source, first.target)
-
-        def packed(part: Callable[[Connections], NDArray[Any]], filler: int) -> NDArray[Any]:
-            return np.stack([np.stack([filled(part(c), k, filler) for c in column]) for column in columns], axis=1)
-
-        attributes = {"rule": first.rule, "rankings": list(RANKINGS), "totals": [c.total for c in columns[0]]}
-        self.group(path, attributes)
-        self.whole(f"{path}/index", packed(lambda c: c.index, -1))
-        self.whole(f"{path}/weight", packed(lambda c: c.weight, 0))
-        self.whole(f"{path}/contribution", packed(lambda c: c.contribution, 0))
 
     def rows(self, path: str, start: int, values: NDArray[Any], axes: Axes = ()) -> None:
         """Write samples from ``start`` on of an array whose first axis is samples; real numbers as ``float32``.

@@ -25,6 +25,8 @@ LEAST_COMPRESSED = 512
 """Fewest bytes for which compression is tried."""
 
 
+PACKED = "connections/packed"
+"""Group of the connections of all pairs; missing in captures of version 1 and of models without connections."""
 TEXTS = "texts"
 """Name of the group of the texts of inputs that take text."""
 TRUTHS = "truths"
@@ -61,7 +63,7 @@ def activation_path(node_id: str, output: int = 0) -> str:
 
 
 def connection_path(source: str, target: str) -> str:
-    """Return the path of the strongest connections of a pair, by every ranking."""
+    """Return the path of the strongest connections of a pair, by every ranking, in captures of version 1."""
     (a, i), (b, j) = split_id(source), split_id(target)
     return f"connections/{a}/@{i}/{b}/@{j}"
 
