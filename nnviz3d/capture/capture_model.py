@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from nnviz3d.capture.inputs.token_names import TokenNames
 from nnviz3d.capture.programs.activations import TOGETHER, Batch
 from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.room_on_disk import check_room
 from nnviz3d.capture.stage_clock import StageClock
 from nnviz3d.capture.work import ReadSamples, Work
 from nnviz3d.data.axes import TIME
@@ -84,6 +86,7 @@ def capture_model(
     tokens = TokenNames(trace.token_words(started.graph))
     notes = (*started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
     provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings.seed)
+    check_room(settings.out, started.first, len(samples), prepared.arrays, samples.shown.values(), report)
     with CaptureWriter(
         settings.out,
         graph=started.graph,
@@ -189,6 +192,8 @@ class _StartedRun:
         As in `_Prepared`.
     names
         Names of the model's classes.
+    first
+        The first batch.
     batches
         All batches, the first one included; can be read once.
     """
@@ -199,6 +204,7 @@ class _StartedRun:
     prepare: Preparation
     arrays: Sequence[NDArray[Any]]
     names: ClassNames
+    first: Batch
     batches: Iterator[Batch]
 
 
@@ -222,6 +228,7 @@ def _start_forward(
         prepare=prepared.prepare,
         arrays=prepared.arrays,
         names=names,
+        first=first,
         batches=itertools.chain([first], batches),
     )
 
@@ -296,21 +303,46 @@ def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> 
 def _write_batches(
     writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, tokens: TokenNames, clock: StageClock
 ) -> None:
-    """Run each batch, write its activations, and find its strongest connections."""
+    """Run each batch; a thread writes its numbers and finds its connections while the next one is computed."""
     count = len(run.samples)
-    for batch in run.batches:
-        clock.start("write", count, batch.start)
-        for node_id, output in batch:
-            numbers = batch.numbers(node_id, output)
-            if numbers is not None:
-                _check_length(run.graph.node(node_id), output, numbers.shape[1:])
-                writer.write_activations(node_id, output, batch.start, numbers)
-        for node_id in batch.gates:
-            write_gates(writer, node_id, batch.start, batch.gate_numbers(node_id))
-        tokens.add(batch)
-        clock.start("connections", count, batch.start)
-        finder.add(batch, writer)
-        clock.start("forward", count, batch.start + batch.count)
+    beside = clock.beside()
+    with ThreadPoolExecutor(1, "nnviz3d writer") as pool:
+        writing: Future[None] | None = None
+        for batch in run.batches:
+            if writing is not None:
+                clock.stop()
+                writing.result()  # at most two batches are in memory
+            writing = pool.submit(_write_batch, writer, run, finder, tokens, beside, batch)
+            clock.start("forward", count, batch.start + batch.count)
+        clock.stop()
+        if writing is not None:
+            writing.result()
+    for stage, seconds in beside.seconds.items():
+        clock.add(stage, seconds)
+
+
+def _write_batch(
+    writer: CaptureWriter,
+    run: _StartedRun,
+    finder: ConnectionFinder,
+    tokens: TokenNames,
+    clock: StageClock,
+    batch: Batch,
+) -> None:
+    """Write a batch's activations and find its strongest connections."""
+    count = len(run.samples)
+    clock.start("write", count, batch.start)
+    for node_id, output in batch:
+        numbers = batch.numbers(node_id, output)
+        if numbers is not None:
+            _check_length(run.graph.node(node_id), output, numbers.shape[1:])
+            writer.write_activations(node_id, output, batch.start, numbers)
+    for node_id in batch.gates:
+        write_gates(writer, node_id, batch.start, batch.gate_numbers(node_id))
+    tokens.add(batch)
+    clock.start("connections", count, batch.start)
+    finder.add(batch, writer)
+    clock.stop()
 
 
 def _check_length(node: LayerNode, output: int, shape: tuple[int, ...]) -> None:

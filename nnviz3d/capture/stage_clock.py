@@ -35,9 +35,16 @@ class StageClock:
         self._stage, self._since = stage, time.perf_counter()
         self._report(Progress(stage=stage, done=done, total=total))
 
+    def beside(self) -> StageClock:
+        """Return a clock for another thread, which reports to the same receiver."""
+        return StageClock(self._report)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add the time of a stage that ran beside another one."""
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 4)
+
     def stop(self) -> None:
         """Stop the current stage, if there is one."""
         if self._stage is not None:
-            spent = time.perf_counter() - self._since
-            self.seconds[self._stage] = round(self.seconds.get(self._stage, 0.0) + spent, 4)
+            self.add(self._stage, time.perf_counter() - self._since)
         self._stage = None

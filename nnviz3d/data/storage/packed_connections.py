@@ -71,7 +71,8 @@ class PackedConnections:
     def __init__(self, stored: StoredArrays) -> None:
         self._stored = stored
         attributes = stored.attributes(schema.PACKED)
-        pairs, rankings = attributes.get("pairs"), attributes.get("rankings")
+        pairs: Any = attributes.get("pairs")
+        rankings: Any = attributes.get("rankings")
         valid = isinstance(pairs, list) and all(map(_is_pair, pairs)) and isinstance(rankings, list)
         if not valid or not all(name in stored.graph for pair in pairs for name in pair[:2]):
             raise stored.damaged(f"{schema.PACKED} has no valid description of its connections")

@@ -173,10 +173,18 @@ def decoded(data: bytes | NDArray[np.uint8], codec: str, shape: tuple[int, ...],
 
 def pays(sample: NDArray[Any]) -> bool:
     """Whether compression saves much room for numbers such as those of this sample."""
+    return stored_share(sample) < 1
+
+
+def stored_share(sample: NDArray[Any]) -> float:
+    """Return the share of the bytes that numbers such as those of this sample take on disk; 1 if they stay as they are."""
     numbers = flat_bytes(sample)
     start = max(0, (len(numbers) - _TRIED) // 2)
     tried = numbers[start : start + _TRIED]
-    return len(tried) >= schema.LEAST_COMPRESSED and len(Zstd(level=_LEVEL).encode(tried)) <= _PAYS * len(tried)
+    if len(tried) < schema.LEAST_COMPRESSED:
+        return 1.0
+    share = len(Zstd(level=_LEVEL).encode(tried)) / len(tried)
+    return share if share <= _PAYS else 1.0
 
 
 def index_data(entries: NDArray[np.uint64]) -> bytes:

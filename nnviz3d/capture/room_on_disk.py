@@ -1,0 +1,79 @@
+"""The size of a capture on disk, told before it is written, and refused if the disk is too small."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnviz3d.capture.programs.activations import Batch
+from nnviz3d.capture.request_loop import Report
+from nnviz3d.data.request import Notice
+from nnviz3d.data.storage.shards import stored_share
+from nnviz3d.errors import UserError
+
+_TOLD = 250 * 10**6
+"""Bytes from which the size is told."""
+
+
+def check_room(
+    out: Path,
+    first: Batch,
+    samples: int,
+    inputs: Sequence[NDArray[Any]],
+    pictures: Iterable[NDArray[Any]],
+    report: Report,
+) -> None:
+    """Report how much room a large capture takes.
+
+    Parameters
+    ----------
+    out
+        The capture.
+    first
+        The first batch, from whose first sample the size is estimated.
+    samples
+        Number of samples.
+    inputs, pictures
+        What is written besides, for all samples.
+
+    Raises
+    ------
+    UserError
+        If the disk has not so much room.
+    """
+    found = [batch_numbers[0] for batch_numbers in _outputs(first)]
+    plain = sum(numbers.nbytes for numbers in found)
+    beside = sum(array.nbytes for array in (*inputs, *pictures))
+    if plain * samples + beside < _TOLD:
+        return
+    one = sum(numbers.nbytes * stored_share(numbers) for numbers in found)
+    size = round(one * samples + beside)
+    folder = out.absolute().parent
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError(
+            f"{out} would take about {_words(size)}, {_words(size / samples)} for each of {samples:,} samples, but "
+            f"{folder} has {_words(free)} left; capture fewer samples, or write to another disk."
+        )
+    report(
+        Notice(
+            text=f"{out.name} takes about {_words(size)} on disk: {_words(size / samples)} for each of "
+            f"{samples:,} sample{'s' * (samples != 1)}."
+        )
+    )
+
+
+def _outputs(batch: Batch) -> Iterable[NDArray[Any]]:
+    for node_id, output in batch:
+        numbers = batch.numbers(node_id, output)
+        if numbers is not None:
+            yield numbers
+
+
+def _words(size: float) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
