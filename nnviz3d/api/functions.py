@@ -34,6 +34,7 @@ def serve(
     open: bool | None = None,
     draw: Literal["auto", "client", "server"] = "auto",
     block: bool | None = None,
+    live: bool = True,
     **options: Unpack[Options],
 ) -> Viewer:
     """Show a model in the browser.
@@ -56,6 +57,9 @@ def serve(
     block
         Whether to wait until the page is closed. The default is `True` in a script, and `False` in a notebook or at a
         prompt.
+    live
+        Whether the model of a file or a scene is loaded while the page opens, and not with the first sample that is
+        chosen and was not captured.
     **options
         See `Options`.
 
@@ -73,6 +77,7 @@ def serve(
     notebook = in_notebook()
     opens = not notebook if open is None else open
     more = [*where, "--open" if opens else "--no-open", "--draw", draw, *(["--in-notebook"] if notebook else [])]
+    more += [] if live else ["--no-live"]
     return _view("serve", target, x, more, block, options)
 
 
@@ -83,13 +88,14 @@ def show(
     size: tuple[int, int] | None = None,
     block: bool | None = None,
     inline: bool | None = None,
+    live: bool = True,
     **options: Unpack[Options],
 ) -> Viewer | EmbeddedScene:
     """Show a model in a native 3D window, or inline in a notebook.
 
     Parameters
     ----------
-    target, x, block, **options
+    target, x, block, live, **options
         As for `serve`.
     size
         Width and height of the window in pixels; of a scene in a notebook only the height counts.
@@ -104,7 +110,7 @@ def show(
     """
     if inline or (inline is None and in_notebook()):
         return _embedded(target, x, size, options)
-    return _view("show", target, x, _size(size), block, options)
+    return _view("show", target, x, [*_size(size), *([] if live else ["--no-live"])], block, options)
 
 
 def record(
