@@ -49,7 +49,7 @@ def embed_training(
     Raises
     ------
     ModelError
-        If there are fewer than five samples.
+        If there are fewer than five samples, or the method is neither t-SNE nor PCA.
     """
     vectors = (embedded.vectors(k) for k in range(len(embedded)))
     return embed_steps(vectors, len(embedded), options, earlier=earlier or embedded.trajectory, report=report)
@@ -65,6 +65,10 @@ def embed_steps(
 ) -> EmbeddingTrajectory:
     """Embed vectors, ``(M, D)`` at each step; see `embed_training`."""
     options = options or EmbeddingOptions()
+    if options.method not in ("tsne", "pca"):
+        raise ModelError(
+            f"The points of a training are found by t-SNE or PCA, not by {options.method}; choose one of them."
+        )
     points: list[Floats] = []
     quality: list[Mapping[str, float]] = []
     keys: list[str] = []

@@ -6,8 +6,9 @@ import pytest
 from nnviz3d.analysis import embedding_engines
 from nnviz3d.analysis.embedding import embed, key_of, project
 from nnviz3d.analysis.embedding_engines import MANY, resolved, slow_note
-from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions
-from nnviz3d.errors import ModelError
+from nnviz3d.analysis.embedding_trajectory import embed_steps
+from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingCaptureOptions, EmbeddingOptions
+from nnviz3d.errors import ModelError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,18 @@ def test_hashes_of_earlier_versions_stay(groups):
     assert key_of(groups, EmbeddingOptions()) == key_of(groups, EmbeddingOptions(engine="opentsne"))
     assert key_of(groups, EmbeddingOptions()) != key_of(groups, EmbeddingOptions(engine="grid"))
     assert key_of(groups, EmbeddingOptions()) != key_of(groups, EmbeddingOptions(landmarks=100))
+
+
+def test_options_that_exclude_each_other_are_refused():
+    chosen = EmbeddingCaptureOptions(embed_method="umap", landmarks=500).request_fields()["embedding_options"]
+    assert (chosen.method, chosen.engine, chosen.landmarks) == ("umap", "auto", 500)
+    assert EmbeddingCaptureOptions(pca=True).request_fields()["embedding_options"].method == "pca"
+    with pytest.raises(UserError, match="--pca and --embed-method umap exclude each other"):
+        EmbeddingCaptureOptions(pca=True, embed_method="umap").request_fields()
+    with pytest.raises(UserError, match="--landmarks is at least 100; got 5"):
+        EmbeddingCaptureOptions(landmarks=5).request_fields()
+
+
+def test_points_of_a_training_are_not_found_by_other_methods(groups):
+    with pytest.raises(ModelError, match="by t-SNE or PCA, not by umap"):
+        embed_steps(iter([groups]), 1, EmbeddingOptions(method="umap"))
