@@ -70,9 +70,7 @@ def _choices() -> None:
 
 
 def _progress() -> None:
-    v.VProgressLinear(
-        model_value=("export_percent",), indeterminate=("export_percent === 0",), color="primary", id="export-progress"
-    )
+    v.VProgressLinear(model_value=("export_percent",), color="primary", id="export-progress")
     v.VBtn("Cancel", click="trigger('dismiss_export')", variant="text", size="small", id="export-cancel")
 
 
