@@ -45,6 +45,23 @@ def test_encoder_sends_equal_arrays_and_records_once() -> None:
     assert not added.records
 
 
+def test_arrays_that_differ_in_one_number_are_both_sent() -> None:
+    encoder = Encoder()
+    values = np.zeros((3, 100, 100), dtype=np.float32)
+    seen = set()
+    for place in (None, 0, 1, 12_345, 29_999):
+        changed = values.copy()
+        if place is not None:
+            changed.reshape(-1)[place] = 1.0
+        frame = encoder.frame(DrawList((block(values=changed),)))
+        found = [one for one in encoder.lacking(frame, set(), set()).arrays.values() if one.size == values.size]
+        assert len(found) == 1
+        assert np.array_equal(found[0], changed.T)
+        seen.update(index for index, one in encoder.lacking(frame, set(), set()).arrays.items() if one is found[0])
+        assert encoder.frame(DrawList((block(values=changed.copy()),))) == frame, "an equal array is known"
+    assert len(seen) == 5
+
+
 def test_encoder_sends_only_the_changed_fields_of_a_primitive() -> None:
     one, encoder = block(), Encoder()
     encoder.frame(DrawList((one,)))

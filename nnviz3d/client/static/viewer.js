@@ -54,6 +54,7 @@ export class Viewer {
     this.pace = { last: -Infinity, mean: 0, coarse: false, failures: 0, slow: false, cost: 0, begun: null };
     this.still = null;
     this.stale = false;
+    this.complete = false;
     this.frame = null;
     this.camera = ANY_POSE;
     this.flight = null;
@@ -257,7 +258,10 @@ export class Viewer {
       this.#tell();
       this.stale = true;
     }
-    if (this.stale) {
+    // A resting picture stays until all cells of the next one are there: drawing takes time, and the two would be mixed.
+    const waits = this.uploading && this.complete && !this.changes.moving;
+    if (waits) this.#endStill();
+    else if (this.stale) {
       this.stale = false;
       this.#endStill();
       if (this.changes.moving || this.uploading) this.#drawMoving(time);
@@ -367,6 +371,7 @@ export class Viewer {
     this.words.style.display = inPicture ? "none" : "block";
     if (inPicture) this.renderer.write(placed, size);
     else this.text.show(placed, size);
+    this.complete ||= !this.uploading;
     this.on.drawn?.({ moving: !careful, coarse, smooth: false });
   }
 }

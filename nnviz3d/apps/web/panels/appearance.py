@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_choice, asked_number
 from nnviz3d.apps.web.panels.fields import choice_buttons
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.records import RANKINGS
@@ -76,8 +77,8 @@ class AppearancePanel(PagePanel[AppearanceState]):
 
     # The page and the session both change these values; a value that differs from the session's is the user's choice.
 
-    def _set_threshold(self, threshold: float) -> None:
-        share = min(max(float(threshold) / 100, 0.0), 1.0)
+    def _set_threshold(self, threshold: Any) -> None:
+        share = min(max(asked_number("threshold", threshold) / 100, 0.0), 1.0)
         view, selection = self._activations, self.page.session.selection
         if (
             view is None
@@ -89,23 +90,17 @@ class AppearancePanel(PagePanel[AppearanceState]):
     def _set_colormap(self, colormap: str) -> None:
         selection = self.page.session.selection
         if self._activations is not None and colormap != (selection.colormap or self._activations.colormap):
-            if colormap not in SEQUENTIAL + DIVERGING:
-                raise ValueError(f"The page asked for an unknown colour map {colormap!r}.")
-            self.page.select(colormap=colormap)
+            self.page.select(colormap=asked_choice("colour map", colormap, SEQUENTIAL + DIVERGING))
 
     def _set_normalize(self, normalize: Normalize) -> None:
         selection = self.page.session.selection
         if self._activations is not None and normalize != (selection.normalize or self._activations.normalize):
-            if normalize not in get_args(Normalize):
-                raise ValueError(f"The page asked for an unknown scale {normalize!r}.")
-            self.page.select(normalize=normalize)
+            self.page.select(normalize=asked_choice("scale", normalize, get_args(Normalize)))
 
     def _set_ranking(self, ranking: str) -> None:
         selection = self.page.session.selection
         if self._connections is not None and ranking != (selection.ranking or self._connections.ranking):
-            if ranking not in RANKINGS:
-                raise ValueError(f"The page asked for an unknown ranking {ranking!r}.")
-            self.page.select(ranking=ranking)
+            self.page.select(ranking=asked_choice("ranking", ranking, RANKINGS))
 
     def build(self) -> None:
         """Make the widgets."""

@@ -9,6 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_choice
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
@@ -112,7 +113,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
 
     def _set_unfold(self, unfold: str) -> None:
         if self._layers and unfold != (self.page.session.unfolding.layer or _NONE):
-            unfold_layer(self.page, unfold or None)
+            unfold_layer(self.page, None if unfold in (None, _NONE) else unfold)
 
     def _set_order(self, channel_order: ChannelOrder) -> None:
         if self._layers and channel_order != self._order:
@@ -133,9 +134,8 @@ class CloseUpPanel(PagePanel[CloseUpState]):
             self._choose("colored_by", colored_by, _COLORS)
 
     def _choose(self, name: str, value: Any, known: Any, **more: Any) -> None:
-        if value not in known:
-            raise ValueError(f"The page asked for an unknown {name} {value!r}.")
-        self.page.select(**{name: value}, **more)
+        more[name] = asked_choice(name.replace("_", " "), value, known)
+        self.page.select(**more)
 
     def build(self) -> None:
         """Make the widgets."""

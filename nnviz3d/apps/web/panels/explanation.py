@@ -10,6 +10,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_choice, asked_index
 from nnviz3d.apps.web.panels.fields import labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.capabilities.attributions import TITLES
@@ -114,8 +115,7 @@ class ExplanationPanel(PagePanel[ExplanationState]):
 
     def _set_quantity(self, quantity: Any) -> None:
         if self._present and quantity != self._choices.quantity:
-            if quantity not in self._choices.quantities:
-                raise ValueError(f"The page asked for an unknown quantity {quantity!r}.")
+            asked_choice("quantity", quantity, self._choices.quantities)
             self._choices.show(quantity)
             self.page.refresh()
 
@@ -123,8 +123,7 @@ class ExplanationPanel(PagePanel[ExplanationState]):
         session, choices = self.page.session, self._choices
         if against == choices.against:
             return
-        if not isinstance(against, int) or not 0 <= against < len(session.samples):
-            raise ValueError(f"The page asked for an unknown sample {against!r}.")
+        against = asked_index("sample", against, len(session.samples))
         if against not in choices.others:
             raise UserError(
                 f"The model has not been run on {session.samples[against].name} yet; choose it as the sample first."
@@ -140,16 +139,12 @@ class ExplanationPanel(PagePanel[ExplanationState]):
             self.page.synchronize()
             return
         known = self._known | {one.target.slot: one.target for one in self.page.session.choices.explained_targets}
-        if not isinstance(explained, str) or explained not in known:
-            raise ValueError(f"The page asked for an unknown target {explained!r}.")
-        self.page.session.choices.explain(known[explained])
+        self.page.session.choices.explain(known[asked_choice("target", explained, known)])
         self.page.refresh()
 
     def _set_method(self, method: Any) -> None:
         if self._methods and method != self._choices.method:
-            if method not in self._methods:
-                raise ValueError(f"The page asked for an unknown method {method!r}.")
-            self.page.select(method=method)
+            self.page.select(method=asked_choice("method", method, self._methods))
 
     def build(self) -> None:
         """Make the widgets."""

@@ -13,6 +13,7 @@ from trame_client.widgets.core import HtmlElement
 from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_choice, asked_number
 from nnviz3d.apps.web.panels.fields import labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.training import STATISTICS, Training
@@ -110,9 +111,7 @@ class HistoryPanel(PagePanel[HistoryState]):
     def _choose(self, charted: str) -> None:
         if charted == self.state.charted:
             return
-        if charted not in _TITLES:
-            raise ValueError(f"The page asked for a chart of {charted!r}.")
-        self.state = replace(self.state, charted=charted)
+        self.state = replace(self.state, charted=asked_choice("chart", charted, _TITLES))
         if self._ridges and charted != PROGRESS:
             self.page.select(statistic=charted)
         else:
@@ -162,7 +161,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         if training is None or not len(training):
             return
         steps = training.steps
-        wanted = steps[0] + float(share) * (steps[-1] - steps[0])
+        wanted = steps[0] + asked_number("place in the chart", share) * (steps[-1] - steps[0])
         self.page.session.clock.show_recorded(int(np.abs(steps - wanted).argmin()))
         self.page.refresh()
 

@@ -8,6 +8,7 @@ from typing import Any
 from trame.widgets import html
 
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_index
 from nnviz3d.apps.web.panels.fields import step_field
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.colors import number
@@ -76,8 +77,7 @@ class LandscapePanel(PagePanel[LandscapeState]):
         if view is None or kept_index == view.moment(session.clock.t, session.selection.step):
             return
         # The page's own number of steps is not trusted: scripts in the browser can change it.
-        if not isinstance(kept_index, int) or not 0 <= kept_index < len(view.landscape.steps):
-            raise ValueError(f"The page asked for unknown kept weights {kept_index!r}.")
+        kept_index = asked_index("number of kept weights", kept_index, len(view.landscape.steps))
         self.page.select(step=int(view.landscape.steps[kept_index]), moving=True)
 
     def _release(self) -> None:

@@ -13,10 +13,12 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.analysis.health import alarms
 from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import shown
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.training import Training
+from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
@@ -138,7 +140,7 @@ class LayersPanel(PagePanel[LayersState]):
         elif name in groups.all:
             groups.close(name)
         else:
-            raise ValueError(f"The page asked to open {name!r}.")
+            raise UserError(f"The page asked to open an unknown group, {shown(name)}.")
         self.page.refresh()
 
     def _toggle_highlighted(self) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_number
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.errors import UserError
 
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _SAME = 0.005
@@ -111,17 +114,19 @@ class PlaybackPanel(PagePanel[PlaybackState]):
         self._resume = False
         self._show()
 
-    def _seek(self, t: float) -> None:
+    def _seek(self, t: Any) -> None:
         session = self.page.session
-        if abs(float(t) - session.clock.t) > _SAME:
-            session.clock.seek(float(t))
+        t = asked_number("time", t)
+        if abs(t - session.clock.t) > _SAME:
+            session.clock.seek(t)
             self.page.tick()
             self.page.redraw(moving=True)
 
-    def _set_speed(self, speed: float) -> None:
+    def _set_speed(self, speed: Any) -> None:
+        speed = asked_number("speed", speed)
         if speed not in _SPEEDS:
-            raise ValueError(f"The page asked for an unknown speed {speed!r}.")
-        self.page.session.clock.speed = float(speed)
+            raise UserError(f"The page asked for an unknown speed, {speed}; there are {', '.join(map(str, _SPEEDS))}.")
+        self.page.session.clock.speed = speed
 
     def _show(self) -> None:
         self.page.refresh()

@@ -13,6 +13,7 @@ from nnviz3d.apps.provenance import answering_output, sample_note
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_index
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.sample_files import RUN
 from nnviz3d.errors import CaptureError
@@ -92,10 +93,8 @@ class SamplesPanel(PagePanel[SamplesState]):
     def choose(self, position: int) -> None:
         """Show another sample."""
         session = self.page.session
-        position = int(position)
-        if 0 <= position < len(session.samples):
-            session.choose(position)
-            self.page.refresh()
+        session.choose(asked_index("sample", position, len(session.samples)))
+        self.page.refresh()
 
     def step(self, by: int) -> None:
         """Choose the next sample or the previous one, around the ends."""

@@ -8,6 +8,7 @@ from typing import Any
 from trame.widgets import html
 
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_index
 from nnviz3d.apps.web.panels.fields import step_field
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.views.training import figures, step_text
@@ -69,9 +70,7 @@ class TrainingPanel(PagePanel[TrainingState]):
         if training is None or session.clock.recorded_index is None or recorded_index == session.clock.recorded_index:
             return
         # The page's own number of steps is not trusted: scripts in the browser can change it.
-        if not isinstance(recorded_index, int) or not 0 <= recorded_index < len(training):
-            raise ValueError(f"The page asked for an unknown recorded step {recorded_index!r}.")
-        session.clock.show_recorded(recorded_index)
+        session.clock.show_recorded(asked_index("recorded step", recorded_index, len(training)))
         self.page.refresh(moving=True)
 
     def _release(self) -> None:

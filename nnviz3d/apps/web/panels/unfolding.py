@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.asked import asked_choice
 from nnviz3d.scene.views.channels import unfolds
 
 
@@ -18,10 +19,10 @@ def unfold_layer(page: PageContext, layer: str | None) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         If that layer cannot be unfolded.
     """
-    if layer is not None and layer not in unfoldable_layers(page.session):
-        raise ValueError(f"The page asked to unfold {layer!r}.")
+    if layer is not None:
+        asked_choice("layer to unfold", layer, unfoldable_layers(page.session))
     page.session.unfolding.start(layer)
     page.refresh()
