@@ -206,8 +206,8 @@ class Encoder:
         self._made_from = {i: v for i, v in self._made_from.items() if i in records}
         self._given = {k: v for k, v in self._given.items() if v[1] in arrays}
         self._by_text = {k: i for k, i in self._by_text.items() if i in records}
-        kept = ((k, [i for i in alike if i in arrays]) for k, alike in self._alike.items())
-        self._alike = {k: alike for k, alike in kept if alike}
+        alike = {key: [i for i in found if i in arrays] for key, found in self._alike.items()}
+        self._alike = {key: found for key, found in alike.items() if found}
         self._latest = {k: i for k, i in self._latest.items() if i in records}
         return gone
 

@@ -28,7 +28,7 @@ class PublishPicture(Protocol):
 
 
 @dataclass(frozen=True)
-class Picture:
+class SentPicture:
     """An encoded picture.
 
     Attributes
@@ -53,7 +53,7 @@ class Picture:
 
 @dataclass
 class _Page:
-    waiting: list[Picture] = field(default_factory=list)
+    waiting: list[SentPicture] = field(default_factory=list)
     behind: bool = False
     displayed_at: float = float("-inf")
 
@@ -74,7 +74,7 @@ class PicturePages:
         self._room = room
         self._publish: PublishPicture | None = None
         self._pages: dict[str, _Page] = {}
-        self._last: Picture | None = None
+        self._last: SentPicture | None = None
         self._number = 0
 
     def connect(self, publish: PublishPicture) -> None:
@@ -115,7 +115,7 @@ class PicturePages:
     def send(self, content: bytes, media: str, size: tuple[int, int], began: float) -> None:
         """Send a picture to all pages that have room; the others get it or a later one when they have."""
         self._number += 1
-        self._last = Picture(self._number, content, media, *size, began)
+        self._last = SentPicture(self._number, content, media, *size, began)
         for client, page in self._pages.items():
             self._send(client, page, self._last)
 
@@ -146,7 +146,7 @@ class PicturePages:
         self._room()
         return now - before if picture.began <= before else None
 
-    def _send(self, client: str, page: _Page, picture: Picture) -> None:
+    def _send(self, client: str, page: _Page, picture: SentPicture) -> None:
         if len(page.waiting) >= _WINDOW:
             page.behind = True
             return
