@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, zip_longest
 
 import numpy as np
@@ -12,6 +12,7 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
+from nnviz3d.render.observers import observe
 from nnviz3d.scene.primitives import Lines
 
 _MANY = 60_000
@@ -39,10 +40,17 @@ class LinesDrawing:
     """Draws all lines of a picture.
 
     Lines are blended in their order. Neighbours of the same width and opacity are one run, which is drawn by one call.
+
+    Parameters
+    ----------
+    begin
+        Called in each frame before the first line is drawn, when all that is opaque has been drawn; it is not called if
+        no line is in the picture.
     """
 
-    def __init__(self, renderer: vtkRenderer) -> None:
+    def __init__(self, renderer: vtkRenderer, begin: Callable[[], None]) -> None:
         self._renderer = renderer
+        self._begin = begin
         self._lines: tuple[Lines, ...] = ()
         self._scale = 0.0
         self.runs: list[LineRun] = []
@@ -60,6 +68,8 @@ class LinesDrawing:
             self.runs.pop().remove()
         while len(self.runs) < len(runs):
             self.runs.append(LineRun(self._renderer))
+            if len(self.runs) == 1:
+                observe(self.runs[0].mapper, "UpdateShaderEvent", lambda *_: self._begin())
         for drawn, run in zip(self.runs, runs, strict=True):
             drawn.update(run, scale)
         self._many = self._connections()
@@ -109,12 +119,12 @@ class LineRun:
         self._renderer = renderer
         self._lines: Sequence[Lines] = ()
         self._bends = 0
-        self._mapper = vtkPolyDataMapper()
-        self._mapper.SetColorModeToDirectScalars()
+        self.mapper = vtkPolyDataMapper()
+        self.mapper.SetColorModeToDirectScalars()
         # Each point has its line's colour, because VTK would look up a cell's colour again for every pixel.
-        self._mapper.SetScalarModeToUsePointData()
+        self.mapper.SetScalarModeToUsePointData()
         self.actor = vtkActor()
-        self.actor.SetMapper(self._mapper)
+        self.actor.SetMapper(self.mapper)
         self.actor.ForceTranslucentOn()
         self.actor.PickableOff()
         self.actor.GetProperty().LightingOff()
@@ -142,7 +152,7 @@ class LineRun:
             if old is None or old.colors is not new.colors:
                 self._colors[start:end] = np.repeat(as_bytes(new.colors), p, axis=0)
                 colored = True
-        data = self._mapper.GetInput()
+        data = self.mapper.GetInput()
         if moved:
             data.GetPoints().GetData().Modified()
             data.GetPoints().Modified()
@@ -155,7 +165,7 @@ class LineRun:
         """Draw each curve through at most so many of its points, its ends among them; through all of them if it is 0."""
         if most != self._bends:
             self._bends = most
-            data = self._mapper.GetInput()
+            data = self.mapper.GetInput()
             data.SetLines(self._cells())
             data.Modified()
 
@@ -191,7 +201,7 @@ class LineRun:
         data.SetPoints(points)
         data.SetLines(self._cells())
         data.GetPointData().SetScalars(numpy_to_vtk(self._colors))
-        self._mapper.SetInputData(data)
+        self.mapper.SetInputData(data)
 
 
 def _is_curve(lines: Lines) -> bool:

@@ -18,6 +18,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
+from nnviz3d.render.flush import gl_flush
 from nnviz3d.render.label_placement import Rect, line_map, outlines, place_labels
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
@@ -111,7 +112,9 @@ class Renderer:
         self._blocks: dict[str, VoxelActor] = {}
         self._atlas: VoxelAtlasActor | None = None
         self._boxes = BoxesActor(self.renderer)
-        self._lines = LinesDrawing(self.renderer)
+        self._lines = LinesDrawing(self.renderer, self._before_lines)
+        self._flush = gl_flush()
+        self._text_waits = False
         self._labels: tuple[Label, ...] = ()
         self._ways: tuple[LabelWays, float] | None = None
         self._avoided: tuple[NDArray[np.float32], ...] = ()
@@ -223,6 +226,13 @@ class Renderer:
         self._text_stays = shift is not None
         with calling_back():
             self.window.Render()
+        if self._text_waits:
+            # No line was in the picture.
+            self._text_waits = False
+            self._keep_text()
+            self._text_stays = True
+            with calling_back():
+                self.window.Render()
 
     def overlay(self, pixels: NDArray[np.uint8] | None) -> None:
         """Show a picture instead of the scene, which is not drawn meanwhile; `render` shows it.
@@ -281,6 +291,16 @@ class Renderer:
             )
         if not self._text_stays:
             self._tell_fewer(drawn, count)
+            # What is invisible when a frame begins is not in it, so only text that is there can wait.
+            self._text_waits = bool(self._lines.runs) and self._text.visible
+            if not self._text_waits:
+                self._keep_text()
+
+    def _before_lines(self) -> None:
+        """Place the text, if it waits, while the threads of a software rasterizer draw the blocks."""
+        self._flush()
+        if self._text_waits:
+            self._text_waits = False
             self._keep_text()
 
     def _voxels(self) -> list[VoxelBoxes]:

@@ -115,6 +115,11 @@ class SpritesActor:
         self.actor.VisibilityOff()
         renderer.AddViewProp(self.actor)
 
+    @property
+    def visible(self) -> bool:
+        """Whether any sprite is shown."""
+        return bool(self._shown)
+
     def show(self, placed: Sequence[PlacedSprite]) -> None:
         """Show these sprites instead of the earlier ones."""
         # Positions are rounded to whole pixels, so that text is crisp.
@@ -124,6 +129,8 @@ class SpritesActor:
         self._shown = shown
         self.actor.SetVisibility(bool(placed))
         if not placed:
+            # VTK draws an actor once more that becomes invisible in the middle of a frame.
+            self._make(0)
             return
         pixels = self._atlas.pixels
         if self._atlas.hold([one.sprite for one in placed]):

@@ -189,6 +189,21 @@ class TestKinds:
         assert shoot(picture_of(lines[1], wide, lines[2]), FRONT)[pixel_at((0, 0, 0), FRONT, SIZE)][2] == 255
         assert len(studio.renderer._lines.runs) == 3
 
+    @pytest.mark.parametrize("panels", [(), (Panel("panel", "top-left", (TextRow("words"),)),)])
+    def test_text_follows_a_moving_camera_whether_lines_are_in_the_picture_or_not(self, shoot, panels):
+        label = Labels("names", (Label((0.0, 0.0, 0.0), ("name",)),))
+        what = picture_of(block(np.ones((2, 2, 2))), line((-2, 1, 0), (2, 1, 0)), label, *panels)
+        # Before the block, at its side, with the line out of the picture, and with all out of the picture.
+        targets = [(0.0, 0.0, 0.0), (1.0, 0.5, 0.0), (0.0, -3.0, 0.0), (60.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+        poses = [looking((0.0, 0.0), 14.0, target) for target in targets]
+        alone = []
+        for pose in poses:
+            shoot(picture_of(), pose)
+            alone.append(shoot(what, pose))
+        assert not np.array_equal(alone[0], alone[1])
+        for pose, expected in zip(poses, alone, strict=True):
+            assert np.array_equal(shoot(what, pose), expected)
+
     def test_text_of_a_resting_camera_is_placed_again_when_it_changes(self, shoot):
         first = shoot(picture_of(Labels("names", (Label((0.0, 0.0, 0.0), ("one",)),))), FRONT)
         other = picture_of(Labels("names", (Label((1.0, 0.5, 1.0), ("another",)),)))
