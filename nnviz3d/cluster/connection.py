@@ -28,6 +28,8 @@ _PATIENCE = 30.0
 """Seconds that a scheduler, or the first worker, has to answer."""
 _MOST_WORKERS = 256
 """Most processes of one machine."""
+_TAIL = 2000
+"""Most characters of what a worker printed that an error quotes."""
 _GRACE = 5.0
 """Seconds that a worker of this machine has to end."""
 
@@ -94,10 +96,26 @@ class Connected:
         Dask's client.
     """
 
-    def __init__(self, client: Any, where: str, processes: Sequence[subprocess.Popen[str]] = ()) -> None:
+    def __init__(
+        self,
+        client: Any,
+        where: str,
+        processes: Sequence[subprocess.Popen[str]] = (),
+        printed: IO[str] | None = None,
+    ) -> None:
         self.client = client
         self.where = where
         self._processes = processes
+        self._printed = printed
+
+    @property
+    def last_output(self) -> str:
+        """How the processes of this machine ended, and what they printed last; empty for another cluster."""
+        if self._printed is None:
+            return ""
+        self._printed.seek(0)
+        codes = ", ".join(str(process.poll()) for process in self._processes)
+        return f" Their exit codes are {codes}. {' '.join(self._printed.read()[-_TAIL:].split())}".rstrip()
 
     @property
     def is_local(self) -> bool:
@@ -181,12 +199,11 @@ def _local(count: int) -> Iterator[Connected]:
         for number in range(count):
             order = {"address": scheduler.scheduler_address, "name": str(number), "security": keys}
             processes.append(_start(order, printed))
-        cluster = Connected(client, "this machine", processes)
+        cluster = Connected(client, "this machine", processes, printed)
         began = time.monotonic()
         while len(client.scheduler_info(n_workers=-1)["workers"]) < count:
             if any(process.poll() is not None for process in processes) or time.monotonic() - began > 2 * _PATIENCE:
-                printed.seek(0)
-                raise RuntimeError(f"A worker did not start.\n{printed.read()[-4000:]}")
+                raise RuntimeError(f"A worker did not start.{cluster.last_output}")
             time.sleep(0.05)
         yield cluster
 

@@ -142,7 +142,7 @@ class Job:
         if threads == 0 and (lonely > _LONELY or self._cluster.is_local):
             raise UserError(
                 f"All workers of the cluster ({self._cluster.where}) have ended; nothing was written. Start workers, and "
-                "the command again."
+                f"the command again.{self._cluster.last_output}"
             )
 
     def _lost(self) -> bool:

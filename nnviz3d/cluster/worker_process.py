@@ -38,7 +38,7 @@ def main() -> None:
     """Work until the scheduler ends, or the process that started this one."""
     end_at_once()
     end_with_parent()
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # the program quotes it if all workers end
     with tempfile.TemporaryDirectory(prefix="nnviz3d-worker-") as folder:
         asyncio.run(_work(json.loads(sys.stdin.readline()), folder))
 
