@@ -34,6 +34,8 @@ _SNAPSHOTS_OF = 200_000
 """Number of points above which snapshots are five times as far apart, because they take memory."""
 _ALONE = 2000
 """Up to this many points one core is as fast as several; the points are the same."""
+_LANDMARKS = 100_000
+"""Number of landmarks that is proposed for more points than `_SNAPSHOTS_OF`."""
 _UMAP_EXACT = 4095
 """Up to this many vectors UMAP compares all pairs."""
 _PACMAP = (100, 100, 250)
@@ -88,8 +90,11 @@ def check_installed(options: EmbeddingOptions) -> None:
 def slow_note(options: EmbeddingOptions, count: int) -> str:
     """Return one sentence if the embedding of `count` points takes long, and something faster exists; else nothing."""
     embedded = min(count, options.landmarks or count)
-    if options.method != "tsne" or embedded <= MANY or resolved(options, count).engine == "grid":
+    if options.method != "tsne" or embedded <= MANY:
         return ""
+    if resolved(options, count).engine == "grid":
+        way = f"--landmarks {_LANDMARKS} embeds some of them, and places the others among them"
+        return f"t-SNE of {embedded:,} samples takes many minutes; {way}." if embedded > _SNAPSHOTS_OF else ""
     if installed("grid"):
         return (
             f"--engine {options.engine} takes minutes for {embedded:,} samples; --engine grid is several times faster."

@@ -88,6 +88,7 @@ def test_slow_engine_is_told_with_a_faster_way(monkeypatch):
     monkeypatch.setattr(embedding_engines, "find_spec", lambda name: name)
     assert slow_note(few, 10**5) == slow_note(many, MANY) == slow_note(EmbeddingOptions(method="pca"), 10**5) == ""
     assert slow_note(many, 10**5).endswith("--engine grid is several times faster.")
+    assert "--landmarks 100000 embeds some" in slow_note(few, 10**6)
     monkeypatch.setattr(embedding_engines, "find_spec", lambda name: None)
     assert "openTSNE takes minutes for 100,000 samples; " in slow_note(few, 10**5)
     assert slow_note(EmbeddingOptions(landmarks=MANY), 10**5) == ""
