@@ -74,7 +74,7 @@ class LayerNode:
         object.__setattr__(self, "activation", None if self.activation is None else printable(self.activation))
         object.__setattr__(self, "details", {printable(key): _cleaned(value) for key, value in self.details.items()})
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The node's name: its path, and ``@k`` behind it from the second call on."""
         return self.path if self.call == 0 else f"{self.path}@{self.call}"
