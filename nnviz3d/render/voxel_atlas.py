@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,8 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
 from nnviz3d.render.drawers import CORNERS, FACES, mesh
-from nnviz3d.render.voxels import Packed, VoxelBoxes, front_of, glsl, lowest_rank, pack, real_count
+from nnviz3d.render.voxel_packing import pack_all
+from nnviz3d.render.voxels import Packed, VoxelBoxes, front_of, glsl, lowest_rank, real_count
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.primitives import Voxels
 
@@ -27,7 +26,6 @@ MOST = 8192
 _TEXELS = 8
 """Texels of four numbers for each block, as in the shader."""
 _WIDEST = 4096
-_CORES = os.cpu_count() or 1
 _DECLARATIONS = f"uniform sampler2D parameters;\n{''.join(f'flat out vec4 block{k};{chr(10)}' for k in range(_TEXELS))}"
 
 
@@ -79,8 +77,7 @@ class VoxelAtlasActor(VoxelBoxes):
     def _upload(self, blocks: Sequence[Voxels]) -> None:
         known = {id(block.values): packed for block, packed in zip(self._blocks, self._packed, strict=True)}
         new = [block for block in blocks if id(block.values) not in known]
-        with ThreadPoolExecutor(_CORES) as cores:
-            known |= dict(zip((id(b.values) for b in new), cores.map(pack, (b.values for b in new)), strict=True))
+        known |= dict(zip((id(b.values) for b in new), pack_all([b.values for b in new]), strict=True))
         self._packed = [known[id(block.values)] for block in blocks]
         numbers, first = side_by_side([one.atlas for one in self._packed])
         levels, second = side_by_side([one.levels for one in self._packed])

@@ -10,6 +10,8 @@ import pytest
 from nnviz3d.render import voxel_atlas
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.voxel_atlas import LEAST, MOST_CELLS, VoxelAtlasActor, drawn_together, side_by_side
+from nnviz3d.render.voxel_packing import pack_all
+from nnviz3d.render.voxels import pack
 from nnviz3d.scene.camera import CameraPose, fit
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.primitives import DrawList, Voxels
@@ -88,6 +90,31 @@ def test_large_blocks_and_few_blocks_are_drawn_alone():
     large = replace(blocks(1)[0], name="large", values=np.ones((MOST_CELLS + 1, 1, 1), dtype=np.float32))
     assert list(drawn_together(many | {"large": large})) == list(many)
     assert drawn_together(dict([*many.items()][1:]) | {"large": large}) == {}
+
+
+def test_grids_packed_together_are_packed_as_each_alone():
+    random = np.random.default_rng(4)
+    shapes = [(8, 8, 8), (1, 1, 1), (3, 7, 2), (5, 5, 5), (16, 16, 9), (64, 1, 1)]
+    grids = []
+    for shape in shapes * 4:
+        grid = random.choice([0.0, 1e-45, 0.5, 0.5, 2.0], shape).astype(np.float32) * random.choice([-1, 1], shape)
+        if len(grids) % 2:
+            grid = random.normal(size=shape)
+        grid[random.random(shape) < 0.05] = random.choice([np.nan, np.inf, -np.inf])
+        grids.append(np.asarray(grid, dtype=np.float32))
+    grids.append(np.zeros((8, 8, 8), dtype=np.float32))
+    grids.append(grids[0].transpose(2, 0, 1))
+    for grid, found in zip(grids, pack_all(grids), strict=True):
+        expected = pack(grid)
+        assert (found.across, found.levels_across, found.pairs) == (
+            expected.across,
+            expected.levels_across,
+            expected.pairs,
+        )
+        for name in ("atlas", "levels", "bounds"):
+            one, other = getattr(found, name), getattr(expected, name)
+            assert (one.dtype, one.shape) == (other.dtype, other.shape)
+            assert np.array_equal(one, other, equal_nan=True)
 
 
 def test_pictures_side_by_side_do_not_overlap():
