@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from nnviz3d.errors import UserError
 
 NOTE = (
-    "The cost of a record decided which steps were recorded: at most every 0.25 s, for 4 % of the training's time, or "
-    "every 0.7 s as long as that took less than 8 %; all weights at most every 5 s; what takes more than 2 GB, ever more "
+    "The cost of a record decided which steps were recorded: at most every 0.25 s, for 3 % of the training's time, or "
+    "every 0.8 s as long as that took less than 8 %; all weights at most every 5 s; what takes more than 2 GB, ever more "
     "rarely."
 )
 """Sentence for the provenance of a capture that was recorded at this cadence."""
-_USUAL, _MOST = 0.04, 0.08
+_USUAL, _MOST = 0.03, 0.08
 """Shares of the training's time that records take: the usual one, and the largest one that keeps a page up to date."""
-_SOON = 0.7
+_SOON = 0.8
 """Pause in seconds that keeps a page up to date."""
 _LEAST = 0.25
 """Shortest pause between two records in seconds."""

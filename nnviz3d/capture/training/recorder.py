@@ -45,7 +45,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
     >>> nnviz3d.open_capture("run.zarr").training.statistic("gradient_norm")  # in another process, at any time
 
     It records the first step and the last one of `fit`, and between them as often as the time that a record takes allows:
-    for about 4 % of the training's time, at most four times a second, and every 0.7 s as long as that takes less than 8 %,
+    for about 3 % of the training's time, at most four times a second, and every 0.8 s as long as that takes less than 8 %,
     so that a page is up to date. With `every`, it records the first step and every step whose number is a multiple of
     `every`; steps count from 1, over all calls of `fit`. If one execution makes several steps (``steps_per_execution``),
     it records the last step of each execution with such a step. `nnviz3d.data.training.Training` describes the record of

@@ -242,7 +242,7 @@ class _Rows:
             shape=(0, width),
             chunks=(len(self._chunk), max(1, min(width, _WIDTH_BYTES // size))),
             dtype=dtype,
-            compressors=ZstdCodec(level=0, checksum=True),
+            compressors=ZstdCodec(level=1, checksum=True),
             config={"write_empty_chunks": True},
         )
 
