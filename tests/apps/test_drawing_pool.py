@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d.apps.film import drawing_pool
 from nnviz3d.apps.film.drawing_pool import DrawingCrashed, DrawingPool, processes_for
 from nnviz3d.apps.film.frame_range import FilmPlan, draw_range
 from nnviz3d.apps.film.record import record
@@ -118,10 +119,20 @@ def test_bug_in_a_process_is_shown_with_its_traceback(small_capture: Capture):
 
 def test_short_films_are_drawn_by_one_process(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.setattr(drawing_pool, "_free_memory", lambda: None)
     assert processes_for(30, (1280, 720)) == 1
-    assert processes_for(400, (1280, 720)) == 2
+    assert processes_for(100, (1280, 720)) == 2
     assert processes_for(2000, (1280, 720)) == 4
     assert processes_for(2, (3840, 2160)) == 1
+
+
+def test_as_many_processes_draw_as_fit_into_the_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    for gigabytes, processes in ((1, 1), (8, 3), (64, 16)):
+        monkeypatch.setattr(drawing_pool, "_free_memory", lambda free=gigabytes * 10**9: free)
+        assert processes_for(500, (3840, 2160)) == processes
+    monkeypatch.undo()
+    assert drawing_pool._free_memory() is None or drawing_pool._free_memory() > 10**6
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc")

@@ -91,9 +91,10 @@ ROWS: Mapping[str, Row] = {
         "at least",
         8,
         "x",
-        "Drawn in software, a frame takes 1.2 s of processor time, half of it in walks of rays through the blocks; most of "
-        "their pixels are next to edges, so that four samples a pixel are needed there, and three cost as much quality as "
-        "they save time. Two cores draw two frames side by side; frames at rest are drawn once.",
+        "Drawn in software, a frame takes about 1.1 s of processor time, and two cores draw two frames side by side. "
+        "Smoothing edges alone saves little: of the groups of eight pixels of blocks that are drawn together, 17 to 43 % "
+        "hold an edge in the digits and 68 to 94 % in VGG16, and a block's pixel that is left out costs 40 % of one that "
+        "is drawn.",
     ),
     "gif": Row(".gif against drawing its frames", "0.54 to 0.68", "at least", 0.8, "x"),
     "png": Row("Folder of .png against drawing its frames", "0.54 to 0.68", "at least", 0.8, "x"),

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -22,8 +23,10 @@ from nnviz3d.parent_process import PARENT, run_module
 
 _AHEAD = 2
 """Most frames that are given to one process at a time, so that it need not wait for the next one."""
-_PIXELS_EACH = 150_000_000
+_PIXELS_EACH = 40_000_000
 """Pixels of all frames for which one more process is worth its start, which takes two seconds."""
+_BYTES_EACH, _BYTES_A_PIXEL = 500_000_000, 220
+"""Memory of a process: for the program and a usual capture, and for each pixel of a frame, as measured."""
 _DEATHS = 3
 """Number of processes that may die one after another without a single frame between them."""
 _CHECK = 0.1
@@ -47,9 +50,21 @@ class DrawingCrashed(Nnviz3dError):  # noqa: N818 - named after what happened
 
 
 def processes_for(frames: int, size: tuple[int, int]) -> int:
-    """Return the number of processes that draw so many frames soonest: at most one for each core."""
+    """Return the number of processes that draw so many frames soonest: at most one for each core, and those that fit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, frames, frames * size[0] * size[1] // _PIXELS_EACH))
+    pixels = size[0] * size[1]
+    fitting = cores if (free := _free_memory()) is None else free // (_BYTES_EACH + _BYTES_A_PIXEL * pixels)
+    return max(1, min(cores, frames, frames * pixels // _PIXELS_EACH, fitting))
+
+
+def _free_memory() -> int | None:
+    """Return the bytes of memory that programs can still take; `None` if the system does not say it."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = (line.split() for line in lines)
+    return next((int(words[1]) * 1024 for words in found if words[0] == "MemAvailable:"), None)
 
 
 class DrawingPool:
