@@ -395,11 +395,13 @@ INTERRUPTED = """
 import os, signal
 # A shell that runs this in the background makes all its children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import PIL.Image
-def save(self, file, **kwargs):
-    file.write(b"half a picture")
+from nnviz3d.apps.whole_files import PartialFile
+write = PartialFile.write
+def write_half(self, data):
+    write(self, data[: len(data) // 2])
     os.kill(os.getpid(), signal.SIGINT)
-PIL.Image.Image.save = save
+    return len(data)
+PartialFile.write = write_half
 """
 WHILE_DRAWING = """
 import os, signal
@@ -413,11 +415,12 @@ Renderer._place_text = interrupted
 """
 FULL_DISK = """
 import errno, os
-import PIL.Image
-def save(self, file, **kwargs):
-    file.write(b"half a picture")
+from nnviz3d.apps.whole_files import PartialFile
+write = PartialFile.write
+def write_half(self, data):
+    write(self, data[: len(data) // 2])
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-PIL.Image.Image.save = save
+PartialFile.write = write_half
 """
 
 
@@ -447,7 +450,7 @@ class TestInterruptions:
         assert os.listdir(tmp_path) == ["small.zarr"]
 
     def test_bug_prints_its_traceback(self, small, tmp_path):
-        code = "import PIL.Image\nPIL.Image.Image.save = lambda *a, **k: 1 / 0\n"
+        code = "import nnviz3d.apps.png\nnnviz3d.apps.png.encode_png = lambda *a, **k: 1 / 0\n"
         done = run("snapshot", small, "-o", "x.png", "--size", "64x64", cwd=tmp_path, code=code)
         assert done.returncode == 1
         assert "ZeroDivisionError" in done.stderr
