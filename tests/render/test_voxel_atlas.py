@@ -9,12 +9,20 @@ import pytest
 
 from nnviz3d.render import voxel_atlas
 from nnviz3d.render.offscreen import Offscreen
+from nnviz3d.render.picking import pick
 from nnviz3d.render.voxel_atlas import LEAST, MOST_CELLS, VoxelAtlasActor, drawn_together, side_by_side
 from nnviz3d.render.voxel_packing import pack_all
 from nnviz3d.render.voxels import pack
 from nnviz3d.scene.camera import CameraPose, fit
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.primitives import DrawList, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
+from nnviz3d.scene.spec import default_scene
+from tests.support.captures import write
+from tests.support.graphs import chain
+from tests.support.pinhole import to_pixels
+from tests.support.shot import Shot
 
 SIZE = (480, 320)
 
@@ -83,6 +91,55 @@ def test_pixels_are_those_of_blocks_drawn_one_by_one(monkeypatch: pytest.MonkeyP
     assert together.renderer._atlas is None
     together.close()
     alone.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A network of more small blocks than `LEAST`."""
+    nodes = [("input", "InputLayer", (5, 5, 3)), *((f"conv_{k}", "Conv2D", (5, 5, 4)) for k in range(LEAST + 10))]
+    random = np.random.default_rng(5)
+    values = {name: random.normal(size=(1, *shape)).astype(np.float32) for name, _, shape in nodes}
+    capture = write(tmp_path_factory.mktemp("many") / "run.zarr", chain(nodes), values)
+    return Scene.build(default_scene().model_copy(update={"groups": "open"}), capture, aspect=SIZE[0] / SIZE[1])
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(),
+        Selection(layer="conv_7"),
+        Selection(threshold=0.8, colormap="gray"),
+        Selection(pick=CellPick("conv_20", (1, 2, 3))),
+        Selection(pick=LayerPick("conv_30")),
+    ],
+    ids=("plain", "layer", "look", "cell", "block"),
+)
+def test_scene_has_the_same_pixels_in_every_look(scene, selection, monkeypatch):
+    pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
+    drawn = scene.at(scene.duration, selection)
+    together = Offscreen(SIZE, antialias=False)
+    picture = together.picture(drawn, pose)
+    assert isinstance(together.renderer._atlas, VoxelAtlasActor)
+    together.close()
+    monkeypatch.setattr(voxel_atlas, "LEAST", 10**9)
+    alone = Offscreen(SIZE, antialias=False)
+    assert np.array_equal(picture, alone.picture(drawn, pose))
+    alone.close()
+
+
+def test_block_whose_label_has_no_room_is_reached_by_a_click(scene):
+    shot = Shot(scene, SIZE)
+    unnamed = [node.id for node in scene.context.graph if node.name not in shot.words()]
+    assert len(unnamed) > 10
+    drawn, within = scene.at(scene.duration), np.random.default_rng(6).uniform(0.1, 0.9, (20, 3))
+    reached = set()
+    for name in unnamed:
+        placement = scene.context.placement(name)
+        for column, row in to_pixels(np.array(placement.origin) + within * placement.size, shot.pose, SIZE):
+            hit = pick(drawn, shot.pose, SIZE, (column, row))
+            found = None if hit is None else scene.pick(hit, Selection())
+            reached.add(None if found is None else found.of_layer)
+    assert set(unnamed) <= reached
 
 
 def test_large_blocks_and_few_blocks_are_drawn_alone():
