@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from nnviz3d.cluster.orders import CaptureOrder, RowsOrder
 from nnviz3d.data.storage import schema
-from nnviz3d.data.storage.address import store_at
+from nnviz3d.data.storage.address import AddressStore, address_of, store_at
 from nnviz3d.data.storage.shards import layout_of, pays
 from nnviz3d.errors import CaptureError, UserError
 
@@ -27,6 +28,8 @@ _PIECE = 2**26
 """Bytes of an array that are copied at once."""
 _THREADS = 8
 """Arrays that are copied at the same time, because an address answers late and takes much."""
+_FILES = 64
+"""Files that are sent to an address together."""
 _WORDS = (f"{schema.TOKENS}/", f"{schema.TEXTS}/")
 """Beginnings of the paths of groups whose words are numbered over all samples."""
 
@@ -63,20 +66,15 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
     arrays = {path: one for path, one in members.items() if isinstance(one, zarr.Array)}
     worded = [path for path in groups if path.startswith(_WORDS) and f"{path}/index" in arrays]
     words = {path: _words(groups.pop(path), arrays.pop(f"{path}/index")) for path in worded}
-    copied = {path: one for path, one in arrays.items() if order.first or _is_of_samples(one)}
+    copied = {path: one for path, one in arrays.items() if _is_of_samples(one)}
     try:
         target = store_at(order.store)
         if order.first:
-            for path, attributes in groups.items():
-                zarr.open_group(target, path=path, mode="a", zarr_format=3, attributes=attributes)
+            _copy_files(part, order.store, (*copied, *words))
 
         def copy(path: str) -> None:
             check()
             array = copied[path]
-            if not _is_of_samples(array):
-                checked = ZstdCodec(level=1, checksum=True)
-                zarr.create_array(target, name=path, data=np.asarray(array[...]), compressors=checked, overwrite=True)
-                return
             there = _array_of_samples(target, path, array, order, total)
             _copy_rows(array, there, order.start, check)
 
@@ -87,6 +85,27 @@ def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], Non
     finally:
         made.close()
     return {"root": source.attrs.asdict(), "groups": groups, "words": words, "arrays": sorted(copied)}
+
+
+def _copy_files(part: Path, store: str, left_out: Sequence[str]) -> None:
+    """Copy the descriptions of groups and what belongs to the model, file by file: a network has thousands of weights.
+
+    Parameters
+    ----------
+    left_out
+        Paths of arrays and groups that are not copied.
+    """
+    beginnings = tuple(f"{path}/" for path in (*left_out, schema.DESCRIPTION))
+    names = (file.relative_to(part).as_posix() for file in sorted(part.rglob("*")) if file.is_file())
+    files = [name for name in names if not f"{name}/".startswith(beginnings)]
+    if address_of(store) is None:
+        for name in files:
+            (Path(store) / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(part / name, Path(store) / name)
+        return
+    objects = AddressStore(store)
+    for start in range(0, len(files), _FILES):
+        objects.write({name: (part / name).read_bytes() for name in files[start : start + _FILES]})
 
 
 def _is_of_samples(array: zarr.Array[Any]) -> bool:

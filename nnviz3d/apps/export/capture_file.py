@@ -8,6 +8,7 @@ from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.whole_files import whole_file, writing
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.grouped_capture import without_groups
+from nnviz3d.data.storage.address import address_of
 from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
 from nnviz3d.errors import UserError
 
@@ -27,6 +28,11 @@ def write_capture_file(job: ExportJob) -> None:
         )
     if capture.training is not None and not capture.training.finished:
         raise UserError(f"{capture.path.name} is still being written; export it when the training has ended.")
+    address = address_of(capture.path)
+    if address is not None:
+        raise UserError(
+            f"{address} is exported file by file: copy it here by the tools of its service, and export the copy."
+        )
     check_destination(out)
     with writing(out):
         if out.exists() and out.samefile(capture.path):

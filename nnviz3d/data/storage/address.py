@@ -104,6 +104,11 @@ class AddressStore:
             except FileNotFoundError as error:
                 raise CaptureError(f"Cannot write {self.address}: {error}; make the bucket first.") from None
 
+    def write(self, contents: Mapping[str, bytes]) -> None:
+        """Write objects, several at a time, by their paths below the address."""
+        with speaking_of(self.address):
+            self._files.pipe({f"{self._root}/{path}": data for path, data in contents.items()})
+
     def remove(self) -> None:
         """Remove everything below the address."""
         with speaking_of(self.address):
