@@ -15,10 +15,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from types import FrameType
+from dataclasses import dataclass
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, TextIO
 
 from nnviz3d.capture.preflight import refuse_early
@@ -93,13 +94,36 @@ def _import_models() -> ModelCache:
 
 @contextmanager
 def _hidden(packages: tuple[str, ...]) -> Iterator[None]:
-    """Make imports of packages fail as if they were not installed; those that are imported already stay."""
-    hidden = [name for name in packages if sys.modules.setdefault(name, None) is None]  # type: ignore[arg-type]
+    """Make imports of packages fail in this thread as if they were not installed; those imported already stay.
+
+    Other threads import them as usual: checks of a request's samples run meanwhile, and ``sklearn:NAME`` needs one.
+    """
+    absent = _Absent(frozenset(packages), threading.get_ident())
+    sys.meta_path.insert(0, absent)
     try:
         yield
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        sys.meta_path.remove(absent)
+
+
+@dataclass(frozen=True)
+class _Absent:
+    """A finder of modules by which some packages are not installed for one thread.
+
+    Attributes
+    ----------
+    packages
+        Names of the packages.
+    thread
+        Number of the thread.
+    """
+
+    packages: frozenset[str]
+    thread: int
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        if name.partition(".")[0] in self.packages and threading.get_ident() == self.thread:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _private_stdout() -> TextIO:

@@ -132,6 +132,19 @@ def test_import_starts_before_the_first_request_and_leaves_out_what_keras_does_n
     assert done.returncode == 0, done.stderr
 
 
+def test_packages_are_left_out_in_the_importing_thread_alone():
+    code = (
+        "import threading; from nnviz3d.capture import process\n"
+        "with process._hidden(('sklearn', 'colorsys')):\n"
+        "    try: import colorsys\n"
+        "    except ModuleNotFoundError as error: found = error.name\n"
+        "    other = threading.Thread(target=__import__, args=('sklearn.datasets',)); other.start(); other.join()\n"
+        "assert found == 'colorsys'; import colorsys, sys; assert 'sklearn.datasets' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_process_without_requests_exits_with_0(tmp_path):
     assert Process(tmp_path).end() == 0
 
