@@ -6,7 +6,6 @@ import math
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -263,7 +262,7 @@ def record(
     """
     from nnviz3d.apps.film.progress_bar import FilmBar
     from nnviz3d.apps.film.record import check_film, film_size
-    from nnviz3d.apps.film.record import record as draw
+    from nnviz3d.apps.film.record import record as record_film
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.target import parse_size
     from nnviz3d.apps.warm_up import picture_steps
@@ -283,13 +282,14 @@ def record(
             words = f"{output.suffix} holds even sizes only: the film is {even[0]}x{even[1]}, not {size}."
             print(words, file=sys.stderr)
         with ExitStack() as stack:
+            draws = None
             if where is not None:
                 from nnviz3d.cluster.connection import DRAWING, connected
-                from nnviz3d.cluster.film_job import record_on_cluster
+                from nnviz3d.cluster.film_job import drawing_on
 
-                draw = partial(record_on_cluster, cluster=stack.enter_context(connected(where, DRAWING)))
+                draws = drawing_on(stack.enter_context(connected(where, DRAWING)))
             bar = stack.enter_context(FilmBar(output.name))
-            draw(
+            record_film(
                 found.spec,
                 found.capture,
                 output,
@@ -300,6 +300,7 @@ def record(
                 selection=selection,
                 trajectory=found.trajectory,
                 progress=bar,
+                draws=draws,
             )
 
 

@@ -60,7 +60,12 @@ class Job:
         return next(self.answers(task, [order]))[1]
 
     def answers(
-        self, task: Callable[[str], tasks.Answer], orders: Sequence[str], *, in_order: bool = False
+        self,
+        task: Callable[[str], tasks.Answer],
+        orders: Sequence[str],
+        *,
+        in_order: bool = False,
+        check: Callable[[], object] = lambda: None,
     ) -> Iterator[tuple[int, Any]]:
         """Carry out orders, and yield the number and the result of each as they come.
 
@@ -71,6 +76,8 @@ class Job:
         in_order
             Whether results are yielded by their numbers. Orders are then handed out as results are taken, so that results
             that wait for an earlier one take little memory.
+        check
+            Is called again and again meanwhile, and may raise an error.
 
         Raises
         ------
@@ -83,6 +90,7 @@ class Job:
         handed = taken = 0
         seen = time.monotonic()
         while taken < len(orders):
+            check()
             threads = self._cluster.threads
             seen = time.monotonic() if threads else seen
             self._check_alive(threads, time.monotonic() - seen)

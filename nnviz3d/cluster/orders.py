@@ -74,11 +74,14 @@ class FramesOrder(Order):
     ----------
     plan
         The film: JSON of `FilmPlan`, whose captures are `portable`.
+    ending
+        Ending of the film's name; nothing for a folder. The frames are packed for its format.
     numbers
         The frames, counted from 0.
     """
 
     plan: str
+    ending: str
     numbers: tuple[int, ...]
 
 

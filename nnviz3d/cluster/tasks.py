@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from nnviz3d.apps.worker import Worker
-from nnviz3d.cluster.drawing_process import DrawingProcess
+from nnviz3d.cluster.frame_drawer import CompressedFrame, FrameDrawer
 from nnviz3d.cluster.orders import CaptureOrder, FramesOrder, RowsOrder, found_here
 from nnviz3d.errors import Nnviz3dError, UserError
 
@@ -44,7 +44,7 @@ class _Processes:
         self.one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
         self._models: Worker | None = None
-        self._drawing: DrawingProcess | None = None
+        self._drawing: FrameDrawer | None = None
         self._stopped: set[str] = set()
         self.doing = ""
 
@@ -56,12 +56,12 @@ class _Processes:
                 self._models = Worker()
             return self._models
 
-    def drawing(self, job: str) -> DrawingProcess:
+    def drawing(self, job: str) -> FrameDrawer:
         """Return the drawing process of this worker, which keeps its film."""
         with self._lock:
             self.check(job)
             if self._drawing is None or not self._drawing.alive:
-                self._drawing = DrawingProcess()
+                self._drawing = FrameDrawer()
             return self._drawing
 
     def check(self, job: str) -> None:
@@ -131,7 +131,7 @@ def capture_part(order: str) -> Answer:
 
 
 def draw_frames(order: str) -> Answer:
-    """Draw frames of a film; the result is the list of their compressed pixels, as bytes.
+    """Draw frames of a film; the result is the list of the packed frames, each as a `CompressedFrame`.
 
     Parameters
     ----------
@@ -140,10 +140,10 @@ def draw_frames(order: str) -> Answer:
     """
     told = FramesOrder.from_json(order)
 
-    def work() -> list[bytes]:
+    def work() -> list[CompressedFrame]:
         plan = json.loads(told.plan)
         plan["captures"] = [found_here(path) for path in plan["captures"]]
-        return _processes.drawing(told.job).draw(json.dumps(plan), told.numbers)
+        return _processes.drawing(told.job).draw(json.dumps(plan), told.ending, told.numbers)
 
     return _answer(told.job, work)
 

@@ -15,7 +15,7 @@ pytest.importorskip("distributed")
 
 from nnviz3d.apps.film.record import record
 from nnviz3d.cluster.connection import DRAWING, ClusterOptions, Connected, connected
-from nnviz3d.cluster.film_job import record_on_cluster
+from nnviz3d.cluster.film_job import drawing_on
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import default_scene
@@ -41,11 +41,11 @@ def test_film_by_two_workers_is_the_same_file_and_workers_import_neither_vtk_nor
 ):
     record(default_scene(), small_capture, tmp_path / "alone.mp4", **FILM)
     counted: list[int] = []
-    record_on_cluster(
+    record(
         default_scene(),
         small_capture,
         tmp_path / "spread.mp4",
-        cluster,
+        draws=drawing_on(cluster),
         progress=lambda done, total: counted.append(done),
         **FILM,
     )
@@ -60,21 +60,21 @@ def test_film_by_two_workers_is_the_same_file_and_workers_import_neither_vtk_nor
 
 def test_folder_of_frames_is_continued(cluster: Connected, small_capture: Capture, tmp_path: Path):
     record(default_scene(), small_capture, tmp_path / "alone", **FILM)
-    record_on_cluster(default_scene(), small_capture, tmp_path / "frames", cluster, **FILM)
+    record(default_scene(), small_capture, tmp_path / "frames", draws=drawing_on(cluster), **FILM)
     kept, lost = tmp_path / "frames" / "frame_00003.png", tmp_path / "frames" / "frame_00011.png"
     before = kept.stat().st_mtime_ns
     lost.unlink()
     counted: list[int] = []
-    record_on_cluster(
+    record(
         default_scene(),
         small_capture,
         tmp_path / "frames",
-        cluster,
+        draws=drawing_on(cluster),
         progress=lambda done, total: counted.append(done),
         **FILM,
     )
     assert kept.stat().st_mtime_ns == before
-    assert counted == [16]
+    assert counted == [12, 16]
     for frame in (tmp_path / "alone").iterdir():
         assert (tmp_path / "frames" / frame.name).read_bytes() == frame.read_bytes()
 
@@ -82,7 +82,7 @@ def test_folder_of_frames_is_continued(cluster: Connected, small_capture: Captur
 def test_refusal_leaves_no_file(cluster: Connected, small_capture: Capture, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("nnviz3d.cluster.film_job.portable", lambda path: f"{path}.gone")
     with pytest.raises(UserError, match=r"does not see .*gone"):
-        record_on_cluster(default_scene(), small_capture, tmp_path / "x.mp4", cluster, **FILM)
+        record(default_scene(), small_capture, tmp_path / "x.mp4", draws=drawing_on(cluster), **FILM)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -110,7 +110,9 @@ def test_film_survives_the_loss_of_a_worker(cluster: Connected, small_capture: C
         if done == 1:
             os.kill(victim, signal.SIGKILL)
 
-    record_on_cluster(default_scene(), small_capture, tmp_path / "spread.gif", cluster, progress=kill_once, **FILM)
+    record(
+        default_scene(), small_capture, tmp_path / "spread.gif", draws=drawing_on(cluster), progress=kill_once, **FILM
+    )
     assert (tmp_path / "spread.gif").read_bytes() == (tmp_path / "alone.gif").read_bytes()
     assert victim not in worker_ids(cluster)
 
@@ -119,7 +121,7 @@ def test_film_without_any_worker_is_refused(cluster: Connected, small_capture: C
     for worker in worker_ids(cluster):
         os.kill(worker, signal.SIGKILL)
     with pytest.raises(UserError, match=r"All workers of the cluster .* have ended"):
-        record_on_cluster(default_scene(), small_capture, tmp_path / "x.mp4", cluster, **FILM)
+        record(default_scene(), small_capture, tmp_path / "x.mp4", draws=drawing_on(cluster), **FILM)
     assert list(tmp_path.iterdir()) == []
 
 

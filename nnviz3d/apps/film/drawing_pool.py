@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.film.drawing_connection import DrawingConnection, DrawingCrashed, film_line
 from nnviz3d.apps.film.frame_range import FilmPlan
-from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT, run_module
+from nnviz3d.errors import UserError
 
 _AHEAD = 2
 """Most frames that are given to one process at a time, so that it need not wait for the next one."""
@@ -31,22 +28,9 @@ _DEATHS = 3
 """Number of processes that may die one after another without a single frame between them."""
 _CHECK = 0.1
 """Seconds between two checks for a signal."""
-_GRACE = 5.0
-"""Seconds that a process has to end before it is killed."""
-_TAIL = 4000
-"""Most characters of a process's own output that are shown with a bug."""
-_PART = 2**20
-"""Most bytes that are read at a time."""
-_KEEP = str(2**32)
-# Otherwise the C library returns the memory of each frame to the system, which clears it again for the next one.
-_MEMORY = {"MALLOC_MMAP_THRESHOLD_": _KEEP, "MALLOC_TRIM_THRESHOLD_": _KEEP}
 
 Message = tuple["_Drawer", dict[str, Any] | None, NDArray[np.uint8] | None]
 """A process, its answer (`None` at its end), and the frame."""
-
-
-class DrawingCrashed(Nnviz3dError):  # noqa: N818 - named after what happened
-    """A process that draws crashed; the message contains its traceback or the end of its output."""
 
 
 def processes_for(frames: int, size: tuple[int, int]) -> int:
@@ -81,7 +65,7 @@ class DrawingPool:
     packs = True
 
     def __init__(self, plan: FilmPlan, ending: str, processes: int) -> None:
-        self._request = json.dumps({"plan": plan.model_dump(mode="json"), "ending": ending})
+        self._film = film_line(plan.to_json(), ending)
         self._count = processes
         self._messages: queue.Queue[Message] = queue.Queue()
         self._drawers: list[_Drawer] = []
@@ -125,7 +109,7 @@ class DrawingPool:
                 elif "refused" in answer:
                     raise UserError(answer["refused"])
                 else:
-                    raise DrawingCrashed(f"A process that draws failed.\n{answer['crashed']}")
+                    raise DrawingCrashed.by_bug(answer["crashed"])
             yield number, ready.pop(number)
 
     def close(self) -> None:
@@ -137,7 +121,7 @@ class DrawingPool:
             drawer.end()
 
     def _start(self) -> None:
-        self._drawers.append(_Drawer(self._request, self._count, self._messages))
+        self._drawers.append(_Drawer(self._film, self._count, self._messages))
 
     def _give(self, waiting: deque[int], ready: int) -> None:
         """Give waiting frames to the processes that have the fewest; frames that are ready early limit their number."""
@@ -160,117 +144,40 @@ class DrawingPool:
         self._drawers.remove(drawer)
         drawer.end()
         if deaths >= _DEATHS:
-            if not drawer.was_killed:
-                raise DrawingCrashed("\n".join(("A process that draws ended.", *drawer.last_output)))
-            raise UserError(
-                "The system ends one process that draws after another, perhaps because the memory is too small; choose a "
-                "smaller --size."
-            )
+            raise drawer.death()
         waiting.extendleft(sorted(drawer.drawing, reverse=True))
         self._start()
 
 
-class _Drawer:
+class _Drawer(DrawingConnection):
     """A process that draws, and the thread that reads its answers.
 
     Attributes
     ----------
     drawing
         Numbers of the frames that it was given and has not drawn yet.
-    last_output
-        The end of what it printed, after `end`; nothing if it printed nothing.
     """
 
-    def __init__(self, request: str, count: int, messages: queue.Queue[Message]) -> None:
+    def __init__(self, film: str, count: int, messages: queue.Queue[Message]) -> None:
+        super().__init__(max(1, (os.cpu_count() or 1) // count))
         self.drawing: list[int] = []
         self._messages = messages
-        self.last_output: tuple[str, ...] = ()
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        threads = str(max(1, (os.cpu_count() or 1) // count))
-        settings = {**_MEMORY, "LP_NUM_THREADS": threads, **os.environ, PARENT: str(os.getpid())}
-        try:
-            self._process = subprocess.Popen(
-                run_module("nnviz3d.apps.film.drawing_process"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._printed,
-                env=settings,
-                process_group=0,  # Ctrl-C reaches only this process, which then ends that one
-            )
-        except OSError as error:
-            self._printed.close()
-            raise UserError(f"A process that draws cannot be started: {error.strerror or error}.") from None
-        self._reader = threading.Thread(target=self._read, name="frames", daemon=True)
+        self._reader = threading.Thread(target=self._pass_on, name="frames", daemon=True)
         self._reader.start()
-        self._write(request)
-
-    @property
-    def was_killed(self) -> bool:
-        """Whether a signal ended the process that nothing in it sends."""
-        return self._process.returncode in (-9, -15)
+        self.send(film)
 
     def draw(self, number: int) -> None:
         """Give the process a frame to draw."""
         self.drawing.append(number)
-        self._write(str(number))
-
-    def stop(self) -> None:
-        """Ask the process to end."""
-        with suppress(OSError):
-            self._process.terminate()
+        self.send(str(number))
 
     def end(self) -> None:
-        """End the process, and wait for it."""
-        self.stop()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the process, and wait for it and the thread."""
+        self._wait()
         self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        if not self._printed.closed:
-            self._printed.seek(0, os.SEEK_END)
-            self._printed.seek(max(0, self._printed.tell() - _TAIL))
-            tail = self._printed.read().decode("utf-8", errors="replace").strip()
-            self.last_output = ("It printed last:", tail) if tail else ()
-            self._printed.close()
+        self._close()
 
-    def _write(self, line: str) -> None:
-        pipe = self._process.stdin
-        if pipe is None:
-            raise RuntimeError("The process has no pipe.")
-        with suppress(OSError):  # it has ended, which the thread reports
-            pipe.write(line.encode() + b"\n")
-            pipe.flush()
-
-    def _read(self) -> None:
-        pipe = self._process.stdout
-        if pipe is None:
-            raise RuntimeError("The process has no pipe.")
-        while (answer := _answer(pipe)) is not None:
+    def _pass_on(self) -> None:
+        while (answer := self.read()) is not None:
             self._messages.put((self, *answer))
-        self._process.wait()
         self._messages.put((self, None, None))
-
-
-def _answer(pipe: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint8] | None] | None:
-    """Read one answer; `None` at the end of the stream, also in the middle of an answer."""
-    line = pipe.readline()
-    if not line.endswith(b"\n"):
-        return None
-    answer: dict[str, Any] = json.loads(line)
-    if "frame" not in answer:
-        return answer, None
-    frame = np.empty(answer["shape"], dtype=np.uint8)
-    rest = frame.data.cast("B")
-    while rest:
-        part = pipe.read(min(len(rest), _PART))
-        if not part:
-            return None
-        rest[: len(part)] = part
-        rest = rest[len(part) :]
-    return answer, frame

@@ -1,8 +1,9 @@
 """A process that draws frames of a film: ``python -m nnviz3d.apps.film.drawing_process``.
 
-Its standard input is one line of JSON, a `FilmPlan` and the ending of the film's name (none for a folder), and then the
-numbers of the frames to draw, one a line. It answers each with a line of JSON, ``{"frame": 7, "shape": [...]}``, and
-the packed frame's bytes. An error is the last answer: ``{"refused": SENTENCE}`` or ``{"crashed": TRACEBACK}``.
+Each line of its standard input is JSON. A film is a `FilmPlan` and the ending of the film's name (none for a folder); the
+numbers that follow, one a line, are frames of this film. It answers each number with a line of JSON,
+``{"frame": 7, "shape": [...]}``, and the packed frame's bytes. An error is the last answer: ``{"refused": SENTENCE}`` or
+``{"crashed": TRACEBACK}``.
 """
 
 from __future__ import annotations
@@ -41,17 +42,23 @@ def main() -> None:
 
 
 def _draw(requests: Iterable[str], answers: IO[bytes]) -> None:
-    lines = iter(requests)
-    request = json.loads(next(lines))
-    packed: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = sink_class(request["ending"]).packed
-    studio = FilmStudio(FilmScene.of(FilmPlan.model_validate(request["plan"])))
-    before = None
-    for line in lines:
-        number = int(line)
-        samples = studio.samples(number)
+    studio: FilmStudio | None = None
+    packed: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    before: NDArray[np.uint8] | None = None
+    for line in requests:
+        request = json.loads(line)
+        if isinstance(request, dict):
+            if studio is not None:
+                studio.close()
+            packed = sink_class(request["ending"]).packed
+            studio, before = FilmStudio(FilmScene.of(FilmPlan.model_validate(request["plan"]))), None
+            continue
+        if studio is None:
+            raise ValueError("a frame was asked for before the film was sent")
+        samples = studio.samples(request)
         if samples is not before:
             before, frame = samples, packed(studio.averaged(samples))
-        _say(answers, {"frame": number, "shape": frame.shape}, frame)
+        _say(answers, {"frame": request, "shape": frame.shape}, frame)
 
 
 def _say(answers: IO[bytes], words: Mapping[str, Any], data: NDArray[np.uint8] | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.description import film_of
-from nnviz3d.apps.film.drawing import drawing_of
+from nnviz3d.apps.film.drawing import FrameDrawing, drawing_of
 from nnviz3d.apps.film.drawing_pool import processes_for
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.formats import ENDINGS, ending_of, is_frame_folder
@@ -90,6 +90,7 @@ def record(
     trajectory: EmbeddingTrajectory | None = None,
     progress: Progress | None = None,
     processes: int | None = None,
+    draws: Callable[[FilmScene, str], FrameDrawing] | None = None,
 ) -> None:
     """Record a film, whole or not at all; the same input gives the same frames.
 
@@ -113,6 +114,8 @@ def record(
     processes
         Number of processes that draw; by default one for each core, and fewer for a short film. The frames do not depend
         on it.
+    draws
+        Returns what draws a film, given the ending of its name, in place of processes on this machine.
 
     Raises
     ------
@@ -120,7 +123,8 @@ def record(
         If the film cannot be recorded, or the system refuses to write it.
     """
     check_film(out, size=size, fps=fps, seconds=seconds)
-    require_graphics()
+    if draws is None:
+        require_graphics()
     even = film_size(out, size)
     rate = film_rate(out, fps)
     film = FilmScene(
@@ -134,7 +138,8 @@ def record(
         trajectory=trajectory,
     )
     count = len(film.moments)
-    drawing = drawing_of(film, ending_of(out), processes or processes_for(count, even))
+    ending = ending_of(out)
+    drawing = draws(film, ending) if draws else drawing_of(film, ending, processes or processes_for(count, even))
     try:
         with ExitStack() as stack, DelayedSignals() as signals:
             sink = sink_of(out, film, rate)
