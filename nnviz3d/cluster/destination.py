@@ -70,6 +70,8 @@ class AddressDestination:
         self._finished = False
         if not address.endswith(".zarr"):
             raise UserError(f"A capture at an address has a name that ends in .zarr; got {address}.")
+        if "/" not in address.partition("://")[2]:
+            raise UserError(f"{address} is a whole bucket; give a name in it, such as {address}/run.zarr.")
         self._objects = AddressStore(address)
         if not self._objects.is_empty():
             raise UserError(f"{address} exists; give another name, or remove it.")

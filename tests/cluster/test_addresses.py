@@ -22,7 +22,7 @@ from nnviz3d.cluster.orders import CaptureOrder
 from nnviz3d.cluster.publishing import publish
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import CaptureRequest
-from nnviz3d.data.storage.address import address_of, everywhere, store_at
+from nnviz3d.data.storage.address import AddressStore, address_of, everywhere, store_at
 from nnviz3d.errors import CaptureError, DamagedCapture, UserError
 from tests.support.object_store import object_store
 
@@ -118,6 +118,22 @@ def test_address_without_a_capture_is_refused_by_one_sentence(bucket: str, addre
 def test_capture_is_not_written_over_another_one(published: str):
     with pytest.raises(UserError, match=r"exists; give another name"):
         destination_of(Path(published))
+
+
+def test_capture_is_not_written_in_place_of_a_whole_bucket():
+    with pytest.raises(UserError, match=r"s3://run.zarr is a whole bucket; give a name in it"):
+        destination_of(Path("s3://run.zarr"))
+
+
+def test_name_that_leads_out_of_an_address_is_refused(published: str):
+    store = AddressStore(f"{published}/activations")
+    for name in ("../zarr.json", "/zarr.json", "a/../../zarr.json"):
+        for read in (store.read, store.listing, store.folders, lambda name: store.part(name, 0, 1)):
+            with pytest.raises(ValueError, match="leads out of it"):
+                read(name)
+        with pytest.raises(ValueError, match="leads out of it"):
+            store.write({name: b"{}"})
+    assert open_capture(published).complete
 
 
 def test_bucket_that_does_not_exist_is_refused_by_one_sentence(bucket: str, small_capture: Capture):

@@ -1,6 +1,7 @@
 """Arrays read without Zarr have the numbers that Zarr reads, and what is stored in another way is left to Zarr."""
 
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -11,7 +12,10 @@ from zarr.codecs import Crc32cCodec, GzipCodec, ZstdCodec
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.storage.direct_reads import array_of, described
 from nnviz3d.data.storage.file_listing import FolderListing, ZipListing
+from nnviz3d.data.storage.schema import activation_path
+from nnviz3d.errors import DamagedCapture
 from tests.support.captures import explained_capture
+from tests.support.chunks import chunk_files
 
 GRIDS = [((7, 5), (2, 3)), ((6,), (4,)), ((), ()), ((3, 0, 2), (1, 1, 2)), ((9, 4, 3), (9, 4, 3)), ((5, 4), (1, 8))]
 
@@ -102,3 +106,16 @@ def test_both_kinds_of_store_list_the_same_folders(tmp_path):
     for listing in (folder, archive):
         assert listing.content("g/a/c/0") == b"g/a/c/0"
         assert (listing.has("g/a/c/0"), listing.has("g/a/c"), listing.describes("g/a")) == (True, False, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_pipe_in_place_of_a_chunk_is_missing_numbers_and_is_not_waited_for(tmp_path):
+    capture = explained_capture(tmp_path / "run.zarr")
+    node = next(node.id for node in capture.graph if capture.has_activations(node.id))
+    path = activation_path(node, 0)
+    for chunk in chunk_files(tmp_path / "run.zarr" / path):
+        chunk.unlink()
+        os.mkfifo(chunk)
+    assert FolderListing(tmp_path / "run.zarr").under(path).keys() == {f"{path}/zarr.json"}
+    with pytest.raises(DamagedCapture, match="lacks part of its numbers"):
+        open_capture(tmp_path / "run.zarr").activations(node)

@@ -38,6 +38,13 @@ def everywhere(path: Path) -> str:
     return address_of(path) or str(path.absolute())
 
 
+def inside(name: str) -> str:
+    """Return the name of a file in a capture; a `ValueError` if it leads out of the capture."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"{name!r} leads out of it")
+    return name
+
+
 class AddressStore:
     """The objects below an address.
 
@@ -59,25 +66,25 @@ class AddressStore:
     def listing(self, below: str = "") -> dict[str, int]:
         """Return the size in bytes of each object below a path, by its own path, which begins below the address."""
         with speaking_of(self.address):
-            found = self._files.find(f"{self._root}/{below}".rstrip("/"), detail=True)
+            found = self._files.find(self._at(below), detail=True)
         return {name.removeprefix(f"{self._root}/"): int(one["size"] or 0) for name, one in found.items()}
 
     def read(self, path: str) -> bytes:
         """Return the content of an object; a `FileNotFoundError` if there is none."""
         with speaking_of(self.address):
-            return bytes(self._files.cat_file(f"{self._root}/{path}"))
+            return bytes(self._files.cat_file(self._at(path)))
 
     def part(self, path: str, start: int, length: int) -> bytes:
         """Return part of an object; a negative start counts from its end."""
         with speaking_of(self.address):
             end = start + length or None
-            return bytes(self._files.cat_file(f"{self._root}/{path}", start=start, end=end))
+            return bytes(self._files.cat_file(self._at(path), start=start, end=end))
 
     def folders(self, path: str) -> list[str]:
         """Return the names of the parts directly below a path that have parts of their own."""
         with speaking_of(self.address):
             try:
-                found = self._files.ls(f"{self._root}/{path}".rstrip("/"), detail=True)
+                found = self._files.ls(self._at(path), detail=True)
             except FileNotFoundError:
                 return []
         return [one["name"].rstrip("/").rpartition("/")[2] for one in found if one["type"] == "directory"]
@@ -107,7 +114,7 @@ class AddressStore:
     def write(self, contents: Mapping[str, bytes]) -> None:
         """Write objects, several at a time, by their paths below the address."""
         with speaking_of(self.address):
-            self._files.pipe({f"{self._root}/{path}": data for path, data in contents.items()})
+            self._files.pipe({self._at(path): data for path, data in contents.items()})
 
     def remove(self) -> None:
         """Remove everything below the address."""
@@ -115,6 +122,10 @@ class AddressStore:
             self._files.invalidate_cache()
             if self._files.exists(self._root):
                 self._files.rm(self._root, recursive=True)
+
+    def _at(self, path: str) -> str:
+        """Return the name of an object or folder in the service; a `ValueError` if it is not below the address."""
+        return f"{self._root}/{inside(path)}".rstrip("/")
 
 
 class AddressListing:

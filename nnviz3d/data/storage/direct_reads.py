@@ -61,8 +61,8 @@ class StoredArray:
     by_zarr: zarr.Array[Any] | None = None
 
     @property
-    def sharded(self) -> bool:
-        """Whether several chunks are stored together."""
+    def has_other_shards(self) -> bool:
+        """Whether several chunks are stored together in another way than captures store them."""
         return self.by_zarr is not None and self.by_zarr.shards is not None
 
     @property

@@ -16,7 +16,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.storage.address import AddressListing, address_of
+from nnviz3d.data.storage.address import AddressListing, address_of, inside
 from nnviz3d.data.storage.schema import CHUNK_BYTES
 
 LARGEST = 4 * CHUNK_BYTES
@@ -106,10 +106,8 @@ class FolderListing:
             return _filled(length, file)
 
     def _at(self, name: str) -> str:
-        """Return the place of a file or folder; a `ValueError` for a name that leads out of the capture."""
-        if name.startswith("/") or ".." in name.split("/"):
-            raise ValueError(f"{name!r} leads out of it")
-        return os.path.join(self._root, name)
+        """Return the path of a file or folder; a `ValueError` for a name that leads out of the capture."""
+        return os.path.join(self._root, inside(name))
 
     def under(self, path: str) -> Mapping[str, int]:
         """Return the size of each file in a folder and its sub-folders."""
@@ -125,7 +123,7 @@ class FolderListing:
                 name = f"{folder}/{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(name)
-                else:
+                elif entry.is_file():  # reading a pipe would never end
                     with suppress(FileNotFoundError):  # a writer's temporary file, which has its final name by now
                         found[name] = entry.stat().st_size
         return found

@@ -199,7 +199,7 @@ class StoredArrays:
     def _check(self, path: str, array: StoredArray) -> None:
         """Check that an array is stored as captures store it, before any of its numbers is read."""
         with self._reading(path):
-            if array.sharded:
+            if array.has_other_shards:
                 raise self.damaged(f"{path} stores its numbers in another format than captures")
             claimed = math.prod(array.unit) * array.dtype.itemsize
             if claimed > LARGEST and claimed > max(self._listing.under(path).values(), default=0):
