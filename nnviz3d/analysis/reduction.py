@@ -71,7 +71,7 @@ def check_width(width: int) -> None:
     if width > WIDEST:
         raise ModelError(
             f"The layer has {width:,} outputs, and a PCA by parts takes at most {WIDEST:,}; average each feature map over "
-            "its locations (pooled), or choose another layer."
+            "its locations by --pooled, or choose another layer."
         )
 
 

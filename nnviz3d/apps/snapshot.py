@@ -78,17 +78,12 @@ def snapshot(
         studio.close()
 
 
-def write_png(pixels: NDArray[np.uint8], out: Path, *, effort: int = 6) -> None:
+def write_png(pixels: NDArray[np.uint8], out: Path) -> None:
     """Write ``(H, W, 3)`` as PNG; the file appears only when it is complete.
-
-    Parameters
-    ----------
-    effort
-        Compression level from 0 to 9; a higher level gives a smaller file and takes longer.
 
     Raises
     ------
     UserError
         If the system refuses to write the file.
     """
-    write_whole(out, encode_png(pixels, effort=effort))
+    write_whole(out, encode_png(pixels))

@@ -46,7 +46,13 @@ from nnviz3d.version import __version__
 
 @dataclass(frozen=True)
 class CaptureSettings:
-    """Settings of one capture; the names and meanings are those of `CaptureRequest`."""
+    """Settings of one capture; the names and meanings are those of `CaptureRequest`.
+
+    Attributes
+    ----------
+    is_part
+        Whether the samples are a part of those of a larger capture, whose program knows where it will be.
+    """
 
     out: Path
     preprocess: Preprocessing | None = None
@@ -57,6 +63,7 @@ class CaptureSettings:
     transient: bool = False
     notes: tuple[str, ...] = ()
     insights: Insights = field(default_factory=Insights)
+    is_part: bool = False
 
 
 def capture_model(
@@ -86,7 +93,8 @@ def capture_model(
     tokens = TokenNames(trace.token_words(started.graph))
     notes = (*started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
     provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings.seed)
-    check_room(settings.out, started.first, len(samples), prepared.arrays, samples.shown.values(), report)
+    if not settings.is_part:
+        check_room(settings.out, started.first, len(samples), prepared.arrays, samples.shown.values(), report)
     with CaptureWriter(
         settings.out,
         graph=started.graph,

@@ -105,6 +105,7 @@ class CachedModel:
             transient=request.transient,
             notes=request.notes,
             insights=request.insights,
+            is_part=request.part is not None,
         )
         if request.prepare:
             return prepare_model(self.traced, samples, settings, report)

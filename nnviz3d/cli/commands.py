@@ -185,7 +185,7 @@ def show(
 
       nnviz3d show
 
-      nnviz3d show model.keras --input cat.jpg
+      nnviz3d show model.keras --input cat.jpg --no-live
 
       nnviz3d show run.zarr --layer conv2d --size 1920x1080
 
@@ -323,6 +323,9 @@ Examples:
   nnviz3d capture keras:VGG16 --input photos/ --preprocess caffe -o vgg.zarr
 
   nnviz3d capture model.h5 --input batch.npy -o run.zarr.zip
+
+  nnviz3d capture model.keras -i cat.jpg --embed dense --embed-method umap
+  --dataset photos/ --landmarks 10000 --workers 4 -o run.zarr
 
 Parameters
 ----------

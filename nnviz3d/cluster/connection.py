@@ -90,10 +90,21 @@ DRAWING = Need("vtkmodules", "Drawing frames")
 class Connected:
     """A cluster that this program is connected to.
 
-    Attributes
+    Parameters
     ----------
     client
         Dask's client.
+    where
+        The scheduler's address, or words for this machine.
+    processes
+        The workers that this program started.
+    printed
+        What these workers print.
+
+    Attributes
+    ----------
+    client, where
+        As the parameters.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _STOPPING = 25.0
 
 
 class Job:
-    """A context for the orders of one job; leaving it by an error stops the job on all workers.
+    """A context for the orders of one job; leaving it stops the job on all workers, and ends their processes.
 
     Parameters
     ----------
@@ -46,7 +46,6 @@ class Job:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The workers' processes end with the job, whether it succeeded or not.
         if self._futures:
             self._cluster.client.cancel(list(self._futures), force=True)
         try:
