@@ -129,17 +129,16 @@ class Connected:
         return f" Their exit codes are {codes}. {' '.join(self._printed.read()[-_TAIL:].split())}".rstrip()
 
     @property
-    def is_local(self) -> bool:
-        """Whether its workers are processes that this program started."""
-        return bool(self._processes)
+    def has_ended(self) -> bool:
+        """Whether its workers are processes that this program started, all of which have ended."""
+        return bool(self._processes) and all(process.poll() is not None for process in self._processes)
 
     @property
     def threads(self) -> int:
         """Number of orders that can be carried out at the same time; 0 if all workers have ended."""
-        if self._processes and all(process.poll() is not None for process in self._processes):
+        if self.has_ended:
             return 0
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        return sum(int(worker["nthreads"]) for worker in workers.values())
+        return sum(int(worker["nthreads"]) for worker in _workers(self.client).values())
 
     def on_all(self, function: Any, *arguments: str, patience: float = _PATIENCE) -> dict[str, Any]:
         """Call a function on all workers at once, beside their orders; an error takes the place of a result."""
@@ -212,7 +211,7 @@ def _local(count: int) -> Iterator[Connected]:
             processes.append(_start(order, printed))
         cluster = Connected(client, "this machine", processes, printed)
         began = time.monotonic()
-        while len(client.scheduler_info(n_workers=-1)["workers"]) < count:
+        while len(_workers(client)) < count:
             if any(process.poll() is not None for process in processes) or time.monotonic() - began > 2 * _PATIENCE:
                 raise RuntimeError(f"A worker did not start.{cluster.last_output}")
             time.sleep(0.05)
@@ -250,6 +249,21 @@ def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
         if process.stdin is not None:
             with suppress(BrokenPipeError):
                 process.stdin.close()
+
+
+def _workers(client: Any) -> dict[str, dict[str, Any]]:
+    """Ask the scheduler for its workers, by address; empty if the scheduler does not answer.
+
+    `Client.scheduler_info` returns what the client knows, which it replaces every two seconds by an answer without workers,
+    even between the question and the answer.
+    """
+    if client.scheduler is None:  # closed
+        return {}
+    try:
+        workers: dict[str, dict[str, Any]] = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+    except OSError:
+        return {}
+    return workers
 
 
 def _closed(opened: Any) -> None:

@@ -146,7 +146,7 @@ class Job:
     def _check_alive(self, threads: int, lonely: float) -> None:
         if self._lost():
             raise self._gone()
-        if threads == 0 and (lonely > _LONELY or self._cluster.is_local):
+        if threads == 0 and (lonely > _LONELY or self._cluster.has_ended):
             raise UserError(
                 f"All workers of the cluster ({self._cluster.where}) have ended; nothing was written. Start workers, and "
                 f"the command again.{self._cluster.last_output}"

@@ -141,6 +141,16 @@ def test_refusal_of_a_worker_is_one_sentence_and_leaves_nothing(cluster: Running
     assert list(tmp_path.iterdir()) == []
 
 
+def test_workers_are_counted_by_the_scheduler_not_by_what_the_client_remembers(cluster: RunningCluster):
+    with connected(ClusterOptions(cluster.address), MODELS) as found:
+
+        async def forget(n_workers: int = 0) -> None:  # as the client does every two seconds, at any moment
+            found.client._scheduler_identity["workers"] = {}
+
+        found.client._update_scheduler_info = forget
+        assert found.threads == 2
+
+
 @pytest.mark.parametrize(
     ("without", "sentence"),
     [("tensorflow", "needs tensorflow, which the worker"), ("nnviz3d", "has no nnviz3d")],
