@@ -86,15 +86,24 @@ def project(points: NDArray[np.float64], matrix: NDArray[np.float64], size: tupl
     return np.asarray(screen)
 
 
-def outlines(labels: Sequence[Label], matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the outline on the screen of what each label names, ``(n, 4)``: left, bottom, right, top in pixels."""
-    if not labels:
-        return np.empty((0, 4))
-    low = np.array([label.anchor for label in labels])[:, np.newaxis]
-    span = np.array([label.span for label in labels])[:, np.newaxis]
-    unit = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-    corners = project((low + unit * span).reshape(-1, 3), matrix, size).reshape(-1, 8, 2)
-    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+def corners_of(labels: Sequence[Label]) -> NDArray[np.float64]:
+    """Return the corners of the boxes that labels name, ``(8, n, 3)`` world coordinates."""
+    low = np.array([label.anchor for label in labels], dtype=np.float64).reshape(-1, 3)
+    span = np.array([label.span for label in labels], dtype=np.float64).reshape(-1, 3)
+    unit = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])[:, np.newaxis]
+    return np.asarray(low + unit * span)
+
+
+def outlines(corners: NDArray[np.float64], matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the outline on the screen of what each label names, ``(n, 4)``: left, bottom, right, top in pixels.
+
+    Parameters
+    ----------
+    corners
+        From `corners_of`.
+    """
+    seen = project(corners.reshape(-1, 3), matrix, size).reshape(8, -1, 2)
+    return np.concatenate([seen.min(axis=0), seen.max(axis=0)], axis=1)
 
 
 def line_map(

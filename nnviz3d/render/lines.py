@@ -21,6 +21,8 @@ _BENDS = 4
 """Number of points of such a connection."""
 _SHORT = 24.0
 """Length in pixels up to which most such connections are straight."""
+MOVING = 12_000
+"""Maximum number of connections that are drawn while the picture moves; of more, the strongest."""
 _PLAIN = 16
 """Most points of a connection that is one curve; others go around blocks, so all their points matter."""
 
@@ -55,7 +57,9 @@ class LinesDrawing:
         self._scale = 0.0
         self.runs: list[LineRun] = []
         self._bends = 0
+        self._fewer = False
         self._many: tuple[NDArray[np.float32], NDArray[np.float32], float] | None = None
+        self._count = 0
 
     def update(self, lines: Iterable[Lines], scale: float) -> None:
         """Show these lines instead of the earlier ones."""
@@ -73,10 +77,11 @@ class LinesDrawing:
         for drawn, run in zip(self.runs, runs, strict=True):
             drawn.update(run, scale)
         self._many = self._connections()
-        self._bend()
+        self._count = sum(len(p.points) for p in seen if p.ends is not None)
+        self._show()
 
-    def look_from(self, eye: Sequence[float], pixel: float, *, moving: bool) -> None:
-        """Draw very many connections with fewer straight pieces each while the picture moves.
+    def look_from(self, eye: Sequence[float], pixel: float, *, moving: bool) -> tuple[int, int]:
+        """Draw very many connections with fewer straight pieces each, and the strongest only, while the picture moves.
 
         Parameters
         ----------
@@ -84,19 +89,49 @@ class LinesDrawing:
             World coordinates of the camera.
         pixel
             World size of a pixel at distance 1.
+
+        Returns
+        -------
+        drawn, count
+            Number of drawn connections, and of all.
         """
         bends = 0
         if moving and self._many is not None:
             low, high, length = self._many
             away = float(np.linalg.norm(np.maximum(0, np.maximum(low - eye, eye - high))))
             bends = 2 if length < _SHORT * pixel * away else _BENDS
-        if bends != self._bends:
-            self._bends = bends
-            self._bend()
+        fewer = moving and self._count > MOVING
+        if (bends, fewer) != (self._bends, self._fewer):
+            self._bends, self._fewer = bends, fewer
+            self._show()
+        return MOVING if fewer else self._count, self._count
 
-    def _bend(self) -> None:
-        for drawn in self.runs:
-            drawn.bend(self._bends)
+    def _show(self) -> None:
+        """Choose the points through which each line is drawn."""
+        strong = self._strongest() if self._fewer else {}
+        for run in self.runs:
+            run.show([self._through(p, strong.get(id(p))) for p in run.lines])
+
+    def _through(self, lines: Lines, strong: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Return which points of some lines are drawn, ``(n, p)``."""
+        count, length, _ = lines.points.shape
+        kept = np.ones((count, length), dtype=np.bool_)
+        if self._bends and length > self._bends and _is_curve(lines):
+            # Evenly along each line, from its first point to its last one.
+            kept[:] = False
+            kept[:, np.rint(np.linspace(0, length - 1, self._bends)).astype(np.int64)] = True
+        if strong is not None:
+            kept &= strong[:, np.newaxis]
+        return kept
+
+    def _strongest(self) -> dict[int, NDArray[np.bool_]]:
+        """Return which connections are drawn while the picture moves, the most opaque ones, by the id of their lines."""
+        found = [p for p in self._lines if p.ends is not None]
+        opacity = np.concatenate([p.colors[:, 3] * p.opacity for p in found])
+        strong = np.zeros(len(opacity), dtype=np.bool_)
+        strong[np.argsort(-opacity, kind="stable")[:MOVING]] = True
+        ends = np.cumsum([len(p.points) for p in found])
+        return {id(p): part for p, part in zip(found, np.split(strong, ends[:-1]), strict=True)}
 
     def _connections(self) -> tuple[NDArray[np.float32], NDArray[np.float32], float] | None:
         """Return the corners around all connections and their median length, if they have very many pieces."""
@@ -117,8 +152,8 @@ class LineRun:
 
     def __init__(self, renderer: vtkRenderer) -> None:
         self._renderer = renderer
-        self._lines: Sequence[Lines] = ()
-        self._bends = 0
+        self.lines: Sequence[Lines] = ()
+        self._drawn: list[NDArray[np.bool_]] = []
         self.mapper = vtkPolyDataMapper()
         self.mapper.SetColorModeToDirectScalars()
         # Each point has its line's colour, because VTK would look up a cell's colour again for every pixel.
@@ -135,7 +170,7 @@ class LineRun:
 
     def update(self, lines: Sequence[Lines], scale: float) -> None:
         """Show these lines, of one width and opacity, instead of the earlier ones."""
-        before, self._lines = self._lines, lines
+        before, self.lines = self.lines, lines
         self.actor.GetProperty().SetLineWidth(lines[0].width * scale)
         self._uniforms.SetUniformf("lineOpacity", lines[0].opacity)
         if [p.points.shape for p in before] != [p.points.shape for p in lines]:
@@ -161,30 +196,13 @@ class LineRun:
         if moved or colored:
             data.Modified()
 
-    def bend(self, most: int) -> None:
-        """Draw each curve through at most so many of its points, its ends among them; through all of them if it is 0."""
-        if most != self._bends:
-            self._bends = most
+    def show(self, drawn: Sequence[NDArray[np.bool_]]) -> None:
+        """Draw each line through some of its points, ``(n, p)`` for each `Lines`; a line of fewer than two is left out."""
+        if len(drawn) != len(self._drawn) or not all(map(np.array_equal, drawn, self._drawn)):
+            self._drawn = list(drawn)
             data = self.mapper.GetInput()
-            data.SetLines(self._cells())
+            data.SetLines(_cells(drawn))
             data.Modified()
-
-    def _cells(self) -> vtkCellArray:
-        """Return the lines as indices of their points."""
-        lengths = np.concatenate([np.full(len(p.points), p.points.shape[1], dtype=np.int64) for p in self._lines])
-        starts = np.cumsum(lengths) - lengths
-        curve = np.concatenate([np.full(len(p.points), _is_curve(p)) for p in self._lines])
-        kept = np.where(curve, np.minimum(lengths, self._bends or lengths.max()), lengths)
-        ends = np.cumsum(kept)
-        line = np.repeat(np.arange(len(kept)), kept)
-        place = np.arange(ends[-1]) - np.repeat(ends - kept, kept)
-        # Evenly along each line, from its first point to its last one.
-        step = (lengths - 1) / np.maximum(kept - 1, 1)
-        indices = starts[line] + np.rint(place * step[line]).astype(np.int64)
-        cells = vtkCellArray()
-        offsets = numpy_to_vtkIdTypeArray(np.concatenate([[0], ends]), deep=True)
-        cells.SetData(offsets, numpy_to_vtkIdTypeArray(indices, deep=True))
-        return cells
 
     def remove(self) -> None:
         """Remove the lines from the picture."""
@@ -199,9 +217,21 @@ class LineRun:
         points = vtkPoints()
         points.SetData(numpy_to_vtk(self._points))
         data.SetPoints(points)
-        data.SetLines(self._cells())
+        self._drawn = []
         data.GetPointData().SetScalars(numpy_to_vtk(self._colors))
         self.mapper.SetInputData(data)
+
+
+def _cells(drawn: Sequence[NDArray[np.bool_]]) -> vtkCellArray:
+    """Return lines as indices of those of their points that are drawn."""
+    kept = np.concatenate([which.sum(axis=1) for which in drawn])
+    indices = np.flatnonzero(np.concatenate([which.ravel() for which in drawn]))
+    if (kept == 1).any():
+        indices, kept = indices[np.repeat(kept, kept) > 1], np.where(kept > 1, kept, 0)
+    cells = vtkCellArray()
+    offsets = numpy_to_vtkIdTypeArray(np.concatenate([[0], np.cumsum(kept[kept > 0])]).astype(np.int64), deep=True)
+    cells.SetData(offsets, numpy_to_vtkIdTypeArray(indices, deep=True))
+    return cells
 
 
 def _is_curve(lines: Lines) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
 from nnviz3d.render.flush import gl_flush
-from nnviz3d.render.label_placement import Rect, line_map, outlines, place_labels
+from nnviz3d.render.label_placement import Rect, corners_of, line_map, outlines, place_labels
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
 from nnviz3d.render.observers import calling_back, observe
@@ -55,8 +55,8 @@ _CORES = os.cpu_count() or 1
 _REFERENCE = (1280, 720)
 """Width and height of the picture in which text, lines and margins have scale 1."""
 
-_FEWER = "points while moving"
-"""Name of the panel that says how many points are drawn while the picture moves."""
+_FEWER = "fewer while moving"
+"""Name of the panel that says how many points and connections are drawn while the picture moves."""
 _CORNERS_FOR_FEWER: tuple[Corner, ...] = ("bottom-right", "top-right", "top-left")
 
 
@@ -116,6 +116,7 @@ class Renderer:
         self._flush = gl_flush()
         self._text_waits = False
         self._labels: tuple[Label, ...] = ()
+        self._corners = corners_of(())
         self._ways: tuple[LabelWays, float] | None = None
         self._avoided: tuple[NDArray[np.float32], ...] = ()
         self._panels: tuple[Panel, ...] = ()
@@ -166,7 +167,7 @@ class Renderer:
         self._avoided = tuple(p.points for p in what.primitives if isinstance(p, Lines) and p.avoided)
         labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
         if len(labels) != len(self._labels) or any(a is not b for a, b in zip(labels, self._labels, strict=True)):
-            self._labels = labels
+            self._labels, self._corners = labels, corners_of(labels)
         panels = [p for p in what.primitives if isinstance(p, Panel)]
         self._panels = tuple(p for p in panels if p.corner in CORNERS)
         self._boards = tuple(p for p in panels if p.corner not in CORNERS)
@@ -280,7 +281,7 @@ class Renderer:
         parallel = bool(camera.GetParallelProjection())
         half = camera.GetParallelScale() if parallel else math.tan(math.radians(camera.GetViewAngle() / 2))
         pixel = 2 * half / self.size[1]
-        self._lines.look_from(camera.GetPosition(), pixel, moving=not self.careful)
+        connections = self._lines.look_from(camera.GetPosition(), pixel, moving=not self.careful)
         for block in self._voxels():
             block.look_from(
                 camera.GetPosition(),
@@ -290,7 +291,7 @@ class Renderer:
                 creases=self.careful,
             )
         if not self._text_stays:
-            self._tell_fewer(drawn, count)
+            self._tell_fewer({"points": (drawn, count), "connections": connections})
             # What is invisible when a frame begins is not in it, so only text that is there can wait.
             self._text_waits = bool(self._lines.runs) and self._text.visible
             if not self._text_waits:
@@ -306,15 +307,20 @@ class Renderer:
     def _voxels(self) -> list[VoxelBoxes]:
         return [*self._blocks.values(), *([] if self._atlas is None else [self._atlas])]
 
-    def _tell_fewer(self, drawn: int, count: int) -> None:
-        """Say in a panel how many points are drawn, if these are fewer than all."""
+    def _tell_fewer(self, numbers: Mapping[str, tuple[int, int]]) -> None:
+        """Say in a panel what is not drawn; the numbers are how many of a kind are drawn, and the number of all."""
         panels = [p for p in self._panels if p.name != _FEWER]
-        if drawn < count:
-            text = f"{drawn:,} of {count:,} points are drawn while the picture moves"
+        rows = tuple(
+            TextRow(f"{drawn:,} of {count:,} {what} are drawn while the picture moves", "quiet")
+            for what, (drawn, count) in numbers.items()
+            if drawn < count
+        )
+        if rows:
+            known = next((p for p in self._panels if p.name == _FEWER and p.rows == rows), None)
             taken = {p.corner for p in panels}
             # In a free corner it moves no other panel.
             corner: Corner = next((c for c in _CORNERS_FOR_FEWER if c not in taken), _CORNERS_FOR_FEWER[0])
-            panels.append(Panel(_FEWER, corner, (TextRow(text, "quiet"),)))
+            panels.append(known if known and known.corner == corner else Panel(_FEWER, corner, rows))
         self._panels = tuple(panels)
 
     def _keep_text(self) -> None:
@@ -334,7 +340,7 @@ class Renderer:
         sprites, occupied = self._place_panels(scale)
         size, matrix = self.size, self._matrix()
         boards = board_places(self._boards, size, scale, occupied)
-        named = outlines(self._labels, matrix, size)
+        named = outlines(self._corners, matrix, size)
         callouts = callout_places(self._callouts, matrix, size, scale, occupied, named)
         placed = place_labels(
             self._label_ways(scale), named, size, scale, occupied, line_map(self._avoided, matrix, size)

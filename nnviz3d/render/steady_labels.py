@@ -17,7 +17,7 @@ from itertools import groupby, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.render.label_placement import outlines, place_labels
+from nnviz3d.render.label_placement import corners_of, outlines, place_labels
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.text import label_size
 from nnviz3d.scene.camera import CameraPose
@@ -93,7 +93,7 @@ class _Moment:
         # A label that could move to the side of its block would jump.
         labels = [label for p in what.primitives if isinstance(p, Labels) for label in p.labels]
         self._labels = [replace(label, fixed=True) for label in labels]
-        self._outlines = outlines(self._labels, _matrix(pose, size), size)
+        self._outlines = outlines(corners_of(self._labels), _matrix(pose, size), size)
         self._size, self._scale = size, scale
 
     def place(self, shown: Shown | None) -> dict[LabelKey, int]:

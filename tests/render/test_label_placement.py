@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.render.fonts import font, shorten
-from nnviz3d.render.label_placement import Rect, outlines, place_labels, project
+from nnviz3d.render.label_placement import Rect, corners_of, outlines, place_labels, project
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.text import label_sprite, panel_sprite
 from nnviz3d.scene.colors import colormap
@@ -118,7 +118,7 @@ class TestPlacing:
 
     def test_placement_of_no_labels_is_empty(self):
         assert placed([], np.empty((0, 4))) == []
-        assert outlines([], np.eye(4), SIZE).shape == (0, 4)
+        assert outlines(corners_of([]), np.eye(4), SIZE).shape == (0, 4)
 
     @pytest.mark.parametrize("seed", range(5))
     def test_many_labels_do_not_overlap(self, seed):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnviz3d.render.label_placement import PlacedLabel, line_map, outlines, place_labels
+from nnviz3d.render.label_placement import PlacedLabel, corners_of, line_map, outlines, place_labels
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.line_map import LineMap
 from nnviz3d.render.steady_labels import _matrix
@@ -52,7 +52,7 @@ class Placed:
         self.labels = [label for p in drawn if isinstance(p, Labels) for label in p.labels]
         lines = [p.points for p in drawn if isinstance(p, Lines) and p.avoided]
         matrix = _matrix(pose, SIZE)
-        self.around = outlines(self.labels, matrix, SIZE)
+        self.around = outlines(corners_of(self.labels), matrix, SIZE)
         self.with_lines = self._place(line_map(lines, matrix, SIZE))
         self.without = self._place(None)
         flat = [to_pixels(one.reshape(-1, 3), pose, SIZE).reshape(*one.shape[:2], 2) for one in lines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnviz3d.render import lines as lines_module
 from nnviz3d.render import renderer as module
 from nnviz3d.render.lines import LineRun
 from nnviz3d.render.offscreen import Offscreen, halved
@@ -395,6 +396,42 @@ def test_error_in_a_vtk_callback_is_raised_by_the_drawing_call(shoot, monkeypatc
     assert "Traceback" not in capfd.readouterr().err
     monkeypatch.undo()
     shoot(DrawList((labels,)), FRONT)
+
+
+def test_the_strongest_of_very_many_connections_are_drawn_while_the_picture_moves_and_it_says_so(monkeypatch):
+    monkeypatch.setattr(lines_module, "MOVING", 30)
+    random = np.random.default_rng(4)
+    points = random.uniform(-1, 1, (100, 2, 3)).astype(np.float32)
+    colors = np.column_stack([np.ones((100, 3)), random.uniform(0.1, 1.0, 100)]).astype(np.float32)
+    order = np.argsort(-colors[:, 3])
+
+    def picture_of(chosen: np.ndarray) -> DrawList:
+        """The chosen connections as two neighbours, with a frame that is no connection."""
+        frame = Lines("frame", np.array([[[-1, -1, 0], [1, 1, 0]]], np.float32), np.full((1, 4), 0.2, np.float32))
+        parts = []
+        for k, rows in enumerate((chosen[chosen < 50], chosen[chosen >= 50])):
+            ends = Ends("a", "b", np.zeros((len(rows), 2), dtype=np.int64), np.ones(len(rows), dtype=np.float32))
+            parts.append(Lines(f"part {k}", points[rows], colors[rows], ends=ends))
+        return DrawList((*parts, frame))
+
+    pose = fit(np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]), 0.0, 0.0, aspect=1.5)
+    studio = Offscreen((240, 160), antialias=False)
+    renderer = studio.renderer
+    every = studio.picture(picture_of(np.arange(100)), pose)
+    renderer.careful = False
+    moving = studio.picture(picture_of(np.arange(100)), pose)
+    said = [row.text for panel in renderer._panels for row in panel.rows]
+    assert said == ["30 of 100 connections are drawn while the picture moves"]
+    strongest = studio.picture(picture_of(np.sort(order[:30])), pose)
+    assert not renderer._panels
+    assert not np.array_equal(moving, every)
+    renderer.careful = True
+    assert np.array_equal(studio.picture(picture_of(np.arange(100)), pose), every)
+    assert not renderer._panels
+    renderer.careful = False
+    monkeypatch.setattr(renderer, "_tell_fewer", lambda numbers: None)
+    assert np.array_equal(studio.picture(picture_of(np.arange(100)), pose), strongest)
+    studio.close()
 
 
 def test_very_many_curves_have_fewer_bends_while_the_picture_moves():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.render.fonts import SIZES
-from nnviz3d.render.label_placement import PlacedLabel, line_map, outlines, place_labels
+from nnviz3d.render.label_placement import PlacedLabel, corners_of, line_map, outlines, place_labels
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.text import label_size, label_sprite
 from nnviz3d.scene.camera import CameraPose, height_seen
@@ -151,7 +151,7 @@ def _placed(labels: Sequence[Label], pose: CameraPose, lines: Sequence[NDArray[n
     matrix = projection(pose, _SIZE[0] / _SIZE[1])
     return place_labels(
         LabelWays(labels, lambda label, shown: label_size(shown, 1.0, label.small)),
-        outlines(labels, matrix, _SIZE),
+        outlines(corners_of(labels), matrix, _SIZE),
         _SIZE,
         1.0,
         lines=line_map(lines, matrix, _SIZE),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.export.faces import LIGHT
 from nnviz3d.apps.export.flat_labels import projection
 from nnviz3d.apps.export.solids import CORNERS, SIDES
-from nnviz3d.render.label_placement import PlacedLabel, Rect, line_map, outlines, place_labels, project
+from nnviz3d.render.label_placement import PlacedLabel, Rect, corners_of, line_map, outlines, place_labels, project
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import Row, SwatchRow, TextRow
@@ -142,7 +142,7 @@ def _placed(
         Rect(0, 0, _width_of(legend), _EDGE + _height_of(legend)),
     ]
     ways = line_map([one.points for one in lines if one.avoided], matrix, size)
-    around = outlines(labels, matrix, size)
+    around = outlines(corners_of(labels), matrix, size)
     found = place_labels(LabelWays(labels, _measure), around, size, 1.0, taken, ways)
     bodies = [Rect(x, y, right - x, top - y) for x, y, right, top in _inner(around)]
     return _staggered(labels, around, found, [*taken, *bodies], size)
