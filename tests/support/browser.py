@@ -96,8 +96,11 @@ def looking(chromium: Browser, server: Served) -> Iterator[Page]:
 
 
 def serving(*arguments: str) -> Iterator[Served]:
-    """Serve a scene for a fixture; in the end the server must stop cleanly and have printed no traceback."""
-    server = Served(*arguments)
+    """Serve a scene for a fixture; in the end the server must stop cleanly and have printed no traceback.
+
+    The model is loaded only when it is needed, which most tests never do.
+    """
+    server = Served("--no-live", *arguments)
     yield server
     code, _, errors = server.end()
     assert code == 0
