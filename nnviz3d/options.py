@@ -41,6 +41,7 @@ def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 _MODEL = Group("Model", sort_key=2)
+_STORED = Group("Size", sort_key=3)
 _LOOK = Group("Look", sort_key=4)
 _CLUSTER = Group("Cluster", sort_key=5)
 _Switch = Annotated[bool, Parameter(negative=())]
@@ -92,6 +93,20 @@ class Model:
         return ModelOptions(
             self.input, self.preprocess, self.weights, self.classes, self.trust, self.custom, self.architecture
         )
+
+
+@Parameter(name="*", group=_STORED)
+@dataclass(frozen=True)
+class Stored:
+    """Options for what a capture holds."""
+
+    keep: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    """Store the numbers of these layers only, by names or patterns such as 'conv*', and those of the model's inputs and
+    outputs; may be repeated."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a request that the options set."""
+        return {"keep": self.keep}
 
 
 @Parameter(name="*", group=_LOOK)
@@ -190,6 +205,7 @@ class Cluster:
 
 NO_CLUSTER = Cluster()
 NO_MODEL = Model()
+ALL_STORED = Stored()
 NO_LOOK = Look()
 
 

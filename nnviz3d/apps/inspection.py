@@ -15,6 +15,7 @@ from rich.text import Text
 from nnviz3d.analysis.health import alarms, first_alarms, summaries
 from nnviz3d.analysis.statistics import layer_statistics
 from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
+from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
@@ -42,7 +43,8 @@ def describe(
     ``nodes``: id, kind, shape, parameters, activation, details, and ``statistics`` where numbers were captured (min, max,
     mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
-    saturated is `None` where the activation function does not saturate). ``input_details`` and ``targets``: the inputs, and
+    saturated is `None` where the activation function does not saturate), or ``kept``, false, where the capture was asked
+    to leave them out. ``input_details`` and ``targets``: the inputs, and
     what can be explained of each output, as `inputs_of` and `targets_of` describe them. ``edges``: pairs of ids.
     ``samples``: the names of all samples. ``statistics_of``: the positions in the capture of those of the statistics.
     ``training``, where one was recorded: the number of steps, the last step, the last step with stored activations (and so
@@ -62,7 +64,9 @@ def describe(
             "activation": node.activation,
             "details": dict(node.details),
         }
-        if capture.has_activations(node.id):
+        if was_left_out(capture, node.id):
+            entry["kept"] = False
+        elif capture.has_activations(node.id):
             entry["statistics"] = _statistics(capture, node.id, measured)
         nodes.append(entry)
     found: dict[str, Any] = {
@@ -179,7 +183,7 @@ def print_table(
     table.add_column(_cell("from"))
     for node in data["nodes"]:
         numbers = node.get("statistics")
-        cells = [""] * (5 + saturates)
+        cells = [""] * (5 + saturates) if node.get("kept", True) else [NOT_KEPT, *[""] * (4 + saturates)]
         if numbers:
             measured = (numbers[key] for key in ("min", "mean", "std", "max"))
             cells = [*("NaN" if value is None else number(value) for value in measured), f"{numbers['zeros']:.0%}"]

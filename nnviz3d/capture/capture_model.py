@@ -33,6 +33,7 @@ from nnviz3d.capture.stage_clock import StageClock
 from nnviz3d.capture.work import ReadSamples, Work
 from nnviz3d.data.axes import TIME
 from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.kept_layers import kept_nodes, kept_note
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
@@ -62,6 +63,7 @@ class CaptureSettings:
     seed: int = 0
     transient: bool = False
     notes: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     insights: Insights = field(default_factory=Insights)
     is_part: bool = False
 
@@ -81,20 +83,23 @@ def capture_model(
     ModelError, SampleError
         If the model cannot be traced or fails on the samples.
     UserError
-        If the capture cannot be written at its destination.
+        If the capture cannot be written at its destination, or a pattern of layers to keep fits none.
     """
     check_destination(settings.out)
     clock = StageClock(report)
     trace = _trace(model, samples, clock)
+    kept = kept_nodes(settings.keep, trace.graph)
     prepared = _preprocess(trace, model, samples, settings.preprocess, report)
     started = _start_forward(trace, prepared, settings, clock, report)
-    pairs = trace.pairs(started.graph, anew=model.live)
+    pairs = trace.pairs(started.graph, anew=model.live).between(kept)
     finder = ConnectionFinder(pairs, settings.top_k, kept=settings.insights.explains)
     tokens = TokenNames(trace.token_words(started.graph))
-    notes = (*started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
-    provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings.seed)
+    fewer = (kept_note(settings.keep, len(kept), started.graph),) if settings.keep else ()
+    notes = (*fewer, *started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
+    provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings)
     if not settings.is_part:
-        check_room(settings.out, started.first, len(samples), prepared.arrays, samples.shown.values(), report)
+        beside = prepared.arrays, samples.shown.values()
+        check_room(settings.out, started.first, len(samples), *beside, report, keeps=kept.__contains__)
     with CaptureWriter(
         settings.out,
         graph=started.graph,
@@ -102,6 +107,7 @@ def capture_model(
         samples=len(samples),
         classes=started.names.names,
         transient=settings.transient,
+        kept=kept,
     ) as writer:
         _write_samples(writer, trace, started)
         _write_batches(writer, started, finder, tokens, clock)
@@ -273,7 +279,9 @@ def _with_times(graph: ModelGraph, samples: Samples) -> ModelGraph:
     return replace(graph, nodes=tuple(nodes)) if sounds else graph
 
 
-def _provenance(model: RunnableModel, run: _StartedRun, notes: tuple[str, ...], seed: int) -> Provenance:
+def _provenance(
+    model: RunnableModel, run: _StartedRun, notes: tuple[str, ...], settings: CaptureSettings
+) -> Provenance:
     return Provenance(
         model=model.loaded.name,
         sha256=model.loaded.sha256,
@@ -283,8 +291,9 @@ def _provenance(model: RunnableModel, run: _StartedRun, notes: tuple[str, ...], 
         notes=notes,
         sample_notes=run.samples.notes_each,
         versions={**versions(), **model.versions},
-        seed=seed,
+        seed=settings.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        kept=settings.keep,
     )
 
 
@@ -341,11 +350,11 @@ def _write_batch(
     count = len(run.samples)
     clock.start("write", count, batch.start)
     for node_id, output in batch:
-        numbers = batch.numbers(node_id, output)
+        numbers = batch.numbers(node_id, output) if writer.keeps(node_id) else None
         if numbers is not None:
             _check_length(run.graph.node(node_id), output, numbers.shape[1:])
             writer.write_activations(node_id, output, batch.start, numbers)
-    for node_id in batch.gates:
+    for node_id in filter(writer.keeps, batch.gates):
         write_gates(writer, node_id, batch.start, batch.gate_numbers(node_id))
     tokens.add(batch)
     clock.start("connections", count, batch.start)

@@ -67,7 +67,7 @@ def _flows(
         signature = [tf.TensorSpec((model.only_batch,), tf.int64), *model.signature]
         return Compiled(lambda y, *x: _flow(model, slot.place, sources, targets, x, y), signature)
 
-    function = model.compiled(("flow", slot.place), build)
+    function = model.compiled(("flow", slot.place, tuple(sources), tuple(targets)), build)
     size = model.batch_size(len(slot.index), _HOLDS)
     for start, count, (y, *x) in portions([slot.asked, *arrays], size, model.only_batch):
         try:

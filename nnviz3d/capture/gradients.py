@@ -37,7 +37,7 @@ def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
     for number, slot in enumerate(work.slots):
         for batch in gradients(work.model, work.arrays, slot.place, slot.asked):
             for node_id, output in batch:
-                numbers = batch.numbers(node_id, output)
+                numbers = batch.numbers(node_id, output) if writer.keeps(node_id) else None
                 if numbers is not None:
                     write_gradient(writer, slot.name, node_id, output, batch.start, numbers)
             tell((number + (batch.start + batch.count) / len(slot.index)) / len(work.slots))

@@ -40,6 +40,7 @@ def capture(
     top_k: int = 256,
     seed: int = 0,
     insights: Insights = NOTHING_MORE,
+    keep: str | Iterable[str] = (),
 ) -> Capture:
     """Run a live model once on some samples and store every number that it computes.
 
@@ -72,6 +73,9 @@ def capture(
         Seed for ``random``.
     insights
         Requests beyond one forward pass: gradients, attributions, attention, features, embeddings.
+    keep
+        Names or patterns of layers, such as ``conv*``: only their numbers are stored, and those of the model's inputs and
+        outputs. By default those of all layers.
 
     Raises
     ------
@@ -80,14 +84,23 @@ def capture(
     SampleError
         If the samples cannot be read or do not fit.
     UserError
-        If the capture cannot be written.
+        If the capture cannot be written, or a pattern in `keep` fits no layer.
     """
     kept = prepare_live_model(model, x, classes=classes, labels=labels)
     labels = None if kept.held is not None else labels
     samples = kept.samples(kept.sources, seed=seed)
     if labels is not None:
         samples = _with_labels(samples, np.asarray(labels))
-    settings = CaptureSettings(Path(out), preprocess, kept.classes, all_weights, top_k, seed, insights=insights)
+    settings = CaptureSettings(
+        Path(out),
+        preprocess,
+        kept.classes,
+        all_weights,
+        top_k,
+        seed,
+        insights=insights,
+        keep=(keep,) if isinstance(keep, str) else tuple(keep),
+    )
     capture_model(kept.traced, samples, settings, _silent, kept.samples)
     return open_capture(out)
 

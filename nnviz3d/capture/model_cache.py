@@ -104,6 +104,7 @@ class CachedModel:
             seed=request.seed,
             transient=request.transient,
             notes=request.notes,
+            keep=request.keep,
             insights=request.insights,
             is_part=request.part is not None,
         )

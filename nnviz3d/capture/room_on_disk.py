@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ def check_room(
     inputs: Sequence[NDArray[Any]],
     pictures: Iterable[NDArray[Any]],
     report: Report,
+    *,
+    keeps: Callable[[str], bool] = lambda _: True,
 ) -> None:
     """Report how much room a large capture takes.
 
@@ -39,13 +41,15 @@ def check_room(
         Number of samples.
     inputs, pictures
         What is written besides, for all samples.
+    keeps
+        Whether the outputs of a node are written.
 
     Raises
     ------
     UserError
         If the disk has not so much room.
     """
-    found = [batch_numbers[0] for batch_numbers in _outputs(first)]
+    found = [batch_numbers[0] for batch_numbers in _outputs(first, keeps)]
     plain = sum(numbers.nbytes for numbers in found)
     beside = sum(array.nbytes for array in (*inputs, *pictures))
     if plain * samples + beside < _TOLD:
@@ -67,9 +71,9 @@ def check_room(
     )
 
 
-def _outputs(batch: Batch) -> Iterable[NDArray[Any]]:
+def _outputs(batch: Batch, keeps: Callable[[str], bool]) -> Iterable[NDArray[Any]]:
     for node_id, output in batch:
-        numbers = batch.numbers(node_id, output)
+        numbers = batch.numbers(node_id, output) if keeps(node_id) else None
         if numbers is not None:
             yield numbers
 

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from nnviz3d.capability_options import NO_CAPABILITY_OPTIONS, CapabilityOptions
 from nnviz3d.cli.commands import CAPTURE_HELP, count
 from nnviz3d.cli.targets import capture_with_workers, capturing
-from nnviz3d.options import NO_CLUSTER, NO_MODEL, Cluster, Model
+from nnviz3d.options import ALL_STORED, NO_CLUSTER, NO_MODEL, Cluster, Model, Stored
 
 
 def capture(
@@ -22,6 +22,7 @@ def capture(
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     model: Model = NO_MODEL,
     capabilities: CapabilityOptions = NO_CAPABILITY_OPTIONS,
+    stored: Stored = ALL_STORED,
     cluster: Cluster = NO_CLUSTER,
 ) -> None:
     """Run the command; its help is `CAPTURE_HELP`."""
@@ -34,7 +35,7 @@ def capture(
         check_destination(output)
     elif where is None:
         where = Cluster(workers=1).options()  # a worker copies what the model computes to the address
-    request = model.options().request(model_file, output, capabilities.wanted())
+    request = model.options().request(model_file, output, capabilities.wanted()).model_copy(update=stored.fields())
     if where is not None:
         done = capture_with_workers(request, where)
     else:

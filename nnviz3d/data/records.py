@@ -116,6 +116,8 @@ class Provenance:
     sample_notes
         For each sample, the sentences that concern only this sample, such as that its picture was cropped; empty in
         captures of earlier versions.
+    kept
+        The patterns of the layers whose numbers were kept, as `nnviz3d.data.kept_layers` reads them; empty: all layers.
     """
 
     model: str
@@ -128,6 +130,7 @@ class Provenance:
     seed: int | None = None
     created: str = ""
     sample_notes: tuple[tuple[str, ...], ...] = ()
+    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("model", "preprocessing", "created"):
@@ -139,6 +142,7 @@ class Provenance:
         object.__setattr__(self, "preprocessing_reason", sentence(self.preprocessing_reason))
         object.__setattr__(self, "samples", tuple(map(printable, self.samples)))
         object.__setattr__(self, "notes", tuple(map(sentence, self.notes)))
+        object.__setattr__(self, "kept", tuple(map(printable, self.kept)))
         object.__setattr__(self, "sample_notes", tuple(tuple(map(sentence, notes)) for notes in self.sample_notes))
 
     def sample_name(self, sample: int) -> str:
@@ -154,6 +158,7 @@ class Provenance:
         """Return plain values for the capture's attribute ``provenance``."""
         data = dict(self.__dict__)
         data["samples"], data["notes"] = list(self.samples), list(self.notes)
+        data["kept"] = list(self.kept)
         data["sample_notes"] = [list(notes) for notes in self.sample_notes]
         data["versions"] = dict(self.versions or {})
         return data

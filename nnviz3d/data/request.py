@@ -94,6 +94,9 @@ class CaptureRequest(BaseModel):
         capture, which the samples will be compared with. Empty: the samples decide.
     insights
         The request for everything beyond one forward pass.
+    keep
+        Patterns of the layers whose numbers are stored, besides those of the model's inputs and outputs, as
+        `nnviz3d.data.kept_layers` reads them. Empty: all layers.
     notes
         Sentences for the provenance of the capture, from the program that asks.
     prepare
@@ -124,6 +127,7 @@ class CaptureRequest(BaseModel):
     prepare: bool = False
     transient: bool = False
     notes: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     insights: Insights = NOTHING_MORE
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,6 +66,10 @@ class Pairs:
     def of(cls, described: DescribedModel) -> Pairs:
         """Return the pairs of a Keras model."""
         return cls(*_pairs(described))
+
+    def between(self, nodes: Collection[str]) -> Pairs:
+        """Return the pairs whose ends are among some nodes."""
+        return Pairs([pair for pair in self._pairs if pair.source in nodes and pair.target in nodes], self.skipped)
 
     def __iter__(self) -> Iterator[_Pair]:
         return iter(self._pairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,6 +42,8 @@ class CaptureWriter(RowsWriter):
         Whether the capture is deleted with its session: a ``.zarr.zip`` is then written fast, without compression.
     growing
         Whether more will be written after it is moved to its destination; it is then not marked as complete.
+    kept
+        The nodes whose numbers are written; `None` means all.
     lock
         The lock of the destination, if the caller holds it already.
 
@@ -61,6 +63,7 @@ class CaptureWriter(RowsWriter):
         classes: Sequence[str] | None = None,
         transient: bool = False,
         growing: bool = False,
+        kept: Collection[str] | None = None,
         lock: WriterLock | None = None,
     ) -> None:
         self.path = Path(path)
@@ -93,7 +96,7 @@ class CaptureWriter(RowsWriter):
         except BaseException as error:
             self._give_up(error)
             raise
-        super().__init__(sink, graph, samples)
+        super().__init__(sink, graph, samples, kept)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,20 @@ class RowsWriter:
         The graph, which names the axes.
     samples
         N: number of samples.
+    kept
+        The nodes whose numbers are written; `None` means all.
     """
 
-    def __init__(self, sink: Sink, graph: ModelGraph, samples: int) -> None:
+    def __init__(self, sink: Sink, graph: ModelGraph, samples: int, kept: Collection[str] | None = None) -> None:
         self._sink = sink
         self._graph = graph
         self.samples = samples
+        self._kept = kept
         self._groups: set[str] = set()
+
+    def keeps(self, node_id: str) -> bool:
+        """Whether the numbers of a node belong in the capture."""
+        return self._kept is None or node_id in self._kept
 
     def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
         """Write one output of a node for samples from ``start`` on; values ``(n, *shape)``."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.derived.cell_facts import cell_arrays, cell_pixels, cell_words, in_words
 from nnviz3d.scene.derived.layer_figures import measured_weights
@@ -125,7 +126,8 @@ def describe_layer(context: SceneContext, pick: LayerPick) -> Facts:
     size = f"{number_of_parameters(node.parameters)} parameters"
     function = (f"activation function {node.activation}",) if node.activation else ()
     weights = (f"{name} {text}" for name, text in measured_weights(context, node))
-    return Facts(node.id, more=(node.kind, shape_text(node, known), size, *function, *weights))
+    left_out = (f"numbers {NOT_KEPT}",) if was_left_out(context.capture, node.id) else ()
+    return Facts(node.id, more=(node.kind, shape_text(node, known), *left_out, size, *function, *weights))
 
 
 def describe_cell(context: SceneContext, pick: CellPick, selection: Selection) -> Facts | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
 from nnviz3d.data.storage.axis_names import read_texts
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import LayerValues, SceneContext
@@ -115,6 +116,8 @@ def _instead(context: SceneContext, name: str, sample: int) -> str:
     stored, index = context.capture.stored_sample(sample)
     texts = read_texts(stored, name, index)
     if texts is None:
+        if was_left_out(context.capture, name):
+            return f"numbers {NOT_KEPT}"
         return "no numbers were captured"
     whole = ", ".join(f"“{text}”" for text in texts)
     return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 1]}…"

@@ -17,6 +17,7 @@ from nnviz3d.apps.web.panels.asked import shown
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
 from nnviz3d.data.training import Training
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import Color
@@ -328,7 +329,9 @@ def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list
     if node.activation:
         pairs.append(["activation", node.activation])
     pairs.extend([name.replace("_", " "), _text(value)] for name, value in node.details.items())
-    if context.capture.has_activations(node_id):
+    if was_left_out(context.capture, node_id):
+        pairs.append(["numbers", NOT_KEPT])
+    elif context.capture.has_activations(node_id):
         pairs.extend(map(list, measured_values(node, context.values(node_id, sample).values)))
     pairs.extend(map(list, measured_weights(context, node)))
     return pairs

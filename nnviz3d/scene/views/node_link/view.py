@@ -116,7 +116,9 @@ class NodesView(View):
         self._spec, self._context = spec, context
         missing = next((node.id for node in context.graph if not context.capture.has_activations(node.id)), None)
         if missing is not None:
-            raise SceneError(f"kind: the activation of {missing!r}, which its balls show, was not captured.")
+            kept = bool(context.capture.provenance.kept)
+            why = ", because only other layers were kept; capture again without --keep" if kept else ""
+            raise SceneError(f"kind: the activation of {missing!r}, which its balls show, was not captured{why}.")
         self._shapes = {node.id: context.placement(node.id).grid.shape for node in context.graph}
         self._neurons = neurons_at(context)
         self._links = [links_of(context.capture, self._neurons, feed) for feed in self._neurons.feeds]
