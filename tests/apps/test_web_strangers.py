@@ -18,6 +18,7 @@ import pytest
 
 from tests.apps.conftest import Served
 from tests.apps.test_web_server import get
+from tests.support.processes import memory_of
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -58,8 +59,7 @@ def upgrade(server: Served) -> str:
 
 
 def memory(server: Served) -> float:
-    text = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+    return memory_of(server.process.pid) / 2**20
 
 
 def packed(method: str, *args: Any) -> bytes:

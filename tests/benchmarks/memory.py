@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.support.processes import descendants
+
 
 def megabytes(process: int) -> float:
     """Return the memory of a process and of its descendants in MB; pages that they share are divided among them."""
-    return sum(_own(one) for one in _with_descendants(process))
+    return sum(_own(one) for one in (process, *descendants(process)))
 
 
 def peak_of(command: Sequence[str], *, pause: float = 0.1) -> float:
@@ -27,21 +29,6 @@ def watched(command: Sequence[str], done: Callable[[], int], *, pause: float = 0
             time.sleep(pause)
     if program.returncode:
         raise subprocess.CalledProcessError(program.returncode, list(command))
-    return found
-
-
-def _with_descendants(process: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        parents.setdefault(int(words[1]), []).append(int(folder.name))
-    found, waiting = [], [process]
-    while waiting:
-        found.append(waiting.pop())
-        waiting.extend(parents.get(found[-1], []))
     return found
 
 

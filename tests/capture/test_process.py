@@ -13,6 +13,7 @@ import pytest
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Progress, Refused, Working
+from tests.support.processes import memory_of
 
 pytestmark = pytest.mark.slow
 
@@ -102,8 +103,7 @@ def test_results_equal_those_of_another_process(process, tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of another process")
 def test_memory_does_not_grow_with_requests(process):
     def memory():
-        text = Path(f"/proc/{process.child.pid}/status").read_text()
-        return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+        return memory_of(process.child.pid) / 2**20
 
     for i in range(20):
         process.ask(f"digits:{i}")

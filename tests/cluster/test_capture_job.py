@@ -25,6 +25,7 @@ from nnviz3d.data.records import RANKINGS
 from nnviz3d.data.request import CaptureRequest, Event, Insights, Progress
 from nnviz3d.errors import UserError
 from tests.support.dask_cluster import RunningCluster, running_cluster
+from tests.support.processes import descendants
 from tests.support.waiting import wait_until
 
 pytestmark = [
@@ -125,14 +126,8 @@ def test_interrupted_capture_ends_on_the_workers_too_and_leaves_nothing(cluster:
     assert command.returncode == 130, printed
     assert b"Traceback" not in printed
     assert list(tmp_path.iterdir()) == []
-    children = [child for worker in cluster.workers for child in children_of(worker.pid)]
+    children = [child for worker in cluster.workers for child in descendants(worker.pid)]
     assert children == []
-
-
-def children_of(process: int) -> list[str]:
-    if not Path(f"/proc/{process}").exists():
-        return []
-    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
 def test_refusal_of_a_worker_is_one_sentence_and_leaves_nothing(cluster: RunningCluster, tmp_path: Path):

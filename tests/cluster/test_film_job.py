@@ -19,6 +19,7 @@ from nnviz3d.cluster.film_job import drawing_on
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import default_scene
+from tests.support.processes import descendants, runs
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -123,18 +124,3 @@ def test_film_without_any_worker_is_refused(cluster: Connected, small_capture: C
     with pytest.raises(UserError, match=r"All workers of the cluster .* have ended"):
         record(default_scene(), small_capture, tmp_path / "x.mp4", draws=drawing_on(cluster), **FILM)
     assert list(tmp_path.iterdir()) == []
-
-
-def descendants(process: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
-
-
-def runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

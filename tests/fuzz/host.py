@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from nnviz3d.apps.worker import Worker
 from nnviz3d.apps.worker_connections import ProcessConnection
 from nnviz3d.cli import main as run_command
 from nnviz3d.cli import targets
+from tests.support.processes import memory_of
 
 
 class _KeptConnection(ProcessConnection):
@@ -59,14 +59,6 @@ class _Lent:
         pass
 
 
-def _memory(process: int | str, field: str) -> int:
-    """Read one of the memory figures of a process in bytes."""
-    text = Path(f"/proc/{process}/status").read_text()
-    found = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
-    assert found is not None, text
-    return int(found[1]) * 1024
-
-
 def _forget_peak(process: int | str) -> None:
     Path(f"/proc/{process}/clear_refs").write_text("5")
 
@@ -76,7 +68,7 @@ def _answer(arguments: list[str], kept: _KeptWorker) -> dict[str, Any]:
     before = 0
     if worker is not None:
         _forget_peak(worker)
-        before = _memory(worker, "VmRSS")
+        before = memory_of(worker, "VmRSS")
     _forget_peak("self")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         # Files replace the system's streams, because VTK and TensorFlow write to these directly.
@@ -96,12 +88,12 @@ def _answer(arguments: list[str], kept: _KeptWorker) -> dict[str, Any]:
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8", errors="backslashreplace"))
-    grown = 0 if worker is None or worker != kept.id else _memory(worker, "VmHWM") - before
+    grown = 0 if worker is None or worker != kept.id else memory_of(worker, "VmHWM") - before
     return {
         "code": 0 if code is None else code,
         "out": texts[0],
         "err": texts[1],
-        "peak": _memory("self", "VmHWM"),
+        "peak": memory_of("self", "VmHWM"),
         "grown": grown,
     }
 
