@@ -1,6 +1,10 @@
 """Whole captures: activations, weights, samples, notes and provenance as they are stored."""
 
+import os
 import re
+import signal
+import threading
+import time
 from pathlib import Path
 
 import keras
@@ -270,3 +274,52 @@ def test_class_names_from_a_file_are_read_or_refused(tmp_path):
     with pytest.raises(SampleError, match="cannot be read"):
         read_classes(Path("nowhere.txt"))
     assert len(set(imagenet_classes())) > 990
+
+
+def written_by_a_thread(monkeypatch, action):
+    """Replace the second batch's writing by `action`, which runs in the thread that writes."""
+    write, threads = stages._write_batch, []
+
+    def instead(writer, run, finder, tokens, clock, batch):
+        threads.append(threading.current_thread())
+        if batch.start:
+            action()
+        write(writer, run, finder, tokens, clock, batch)
+
+    monkeypatch.setattr(stages, "_write_batch", instead)
+    return threads
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_disk_that_is_full_while_a_thread_writes_is_one_sentence_and_leaves_the_earlier_capture(
+    tmp_path, monkeypatch, earlier
+):
+    if earlier:
+        capture(tmp_path, bundled("digits.keras"), ["digits:7"])
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    threads = written_by_a_thread(monkeypatch, full)
+    with pytest.raises(UserError, match=r"Cannot write .*run\.zarr: No space left on device\."):
+        capture(tmp_path, bundled("digits.keras"), ["digits:0-99"])
+    assert not any(thread.is_alive() for thread in threads)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.zarr"] * earlier
+    if earlier:
+        assert open_capture(tmp_path / "run.zarr").provenance.samples == ("digits:7",)
+
+
+def test_ctrl_c_while_a_thread_writes_waits_for_it_and_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)  # the thread goes on writing after the signal
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threads = written_by_a_thread(monkeypatch, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            capture(tmp_path, bundled("digits.keras"), ["digits:0-99"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not any(thread.is_alive() for thread in threads)
+    assert list(tmp_path.iterdir()) == []

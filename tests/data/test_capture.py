@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import zarr
 from nnviz3d.data.capture import is_capture, open_capture
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.records import Connections, Provenance
-from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.capture_writer import CaptureWriter, zip_folder
 from nnviz3d.errors import CaptureError, UserError
 from tests.support.chunks import chunk_files
 from tests.support.earlier_connections import write_connections
@@ -199,6 +200,22 @@ def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match=r"Cannot write .*run\.zarr: No space left on device\."):
         write(tmp_path / "run.zarr", also=[full])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_file_of_a_folder_stores_noise_and_compresses_the_rest(tmp_path):
+    noise, flat = np.random.default_rng(0).bytes(300_000), b"0" * 300_000
+    folder = tmp_path / "run.zarr"
+    (folder / "a").mkdir(parents=True)
+    for name, data in (("a/noise", noise), ("a/flat", flat), ("empty", b"")):
+        (folder / name).write_bytes(data)
+    zip_folder(folder, tmp_path / "run.zarr.zip")
+    with zipfile.ZipFile(tmp_path / "run.zarr.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.read("a/noise") == noise
+        assert archive.read("a/flat") == flat
+        kinds = {entry.filename: entry.compress_type for entry in archive.infolist()}
+    assert kinds["a/noise"] == zipfile.ZIP_STORED
+    assert kinds["a/flat"] == zipfile.ZIP_DEFLATED
 
 
 def test_batch_of_another_shape_is_refused(tmp_path):
