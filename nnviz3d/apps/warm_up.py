@@ -17,6 +17,11 @@ def picture_steps() -> Sequence[Callable[[], None]]:
     return (_import_scene, _import_renderer, _draw) if processors() > 1 else ()
 
 
+def window_steps() -> Sequence[Callable[[], None]]:
+    """Return the steps that prepare a window: only imports, since after a picture off screen VTK opens no window."""
+    return (_import_scene, _import_renderer, _import_window) if processors() > 1 else ()
+
+
 def page_steps() -> Sequence[Callable[[], None]]:
     """Return the steps that prepare a live page."""
     return (*picture_steps(), _import_server) if processors() > 1 else ()
@@ -33,6 +38,10 @@ def _import_scene() -> None:
 
 def _import_renderer() -> None:
     import nnviz3d.render.offscreen  # noqa: F401
+
+
+def _import_window() -> None:
+    import nnviz3d.render.window  # noqa: F401
 
 
 def _import_server() -> None:

@@ -201,14 +201,14 @@ def show(
     """
     from nnviz3d.apps.snapshot import require_graphics
     from nnviz3d.apps.target import parse_size
-    from nnviz3d.apps.warm_up import picture_steps
+    from nnviz3d.apps.warm_up import window_steps
     from nnviz3d.apps.window.desktop import require_display
     from nnviz3d.apps.window.desktop import show as open_window
 
     pixels = parse_size(size)
     require_graphics()
     require_display()
-    with open_live_target(target, model, look, live, ready=not no_live, beside=picture_steps) as found:
+    with open_live_target(target, model, look, live, ready=not no_live, beside=window_steps) as found:
         open_window(found, size=pixels, selection=selection_of(look, found))
 
 

@@ -16,6 +16,7 @@ from nnviz3d.apps.window import controls
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.errors import UserError
 from nnviz3d.scene.primitives import Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick, Selection
@@ -143,7 +144,7 @@ class TestList:
         assert shown(session) == CLOSED
 
     def test_unknown_group_is_refused(self, panel: LayersPanel):
-        with pytest.raises(ValueError, match="asked to open 'nothing'"):
+        with pytest.raises(UserError, match="unknown group, 'nothing'"):
             panel._toggle_group("nothing")
 
 

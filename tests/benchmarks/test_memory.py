@@ -12,7 +12,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from tests.apps.conftest import Served
-from tests.benchmarks.hand import PAGE, dragged
+from tests.benchmarks.hand import PAGE
 from tests.benchmarks.memory import megabytes, peak_of, watched
 from tests.benchmarks.results import record_result
 from tests.benchmarks.timing import table
@@ -52,8 +52,10 @@ def test_a_server_under_visits(chromium: Browser, smallest: bool) -> None:
             page = chromium.new_context(viewport=PAGE).new_page()  # type: ignore[arg-type]
             page.goto(served.url)
             page.wait_for_function(SHOWS_WHOLE_PICTURE, timeout=120_000)
-            page.evaluate("window.none = 0")
-            dragged(page, (800.0, 360.0), "none", 0.5)
+            page.mouse.move(800, 360)
+            page.mouse.down()
+            page.mouse.move(900, 400, steps=20)
+            page.mouse.up()
             page.keyboard.press("ArrowRight")
             time.sleep(0.5)
             page.context.close()

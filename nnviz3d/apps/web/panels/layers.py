@@ -12,8 +12,8 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.analysis.health import alarms
 from nnviz3d.apps.groups import Groups
+from nnviz3d.apps.web.asked import shown
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.asked import shown
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.graph import LayerNode, ModelGraph

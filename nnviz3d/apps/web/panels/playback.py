@@ -11,8 +11,8 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
+from nnviz3d.apps.web.asked import asked_number
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.asked import asked_number
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.errors import UserError
 
