@@ -26,14 +26,26 @@ MOVING = 12_000
 _PLAIN = 16
 """Most points of a connection that is one curve; others go around blocks, so all their points matter."""
 
-# Much shorter than VTK's own shader for lines, because software rasterizers run it for every pixel.
-_SHADER = """//VTK::System::Dec
-//VTK::Output::Dec
-//VTK::CustomUniforms::Dec
-in vec4 vertexColorVSOutput;
+# Much shorter than VTK's own shaders for lines, because software rasterizers run them for every point and pixel. The colour
+# is that of the line, so it is not interpolated.
+_VERTEX = """//VTK::System::Dec
+in vec4 vertexMC;
+in vec4 scalarColor;
+uniform mat4 MCDCMatrix;
+flat out vec4 lineColor;
 void main()
 {
-  gl_FragData[0] = vec4(vertexColorVSOutput.rgb, vertexColorVSOutput.a * lineOpacity);
+  lineColor = scalarColor;
+  gl_Position = MCDCMatrix * vertexMC;
+}
+"""
+_FRAGMENT = """//VTK::System::Dec
+//VTK::Output::Dec
+//VTK::CustomUniforms::Dec
+flat in vec4 lineColor;
+void main()
+{
+  gl_FragData[0] = vec4(lineColor.rgb, lineColor.a * lineOpacity);
 }
 """
 
@@ -164,7 +176,8 @@ class LineRun:
         self.actor.PickableOff()
         self.actor.GetProperty().LightingOff()
         shader = self.actor.GetShaderProperty()
-        shader.SetFragmentShaderCode(_SHADER)
+        shader.SetVertexShaderCode(_VERTEX)
+        shader.SetFragmentShaderCode(_FRAGMENT)
         self._uniforms = shader.GetFragmentCustomUniforms()
         renderer.AddActor(self.actor)
 
