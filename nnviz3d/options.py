@@ -103,10 +103,12 @@ class Stored:
     keep: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """Store the numbers of these layers only, by names or patterns such as 'conv*', and those of the model's inputs and
     outputs; may be repeated."""
+    float16: _Switch = False
+    """Round the numbers of layers, and gradients by them, to float16: half the size, and about three digits."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a request that the options set."""
-        return {"keep": self.keep}
+        return {"keep": self.keep, "float16": self.float16}
 
 
 @Parameter(name="*", group=_LOOK)

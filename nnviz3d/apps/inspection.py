@@ -16,7 +16,9 @@ from nnviz3d.analysis.health import alarms, first_alarms, summaries
 from nnviz3d.analysis.statistics import layer_statistics
 from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
 from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
+from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.rounding import is_rounded
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 
@@ -44,8 +46,9 @@ def describe(
     mean, std, the shares of zeros and of saturated numbers, and how many are NaN or infinite; min and max are of the
     finite numbers, `None` where there are none; mean and std are `None` unless all numbers are finite: JSON has no NaN;
     saturated is `None` where the activation function does not saturate), or ``kept``, false, where the capture was asked
-    to leave them out. ``input_details`` and ``targets``: the inputs, and
-    what can be explained of each output, as `inputs_of` and `targets_of` describe them. ``edges``: pairs of ids.
+    to leave them out; ``stored``, the type float16, where the numbers were rounded to it.
+    ``input_details`` and ``targets``: the inputs, and what can be explained of each output, as `inputs_of` and
+    `targets_of` describe them. ``edges``: pairs of ids.
     ``samples``: the names of all samples. ``statistics_of``: the positions in the capture of those of the statistics.
     ``training``, where one was recorded: the number of steps, the last step, the last step with stored activations (and so
     ``statistics``),
@@ -67,6 +70,8 @@ def describe(
         if was_left_out(capture, node.id):
             entry["kept"] = False
         elif capture.has_activations(node.id):
+            if is_rounded(capture, node.id, sample):
+                entry["stored"] = "float16"
             entry["statistics"] = _statistics(capture, node.id, measured)
         nodes.append(entry)
     found: dict[str, Any] = {
@@ -172,6 +177,7 @@ def print_table(
         of = f", numbers of all {len(captured):,} samples"
     step = data.get("training", {}).get("numbers_of")
     of += f" after training step {step:,}" if of and step is not None else ""
+    of += f", {ROUNDED}" if of and any("stored" in node for node in data["nodes"]) else ""
     console.print(Text(f"{data['name']}: {len(data['nodes'])} nodes, {data['parameters']:,} parameters{of}"))
     saturates = any(node.get("statistics", {}).get("saturated") is not None for node in data["nodes"])
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -34,6 +34,7 @@ from nnviz3d.capture.work import ReadSamples, Work
 from nnviz3d.data.axes import TIME
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.kept_layers import kept_nodes, kept_note
+from nnviz3d.data.note_words import ROUNDED_NUMBERS
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
 from nnviz3d.data.sample_sources import classes_in
@@ -64,6 +65,7 @@ class CaptureSettings:
     transient: bool = False
     notes: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    float16: bool = False
     insights: Insights = field(default_factory=Insights)
     is_part: bool = False
 
@@ -83,7 +85,8 @@ def capture_model(
     ModelError, SampleError
         If the model cannot be traced or fails on the samples.
     UserError
-        If the capture cannot be written at its destination, or a pattern of layers to keep fits none.
+        If the capture cannot be written at its destination, or a pattern of layers to keep fits none, or a number is too
+        large for float16.
     """
     check_destination(settings.out)
     clock = StageClock(report)
@@ -94,12 +97,23 @@ def capture_model(
     pairs = trace.pairs(started.graph, anew=model.live).between(kept)
     finder = ConnectionFinder(pairs, settings.top_k, kept=settings.insights.explains)
     tokens = TokenNames(trace.token_words(started.graph))
-    fewer = (kept_note(settings.keep, len(kept), started.graph),) if settings.keep else ()
+    fewer = (
+        *((kept_note(settings.keep, len(kept), started.graph),) if settings.keep else ()),
+        *((f"The numbers of layers are {ROUNDED_NUMBERS}.",) if settings.float16 else ()),
+    )
     notes = (*fewer, *started.names.notes, *trace.notes(started.graph, started.missing), *pairs.skipped)
     provenance = _provenance(model, started, (*settings.notes, *model.loaded.notes, *notes), settings)
     if not settings.is_part:
         beside = prepared.arrays, samples.shown.values()
-        check_room(settings.out, started.first, len(samples), *beside, report, keeps=kept.__contains__)
+        check_room(
+            settings.out,
+            started.first,
+            len(samples),
+            *beside,
+            report,
+            keeps=kept.__contains__,
+            float16=settings.float16,
+        )
     with CaptureWriter(
         settings.out,
         graph=started.graph,
@@ -108,6 +122,7 @@ def capture_model(
         classes=started.names.names,
         transient=settings.transient,
         kept=kept,
+        float16=settings.float16,
     ) as writer:
         _write_samples(writer, trace, started)
         _write_batches(writer, started, finder, tokens, clock)

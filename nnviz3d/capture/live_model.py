@@ -41,6 +41,7 @@ def capture(
     seed: int = 0,
     insights: Insights = NOTHING_MORE,
     keep: str | Iterable[str] = (),
+    float16: bool = False,
 ) -> Capture:
     """Run a live model once on some samples and store every number that it computes.
 
@@ -76,6 +77,8 @@ def capture(
     keep
         Names or patterns of layers, such as ``conv*``: only their numbers are stored, and those of the model's inputs and
         outputs. By default those of all layers.
+    float16
+        Whether the numbers of layers, and gradients by them, are rounded to float16 when they are stored.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def capture(
     SampleError
         If the samples cannot be read or do not fit.
     UserError
-        If the capture cannot be written, or a pattern in `keep` fits no layer.
+        If the capture cannot be written, a pattern in `keep` fits no layer, or a number is too large for float16.
     """
     kept = prepare_live_model(model, x, classes=classes, labels=labels)
     labels = None if kept.held is not None else labels
@@ -100,6 +103,7 @@ def capture(
         seed,
         insights=insights,
         keep=(keep,) if isinstance(keep, str) else tuple(keep),
+        float16=float16,
     )
     capture_model(kept.traced, samples, settings, _silent, kept.samples)
     return open_capture(out)

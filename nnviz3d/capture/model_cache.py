@@ -105,6 +105,7 @@ class CachedModel:
             transient=request.transient,
             notes=request.notes,
             keep=request.keep,
+            float16=request.float16,
             insights=request.insights,
             is_part=request.part is not None,
         )

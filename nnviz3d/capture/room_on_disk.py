@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.request import Notice
+from nnviz3d.data.storage.rows_writer import as_float16
 from nnviz3d.data.storage.shards import stored_share
 from nnviz3d.errors import UserError
 
@@ -28,6 +29,7 @@ def check_room(
     report: Report,
     *,
     keeps: Callable[[str], bool] = lambda _: True,
+    float16: bool = False,
 ) -> None:
     """Report how much room a large capture takes.
 
@@ -43,13 +45,15 @@ def check_room(
         What is written besides, for all samples.
     keeps
         Whether the outputs of a node are written.
+    float16
+        Whether they are rounded to float16.
 
     Raises
     ------
     UserError
         If the disk has not so much room.
     """
-    found = [batch_numbers[0] for batch_numbers in _outputs(first, keeps)]
+    found = [as_float16(batch_numbers[0]) if float16 else batch_numbers[0] for batch_numbers in _outputs(first, keeps)]
     plain = sum(numbers.nbytes for numbers in found)
     beside = sum(array.nbytes for array in (*inputs, *pictures))
     if plain * samples + beside < _TOLD:

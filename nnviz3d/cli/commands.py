@@ -327,7 +327,8 @@ Examples:
   nnviz3d capture model.keras -i cat.jpg --embed dense --embed-method umap
   --dataset photos/ --landmarks 10000 --workers 4 -o run.zarr
 
-  nnviz3d capture model.keras -i photos/ --keep 'conv*' --keep dense -o run.zarr
+  nnviz3d capture model.keras -i photos/ --keep 'conv*' --keep dense --float16
+  -o run.zarr
 
 Parameters
 ----------

@@ -34,7 +34,8 @@ from nnviz3d.errors import CaptureError, DamagedCapture
 class Capture:
     """Reader of one capture: one run of one model, stored on disk. Make one with `open_capture`.
 
-    Numbers are returned exactly as they were stored, neither scaled nor rounded.
+    Numbers are returned exactly as they were stored, neither scaled nor rounded; those that were stored as float16, as
+    float32.
 
     Attributes
     ----------
@@ -106,7 +107,7 @@ class Capture:
         """Read a node's output for all committed samples, ``(N, *shape)``."""
         values = self._probed(node_id, output)
         if values is None:
-            values = self.stored.read(self._activation_array(node_id, output), slice(self.committed))
+            values = self.stored.numbers(self._activation_array(node_id, output))
         return LayerActivations(node_id, values, self.graph.node(node_id).named_axes_of(output))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
@@ -120,7 +121,7 @@ class Capture:
         if (held := self._probed(node_id, output)) is not None:
             one: NDArray[np.float32] = held[self.stored.checked(sample)]
             return one
-        return self.stored.sample(self._activation_array(node_id, output), sample)
+        return self.stored.numbers(self._activation_array(node_id, output), sample)
 
     def _activation_array(self, node_id: str, output: int) -> StoredArray:
         array = self.stored.require(schema.activation_path(node_id, output))

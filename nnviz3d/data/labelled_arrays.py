@@ -11,7 +11,9 @@ import numpy as np
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.rounding import is_rounded
 from nnviz3d.data.selectors import matching
 from nnviz3d.errors import UserError
 
@@ -32,7 +34,8 @@ def to_xarray(capture: CaptureReader | str | Path, layers: str | Sequence[str] =
     Returns
     -------
     xarray.DataTree
-        ``tree["conv2d"].activation`` has the axes sample, row, column and channel, exactly as stored. Further outputs of a
+        ``tree["conv2d"].activation`` has the axes sample, row, column and channel, exactly as stored;
+        numbers that were rounded to float16 are float32, and have the attribute ``stored``. Further outputs of a
         layer are ``activation_1`` and so on; pictures are in the dataset of their input. Samples have their names and
         labels as coordinates, channels the names of units or classes, if they are known. A layer whose name begins
         another's, such as ``block`` of ``block/conv``, is at ``block/@``.
@@ -85,14 +88,15 @@ def _place(name: str, graph: ModelGraph) -> str:
     return f"{name}/@" if any(node.id.startswith(f"{name}/") for node in graph) else name
 
 
-def _layer(capture: CaptureReader, name: str) -> dict[str, tuple[tuple[str, ...], Any]]:
+def _layer(capture: CaptureReader, name: str) -> dict[str, tuple[Any, ...]]:
     """Return the arrays of a layer with the names of their axes."""
     node = capture.graph.node(name)
-    found: dict[str, tuple[tuple[str, ...], Any]] = {}
+    found: dict[str, tuple[Any, ...]] = {}
     for output in range(len(node.shapes)):
         if capture.has_activations(name, output):
             record = capture.activations(name, output)
-            found["activation" if not output else f"activation_{output}"] = (record.axes, record.values)
+            about = {"stored": ROUNDED} if is_rounded(capture, name) else {}
+            found["activation" if not output else f"activation_{output}"] = (record.axes, record.values, about)
     pictures = [capture.picture(name, i) for i in range(capture.committed)] if name in capture.graph.inputs else []
     known = [one for one in pictures if one is not None]
     if known and len(known) == len(pictures) and len({one.shape for one in known}) == 1:

@@ -6,6 +6,10 @@ NO_CONNECTIONS = "No connections are captured for "
 """Before the names of layers; the legend of the connections names those for which no lines are drawn."""
 TEXT_NOT_STORED = "Not stored, because they hold text: "
 """Before the names of nodes; the words themselves stand beside their blocks."""
+ROUNDED = "rounded to float16"
+"""What is said of a number that was stored as float16."""
+ROUNDED_NUMBERS = f"{ROUNDED}, to about three digits"
+"""What is said of all numbers of a file."""
 
 
 def told_elsewhere(note: str) -> bool:

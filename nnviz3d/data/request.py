@@ -97,6 +97,8 @@ class CaptureRequest(BaseModel):
     keep
         Patterns of the layers whose numbers are stored, besides those of the model's inputs and outputs, as
         `nnviz3d.data.kept_layers` reads them. Empty: all layers.
+    float16
+        Whether the numbers of layers and their gradients are rounded to float16.
     notes
         Sentences for the provenance of the capture, from the program that asks.
     prepare
@@ -128,6 +130,7 @@ class CaptureRequest(BaseModel):
     transient: bool = False
     notes: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    float16: bool = False
     insights: Insights = NOTHING_MORE
 
     @property

@@ -1,5 +1,6 @@
-"""Captures of chosen layers, compared with those of the whole model."""
+"""Captures of chosen layers and of rounded numbers, compared with those of the whole model."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,11 +13,12 @@ from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.labelled_arrays import to_xarray
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import LayerPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene
 
 KEPT = ("conv2d", "conv2d_1", "conv2d_2", "dense")
@@ -58,16 +60,15 @@ def test_kept_arrays_are_those_of_the_whole_capture_and_others_are_not_stored(wh
     for node in whole.graph:
         kept = node.id in KEPT + ENDS
         assert part.has_activations(node.id) == kept
-        slopes = part.explanations(33).gradient(part.explanations(33).targets[0].target, node.id)
+        slopes = part.explanations(33).gradient(node.id)
         if not kept:
             assert slopes is None
             continue
         mine, its = part.activations(node.id).values, whole.activations(node.id).values
         assert mine.dtype == its.dtype
         assert np.array_equal(mine, its)
-        assert np.array_equal(
-            slopes, whole.explanations(33).gradient(whole.explanations(33).targets[0].target, node.id)
-        )
+        assert slopes is not None
+        assert np.array_equal(slopes, whole.explanations(33).gradient(node.id))
     assert np.array_equal(part.input("input", 39), whole.input("input", 39))
 
 
@@ -123,3 +124,49 @@ def test_pattern_without_layers_is_refused_with_similar_names(digits, tmp_path):
     with pytest.raises(UserError, match=r"--keep 'cnov2d\*' fits no layer of digits; similar names are conv2d, "):
         capture_live(digits.traced.loaded.model, "digits:0", out=tmp_path / "run.zarr", keep=["dense", "cnov2d*"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def rounded(capture):
+    return capture("rounded.zarr", float16=True)
+
+
+def test_rounded_numbers_are_those_of_numpy_in_half_the_size(whole, rounded):
+    for node in whole.graph:
+        mine, its = rounded.activations(node.id).values, whole.activations(node.id).values
+        assert mine.dtype == np.float32
+        assert np.array_equal(mine, its.astype(np.float16))
+        assert np.array_equal(rounded.activation(node.id, 33), its[33].astype(np.float16))
+        slopes, exact = (one.explanations(33).gradient(node.id) for one in (rounded, whole))
+        assert slopes.dtype == np.float32
+        assert np.array_equal(slopes, exact.astype(np.float16))
+    assert np.array_equal(rounded.input("input", 39), whole.input("input", 39))
+    sizes = [sum(file.stat().st_size for file in one.path.glob("activations/conv2d/**/*")) for one in (rounded, whole)]
+    assert sizes[0] < 0.7 * sizes[1]
+
+
+def test_rounding_is_told_with_each_number(whole, rounded):
+    assert rounded.provenance.notes[0] == "The numbers of layers are rounded to float16, to about three digits."
+    assert {node["stored"] for node in describe(rounded, 3)["nodes"]} == {"float16"}
+    assert not any("stored" in node for node in describe(whole, 3)["nodes"])
+    for capture_, told in ((rounded, True), (whole, False)):
+        scene = Scene.build(default_scene(), capture_, aspect=1.6)
+        facts = scene.describe(CellPick("conv2d_1", (2, 3, 4)), Selection(sample=3))
+        assert facts.more[0].endswith("channel 4, rounded to float16") == told
+        array = to_xarray(capture_, "conv2d_1")["conv2d_1"].activation
+        assert array.attrs == ({"stored": "rounded to float16"} if told else {})
+
+
+def test_number_beyond_float16_is_refused_by_name_and_nothing_is_written(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Rescaling(1e5, name="large"), keras.layers.Dense(2)])
+    x = np.ones((40, 3), np.float32) * np.float32(0.5)
+    kept = capture_live(model, x, out=tmp_path / "small.zarr", float16=True)
+    assert np.array_equal(kept.activations("large").values, np.full((40, 3), np.float16(50000)))
+    x[37] = 0.7  # in the second batch
+    with pytest.raises(
+        UserError, match=r"large has a number of size 70,000, and float16 ends at 65,504; capture without"
+    ):
+        capture_live(model, x, out=tmp_path / "run.zarr", float16=True)
+    x[37] = np.inf
+    assert np.isposinf(capture_live(model, x, out=tmp_path / "small.zarr", float16=True).activation("large", 37)).all()
+    assert [path.name for path in tmp_path.iterdir()] == ["small.zarr"]

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from nnviz3d.apps.export.points_table import point_columns
 from nnviz3d.apps.export.solids import box_mesh, colored, polylines, ridge_mesh, surface_mesh
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.rounding import is_rounded
 from nnviz3d.render.text_arrays import add_texts
 from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.layout.plan import Placement
@@ -92,15 +94,17 @@ def _layers(context: SceneContext, quantity: Quantity, selection: Selection) -> 
         if layer is None or not layer.values.size:
             continue
         image = image_of(layer, context.placement(node.id), quantity)
-        for name, texts in _layer_words(node, layer, context).items():
+        for name, texts in _layer_words(node, layer, context, selection.sample).items():
             add_texts(image.GetFieldData(), name, texts)
         image.field_data["shape"] = np.array(layer.values.shape, dtype=np.int64)
         found[node.id] = image
     return found
 
 
-def _layer_words(node: LayerNode, layer: LayerValues, context: SceneContext) -> dict[str, tuple[str, ...]]:
+def _layer_words(node: LayerNode, layer: LayerValues, context: SceneContext, sample: int) -> dict[str, tuple[str, ...]]:
     words = {"layer": (node.id,), "kind": (node.kind,), "axes": layer.grid.axes}
+    if is_rounded(context.capture, node.id, sample):
+        words["stored"] = (ROUNDED,)
     units = context.capture.unit_names(node.id)
     if units is not None:
         words["units"] = units

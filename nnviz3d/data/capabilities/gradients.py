@@ -61,7 +61,7 @@ def read_gradient(
     shapes = stored.graph.node(node_id).shapes
     expected = (None, *shapes[output]) if output < len(shapes) else ()
     array = stored.find(gradient_path(slot, node_id, output), expected)
-    return None if array is None else stored.sample(array, sample)
+    return None if array is None else stored.numbers(array, sample)
 
 
 def read_flow(stored: StoredArrays, slot: str, sample: int) -> NDArray[np.float32] | None:
@@ -86,7 +86,7 @@ def read_connection_gradient(
 
 def write_gradient(writer: ArrayWriter, slot: str, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
     """Write the gradient of a target by one output of a node, for samples ``start`` and on: ``(n, *shape)``."""
-    writer.rows(gradient_path(slot, node_id, output), start, values, writer.axes_of(node_id, output))
+    writer.write_numbers(gradient_path(slot, node_id, output), node_id, output, start, values)
 
 
 def write_flow(writer: ArrayWriter, slot: str, edges: NDArray[np.float32]) -> None:

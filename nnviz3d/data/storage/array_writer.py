@@ -36,6 +36,10 @@ class ArrayWriter(GroupWriter, Protocol):
         """
         ...
 
+    def write_numbers(self, path: str, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
+        """Write numbers of an output of a node, or gradients by it, ``(n, *shape)``."""
+        ...
+
     def axes_of(self, node_id: str, output: int = 0) -> Axes:
         """Return the names of the axes of one sample of a node's output."""
         ...

@@ -50,6 +50,8 @@ class CaptureWriter(RowsWriter):
         Whether more will be written after it is moved to its destination; it is then not marked as complete.
     kept
         The nodes whose numbers are written; `None` means all.
+    float16
+        Whether the numbers of nodes, and gradients by them, are rounded to float16.
     lock
         The lock of the destination, if the caller holds it already.
 
@@ -70,6 +72,7 @@ class CaptureWriter(RowsWriter):
         transient: bool = False,
         growing: bool = False,
         kept: Collection[str] | None = None,
+        float16: bool = False,
         lock: WriterLock | None = None,
     ) -> None:
         self.path = Path(path)
@@ -102,7 +105,7 @@ class CaptureWriter(RowsWriter):
         except BaseException as error:
             self._give_up(error)
             raise
-        super().__init__(sink, graph, samples, kept)
+        super().__init__(sink, graph, samples, kept, float16=float16)
 
     def __enter__(self) -> Self:
         return self

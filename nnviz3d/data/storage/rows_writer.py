@@ -12,7 +12,10 @@ from nnviz3d.data.axes import Axes, axes_of
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.zarr_writers import Sink
-from nnviz3d.errors import CaptureError
+from nnviz3d.errors import CaptureError, UserError
+
+_LARGEST = 65504
+"""The largest number of float16."""
 
 
 class RowsWriter:
@@ -28,13 +31,24 @@ class RowsWriter:
         N: number of samples.
     kept
         The nodes whose numbers are written; `None` means all.
+    float16
+        Whether the numbers of nodes, and gradients by them, are rounded to float16.
     """
 
-    def __init__(self, sink: Sink, graph: ModelGraph, samples: int, kept: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        graph: ModelGraph,
+        samples: int,
+        kept: Collection[str] | None = None,
+        *,
+        float16: bool = False,
+    ) -> None:
         self._sink = sink
         self._graph = graph
         self.samples = samples
         self._kept = kept
+        self._float16 = float16
         self._groups: set[str] = set()
 
     def keeps(self, node_id: str) -> bool:
@@ -43,7 +57,27 @@ class RowsWriter:
 
     def write_activations(self, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
         """Write one output of a node for samples from ``start`` on; values ``(n, *shape)``."""
-        self.rows(schema.activation_path(node_id, output), start, values, self.axes_of(node_id, output))
+        self.write_numbers(schema.activation_path(node_id, output), node_id, output, start, values)
+
+    def write_numbers(self, path: str, node_id: str, output: int, start: int, values: NDArray[Any]) -> None:
+        """Write numbers of an output of a node, or gradients by it, ``(n, *shape)``; real ones are rounded if that is set.
+
+        Raises
+        ------
+        UserError
+            If a number is too large for float16.
+        """
+        stored = as_stored(values)
+        if self._float16 and stored.dtype == np.float32:
+            finite = np.abs(stored, where=np.isfinite(stored), out=np.zeros_like(stored))
+            if finite.size and finite.max() > _LARGEST:
+                what = "a gradient" if path.startswith("gradients/") else "a number"
+                raise UserError(
+                    f"{node_id} has {what} of size {float(finite.max()):,.0f}, and float16 ends at {_LARGEST:,}; capture "
+                    "without --float16."
+                )
+            stored = as_float16(stored)
+        self._rows(path, start, stored, self.axes_of(node_id, output))
 
     def write_input(self, name: str, start: int, values: NDArray[Any]) -> None:
         """Write the array that an input of the model was given, ``(n, *shape)``."""
@@ -69,9 +103,12 @@ class RowsWriter:
         axes
             Names of the other axes, for readers of Zarr such as xarray; ignored if their number does not fit.
         """
+        self._rows(path, start, as_stored(values), axes)
+
+    def _rows(self, path: str, start: int, values: NDArray[Any], axes: Axes) -> None:
         self.group(path.rpartition("/")[0])
         others = axes if len(axes) == values.ndim - 1 else (None,) * (values.ndim - 1)
-        self._sink.write(path, self.samples, start, as_stored(values), ("sample", *others))
+        self._sink.write(path, self.samples, start, values, ("sample", *others))
 
     def axes_of(self, node_id: str, output: int = 0) -> Axes:
         """Return the names of the axes of one sample of a node's output; none for an unknown one."""
@@ -94,6 +131,12 @@ class RowsWriter:
             self.group(path.rpartition("/")[0])
             self._sink.group(path, attributes or {})
             self._groups.add(path)
+
+
+def as_float16(values: NDArray[Any]) -> NDArray[Any]:
+    """Round float32 to float16; other numbers are unchanged."""
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(np.float16) if values.dtype == np.float32 else values
 
 
 def as_stored(values: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import ModelGraph
@@ -122,6 +123,11 @@ class StoredArrays:
     def sample(self, array: StoredArray, sample: int) -> NDArray[Any]:
         """Read one row of an array whose first axis is samples."""
         return self.read(array, self.checked(sample))
+
+    def numbers(self, array: StoredArray, sample: int | None = None) -> NDArray[Any]:
+        """Read one row, or all complete rows, of an array of numbers of a node; float16 becomes float32 exactly."""
+        found = self.read(array, slice(self.committed) if sample is None else self.checked(sample))
+        return found.astype(np.float32) if found.dtype == np.float16 else found
 
     def checked(self, sample: int) -> int:
         """Return the number of a sample, or raise a `CaptureError` if there is no such sample."""

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.axes import CHANNEL, channel_axis
 from nnviz3d.data.capabilities.attributions import attribution_methods
+from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.preprocessing_words import channel_colors
+from nnviz3d.data.rounding import is_rounded
 from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
@@ -80,7 +82,8 @@ def cell_words(context: SceneContext, layer: str, rank: int, sample: int) -> Wor
     grid = context.placement(layer).grid
     if grid.tokens:
         tokens = tuple(token_words(context, layer, row, sample) for row in range(grid.shape[0]))
-        return ((0, tokens), *(part for axis in range(1, rank) for part in (", unit ", axis)))
+        units_of_it = (part for axis in range(1, rank) for part in (", unit ", axis))
+        return ((0, tokens), *units_of_it, *rounding_words(context, layer, sample))
     unit = "number" if layer in context.graph.inputs else "neuron"
     named = shown_axes(grid.named((0,) * rank), runs_over_time(context.capture))
     names = (unit,) if grid.axes == (CHANNEL,) else named
@@ -93,7 +96,12 @@ def cell_words(context: SceneContext, layer: str, rank: int, sample: int) -> Wor
     classes = context.capture.classes
     if layer == head_of(context.graph) and is_classifier(context.capture, layer) and classes is not None:
         words += [": ", (0, tuple(class_name(classes, i) for i in range(grid.shape[0])))]
-    return tuple(words)
+    return (*words, *rounding_words(context, layer, sample))
+
+
+def rounding_words(context: SceneContext, layer: str, sample: int) -> Words:
+    """Return what follows the words about a number that was rounded when it was stored."""
+    return (f", {ROUNDED}",) if is_rounded(context.capture, layer, sample) else ()
 
 
 def in_words(words: Words, index: tuple[int, ...]) -> str:

@@ -22,6 +22,7 @@ from nnviz3d.apps.export.sizes import read_size, size_text
 from nnviz3d.apps.whole_files import whole_file, writing
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.data.files.paths import quoted
+from nnviz3d.data.note_words import ROUNDED_NUMBERS
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
@@ -32,7 +33,7 @@ _SPARE = 2000
 """Bytes of a limited size that are kept for the sentences on what is left out."""
 _TAG = 64
 """Bytes around each pack in the file, at most."""
-_ROUNDED = "the numbers of the cells are rounded to float16, to about three digits"
+_ROUNDED = f"the numbers of the cells are {ROUNDED_NUMBERS}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnviz3d.data.note_words import ROUNDED
+from nnviz3d.data.rounding import is_rounded
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.contributions import contributions
 from nnviz3d.scene.derived.neurons import Neurons, unit_values
@@ -50,9 +52,10 @@ def describe_channel(context: SceneContext, neurons: Neurons, pick: ChannelPick,
     values = held.values
     channel = held.grid.last(values)[..., pick.channel]
     mean = unit_values(neurons, pick.layer, values)[pick.channel]
+    rounded = (ROUNDED,) if is_rounded(context.capture, pick.layer, sample) else ()
     locations = " × ".join(f"{n:,}" for n in channel.shape)
     parts = (("mean activation", exact(mean)), ("lowest", exact(channel.min())), ("highest", exact(channel.max())))
-    return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {locations} locations",))
+    return Facts(f"{pick.layer}, channel {pick.channel}", parts=parts, more=(f"of {locations} locations", *rounded))
 
 
 def describe_link(context: SceneContext, neurons: Neurons, pick: LinkPick, sample: int) -> Facts | None:
