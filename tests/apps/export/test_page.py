@@ -109,7 +109,7 @@ def test_address_holds_the_view_and_opens_it_again(webgl, bundled_page):
         page.locator(".sample").nth(1).click()
         page.locator("#threshold").fill("60")
         page.locator("[data-layer=dense]").click()
-        until(page, "location.hash.startsWith('#view=')")
+        until(page, "location.hash.startsWith('#view=') && location.hash.includes('ldense')")
         address = page.evaluate("location.href")
     with shown(webgl, path, address=address) as page:
         assert page.evaluate("[nnviz3d.state.sample, nnviz3d.state.threshold, nnviz3d.state.layer]") == [
