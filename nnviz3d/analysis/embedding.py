@@ -110,8 +110,8 @@ def _found(
     every = np.moveaxis(part.snapshots, 0, 1)  # a landmark's points in all snapshots are placed together
     placed = place_among(reduced[chosen], np.ascontiguousarray(every.reshape(len(chosen), -1)), reduced)
     snapshots = np.moveaxis(placed.reshape(len(reduced), *every.shape[1:]), 1, 0)
-    told = {**part.settings, "landmarks": len(chosen)}
-    return EnginePoints(np.ascontiguousarray(snapshots[-1]), snapshots, part.divergence, told)
+    details = {**part.settings, "landmarks": len(chosen)}
+    return EnginePoints(np.ascontiguousarray(snapshots[-1]), snapshots, part.divergence, details)
 
 
 def flattened(numbers: NDArray[Any], axes: Axes, *, pooled: bool) -> Floats:

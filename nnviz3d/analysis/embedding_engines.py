@@ -57,7 +57,7 @@ class EnginePoints:
     divergence
         The KL divergence that t-SNE minimizes; `None` for other methods.
     settings
-        What else is told of the computation.
+        Further facts about the computation, for `Embedding.settings`.
     """
 
     points: Floats
@@ -191,8 +191,8 @@ def _by_grid(
                 snapshots.append(found.points)
 
         found.iterate(count, exaggeration, note, _EVERY)
-    told: dict[str, object] = {} if exact else {"neighbours": "approximate"}
-    return EnginePoints(found.points, np.stack(snapshots), found.divergence(), told)
+    details: dict[str, object] = {} if exact else {"neighbours": "approximate"}
+    return EnginePoints(found.points, np.stack(snapshots), found.divergence(), details)
 
 
 def _by_umap(vectors: Floats, start: Doubles, options: EmbeddingOptions, report: Report) -> EnginePoints:
@@ -205,8 +205,8 @@ def _by_umap(vectors: Floats, start: Doubles, options: EmbeddingOptions, report:
     fitted = umap.UMAP(near, options.dimensions, init=first, random_state=options.seed, n_jobs=1)
     points = np.asarray(fitted.fit_transform(vectors), dtype=np.float32)
     report(1, 1)
-    told = {"neighbours": "approximate"} if len(vectors) > _UMAP_EXACT else {}
-    return EnginePoints(points, points[np.newaxis], settings={"near": near, **told})
+    details = {"neighbours": "approximate"} if len(vectors) > _UMAP_EXACT else {}
+    return EnginePoints(points, points[np.newaxis], settings={"near": near, **details})
 
 
 def _by_pacmap(vectors: Floats, start: Doubles, options: EmbeddingOptions, report: Report) -> EnginePoints:

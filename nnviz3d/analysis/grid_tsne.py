@@ -87,7 +87,7 @@ class Repulsion:
         return float(sum(_run(pool, parts, add_near, x, y, z, order, starts, counts, side, scale, push)))
 
     def _convolved(self, grid: NDArray[Any], step: float, reach: float) -> NDArray[Any]:
-        """Convolve the grid with 1 / (1 + r^2); the FFT leaves out lines that are zero, or that nobody reads."""
+        """Convolve the grid with 1 / (1 + r^2); the FFT leaves out lines that are zero or not read."""
         from scipy import fft
 
         padded = tuple(fft.next_fast_len(max(2 * size, _PADDED), real=True) for size in grid.shape)

@@ -1,4 +1,4 @@
-"""The size of a capture on disk, told before it is written, and refused if the disk is too small."""
+"""Estimate of a capture's size on disk before it is written; a capture that does not fit is refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nnviz3d.data.storage.rows_writer import as_float16
 from nnviz3d.data.storage.shards import stored_share
 from nnviz3d.errors import UserError
 
-_TOLD = 250 * 10**6
-"""Bytes from which the size is told."""
+_REPORTED = 250 * 10**6
+"""Least size in bytes that is reported."""
 
 
 def check_room(
@@ -51,12 +51,12 @@ def check_room(
     Raises
     ------
     UserError
-        If the disk has not so much room.
+        If the disk has too little room.
     """
     found = [as_float16(batch_numbers[0]) if float16 else batch_numbers[0] for batch_numbers in _outputs(first, keeps)]
     plain = sum(numbers.nbytes for numbers in found)
     beside = sum(array.nbytes for array in (*inputs, *pictures))
-    if plain * samples + beside < _TOLD:
+    if plain * samples + beside < _REPORTED:
         return
     one = sum(numbers.nbytes * stored_share(numbers) for numbers in found)
     size = round(one * samples + beside)

@@ -1,6 +1,6 @@
 """Capture many samples on a cluster: each worker runs the model on some of them, and writes their rows.
 
-Results do not depend on the number of workers: samples are parted at fixed numbers, which no batch of a model crosses.
+Results do not depend on the number of workers: samples are divided at fixed numbers, which no batch of a model crosses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zarr
 
-from nnviz3d.cluster.capture_parts import GroupsOf, captured_parts
+from nnviz3d.cluster.capture_parts import StoreGroupWriter, captured_parts
 from nnviz3d.cluster.connection import Connected
 from nnviz3d.cluster.destination import destination_of
 from nnviz3d.cluster.embedding_job import dataset_request, embed_on_cluster
@@ -42,7 +42,7 @@ def capture_on_cluster(
     WorkerCrashed
         If a worker fails by a bug.
     """
-    request = anywhere(request)
+    request = with_absolute_paths(request)
     embedded = bool(request.insights.embeddings)
     alone = request.insights.model_copy(update={"embeddings": ()})
     with destination_of(request.out) as out, Job(cluster) as job:
@@ -51,13 +51,13 @@ def capture_on_cluster(
         zarr.open_group(store, mode="w", zarr_format=3, attributes={"format": schema.FORMAT, "complete": False})
         parts = captured_parts(job, request.model_copy(update={"insights": alone}), out.store, PART, report)
         if embedded:
-            embed_on_cluster(job, dataset_request(request, parts.graph), out.scratch, GroupsOf(store), report)
+            embed_on_cluster(job, dataset_request(request, parts.graph), out.scratch, StoreGroupWriter(store), report)
         parts.write(store)
         out.finish()
     return Finished(out=request.out, samples=parts.total, nodes=len(parts.graph), seconds={})
 
 
-def anywhere(request: CaptureRequest) -> CaptureRequest:
+def with_absolute_paths(request: CaptureRequest) -> CaptureRequest:
     """Return a request with absolute paths, because workers have other working folders."""
     here = Path.cwd()
 

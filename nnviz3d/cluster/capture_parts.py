@@ -1,4 +1,4 @@
-"""Run a model on many samples by parts, and put together what the parts tell."""
+"""Run a model on many samples by parts, and put their results together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnviz3d.data.storage.axis_names import write_words
 from nnviz3d.errors import CaptureError, UserError
 
 _SHARED = ("model", "sha256", "preprocessing", "preprocessing_reason", "versions", "seed")
-"""What the provenances of all parts have to agree on."""
+"""Entries of the provenance that are equal in all parts."""
 
 
 def captured_parts(
@@ -64,7 +64,7 @@ def _part(request: CaptureRequest, start: int, size: int) -> CaptureRequest:
 
 
 class CaptureParts:
-    """What the parts of a capture tell, to be put together in their order.
+    """Results of the parts of a capture, which are put together in the order of the samples.
 
     Parameters
     ----------
@@ -85,24 +85,24 @@ class CaptureParts:
         self.total = total
         self.graph = ModelGraph.from_json(first["root"]["graph"])
         self._size = size
-        self._told: dict[int, Mapping[str, Any]] = {0: first}
+        self._results: dict[int, Mapping[str, Any]] = {0: first}
 
     @property
     def names(self) -> list[str]:
         """The name of each sample."""
-        return [name for told in self._in_order() for name in told["root"]["provenance"]["samples"]]
+        return [name for one in self._in_order() for name in one["root"]["provenance"]["samples"]]
 
     @property
     def first(self) -> Mapping[str, Any]:
-        """What the first part tells."""
-        return self._told[0]
+        """The result of the first part."""
+        return self._results[0]
 
     def _in_order(self) -> list[Mapping[str, Any]]:
-        return [self._told[number] for number in sorted(self._told)]
+        return [self._results[number] for number in sorted(self._results)]
 
-    def add(self, number: int, told: Mapping[str, Any]) -> None:
+    def add(self, number: int, result: Mapping[str, Any]) -> None:
         """Add a part, and refuse it if it is of another model or another run than the first one."""
-        first, root = self._told[0]["root"], told["root"]
+        first, root = self._results[0]["root"], result["root"]
         for name in _SHARED:
             mine, its = (one["provenance"].get(name) for one in (first, root))
             if mine != its:
@@ -115,26 +115,28 @@ class CaptureParts:
                 f"The layers' shapes or the classes differ between the first samples and samples {self._size * number} and "
                 "following; samples of one capture need one shape."
             )
-        self._told[number] = told
+        self._results[number] = result
 
     def write(self, store: Any) -> None:
-        """Write what the parts tell together; the number of complete samples is written last."""
-        told = self._in_order()
-        first = told[0]
+        """Write what all parts together give; the number of complete samples is written last."""
+        results = self._in_order()
+        first = results[0]
         for path in first["words"]:
-            rows = [row for one in told for row in one["words"][path]]
-            write_words(GroupsOf(store), path, rows)
+            rows = [row for one in results for row in one["words"][path]]
+            write_words(StoreGroupWriter(store), path, rows)
         provenance = dict(first["root"]["provenance"])
         provenance["samples"] = self.names
-        provenance["sample_notes"] = [note for one in told for note in one["root"]["provenance"]["sample_notes"]]
-        provenance["notes"] = list(dict.fromkeys(note for one in told for note in one["root"]["provenance"]["notes"]))
+        provenance["sample_notes"] = [note for one in results for note in one["root"]["provenance"]["sample_notes"]]
+        provenance["notes"] = list(
+            dict.fromkeys(note for one in results for note in one["root"]["provenance"]["notes"])
+        )
         root = zarr.open_group(store, mode="r+")
         root.update_attributes({**first["root"], "provenance": provenance, "committed": 0, "complete": False})
         root.update_attributes({"committed": self.total, "complete": True})
 
 
-class GroupsOf:
-    """The writer of groups and whole arrays of a capture."""
+class StoreGroupWriter:
+    """A `GroupWriter` for a Zarr store."""
 
     def __init__(self, store: Any) -> None:
         self._store = store

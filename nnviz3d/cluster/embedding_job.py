@@ -171,12 +171,12 @@ def _embedded_by_parts(
     mean, basis = np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32)
     if width > REDUCED:
         check_width(width)
-        sums = merged(_sums(told) for _, told in job.answers(tasks.sum_rows, orders, in_order=True))
+        sums = merged(_sums(answer) for _, answer in job.answers(tasks.sum_rows, orders, in_order=True))
         mean, basis = components(sums)
         variance = {"variance": kept_variance(sums, basis)}
         for name, values in (("mean", mean), ("basis", basis)):
             zarr.create_array(store_at(scratch), name=f"{path}_{name}", data=values, overwrite=True)
-        found = [told for _, told in job.answers(tasks.reduce_rows, orders, in_order=True)]
+        found = [answer for _, answer in job.answers(tasks.reduce_rows, orders, in_order=True)]
         reduced = np.frombuffer(b"".join(found), dtype=np.float32).reshape(count, -1)
     else:
         reduced = np.asarray(outputs[...], dtype=np.float32)
@@ -198,7 +198,7 @@ def _embedded_by_parts(
     return made, digest.hexdigest()
 
 
-def _sums(told: tuple[int, bytes, bytes]) -> PartialSums:
-    count, mean, scatter = told
+def _sums(answer: tuple[int, bytes, bytes]) -> PartialSums:
+    count, mean, scatter = answer
     width = len(mean) // 8
     return PartialSums(count, np.frombuffer(mean), np.frombuffer(scatter).reshape(width, width))

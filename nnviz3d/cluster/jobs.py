@@ -15,10 +15,10 @@ from nnviz3d.errors import UserError
 
 _AHEAD = 2
 """Orders that are handed out for each thread of the cluster: one is carried out, another one waits."""
-_GLANCE = 1.0
-"""Seconds between two looks at the workers."""
-_LONELY = 60.0
-"""Seconds without any worker until the job is given up."""
+_INTERVAL = 1.0
+"""Seconds between two checks of the workers."""
+_WITHOUT_WORKERS = 60.0
+"""Seconds without any worker after which the job is given up."""
 _STOPPING = 25.0
 """Seconds that the workers have to stop."""
 
@@ -115,18 +115,18 @@ class Job:
 
         try:
             with self._cluster.client.as_current():
-                done = wait(list(self._futures), timeout=_GLANCE, return_when="FIRST_COMPLETED").done
+                done = wait(list(self._futures), timeout=_INTERVAL, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             return
         except CancelledError:  # the scheduler has ended
-            raise self._gone() from None
+            raise self._scheduler_ended() from None
         for future in done:
             number = self._futures.pop(future)
             yield number, self._result(future)
 
     def _result(self, future: Any) -> Any:
         if future.status in ("cancelled", "lost"):
-            raise self._gone()
+            raise self._scheduler_ended()
         if future.status == "error":
             error = future.exception()
             if type(error).__name__ == "KilledWorker":
@@ -143,10 +143,10 @@ class Job:
         done = answer["done"]
         return json.loads(done) if isinstance(done, str) else done
 
-    def _check_alive(self, threads: int, lonely: float) -> None:
+    def _check_alive(self, threads: int, idle: float) -> None:
         if self._lost():
-            raise self._gone()
-        if threads == 0 and (lonely > _LONELY or self._cluster.has_ended):
+            raise self._scheduler_ended()
+        if threads == 0 and (idle > _WITHOUT_WORKERS or self._cluster.has_ended):
             raise UserError(
                 f"All workers of the cluster ({self._cluster.where}) have ended; nothing was written. Start workers, and "
                 f"the command again.{self._cluster.last_output}"
@@ -155,7 +155,7 @@ class Job:
     def _lost(self) -> bool:
         return str(self._cluster.client.status) != "running"
 
-    def _gone(self) -> UserError:
+    def _scheduler_ended(self) -> UserError:
         return UserError(
             f"The scheduler at {self._cluster.where} no longer answers, so the work cannot be finished; nothing was "
             "written. Start it, and the command again."

@@ -27,11 +27,11 @@ PART = 32
 _PIECE = 2**26
 """Bytes of an array that are copied at once."""
 _THREADS = 8
-"""Arrays that are copied at the same time, because an address answers late and takes much."""
+"""Arrays that are copied at the same time, because each request to an address waits long."""
 _FILES = 64
 """Files that are sent to an address together."""
 _WORDS = (f"{schema.TOKENS}/", f"{schema.TEXTS}/")
-"""Beginnings of the paths of groups whose words are numbered over all samples."""
+"""Prefixes of the paths of groups whose words are numbered over all samples."""
 
 
 def publish(part: Path, order: CaptureOrder, total: int, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, 
     """Make an array in the layout of captures, in which every part of the samples fills files of its own."""
     row = math.prod(shape[1:]) * like.dtype.itemsize
     layout = layout_of(
-        shape, like.dtype, samples_of_file(row, part), compressed=bool(shape) and like.size > 0 and pays(_first(like))
+        shape, like.dtype, samples_per_file(row, part), compressed=bool(shape) and like.size > 0 and pays(_first(like))
     )
     return zarr.create_array(
         target,
@@ -155,7 +155,7 @@ def _first(array: zarr.Array[Any]) -> NDArray[Any]:
     return np.asarray(array[:1])
 
 
-def samples_of_file(row: int, part: int) -> int:
+def samples_per_file(row: int, part: int) -> int:
     """Return the number of samples in a file of an array: all of a part, or a power of two of large ones.
 
     Parameters

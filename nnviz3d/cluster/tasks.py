@@ -1,4 +1,4 @@
-"""What a worker of a cluster carries out: functions of the module with JSON as arguments, called by their names.
+"""Tasks of a cluster's workers: functions of this module that take JSON, and are called by their names.
 
 Dask sends the name of a function and a text, never code or objects of nnviz3d. An answer holds one of three keys:
 ``done`` with the result, ``refused`` with a sentence for the user, ``crashed`` with the traceback of a bug.
@@ -27,8 +27,8 @@ from nnviz3d.errors import Nnviz3dError, UserError
 Answer = dict[str, Any]
 _STOPPING = 15.0
 """Seconds that a running order has to end."""
-_GLANCE = 0.05
-"""Seconds between two looks whether it has ended."""
+_INTERVAL = 0.05
+"""Seconds between two checks whether it has ended."""
 
 
 class _Processes:
@@ -94,18 +94,18 @@ async def stop(job: str) -> None:
     _processes.stop(job)
     ends = time.monotonic() + _STOPPING
     while _processes.doing == job and time.monotonic() < ends:
-        await asyncio.sleep(_GLANCE)
+        await asyncio.sleep(_INTERVAL)
 
 
-def capture_part(order: str) -> Answer:
+def capture_part(order_json: str) -> Answer:
     """Run a model on some samples, and write their rows into the arrays of the capture.
 
     Parameters
     ----------
-    order
+    order_json
         JSON of `CaptureOrder`.
     """
-    told = CaptureOrder.from_json(order)
+    order = CaptureOrder.from_json(order_json)
 
     def work() -> str:
         # Zarr is imported by the first part alone: workers that draw do not need it.
@@ -113,85 +113,85 @@ def capture_part(order: str) -> Answer:
 
         with tempfile.TemporaryDirectory(prefix="nnviz3d-part-") as folder:
             # Only the first part holds what belongs to the model, such as its weights.
-            part = Path(folder) / ("part.zarr" if told.first else "part.zarr.zip")
-            request = told.request.model_copy(update={"out": part, "transient": not told.first})
+            part = Path(folder) / ("part.zarr" if order.first else "part.zarr.zip")
+            request = order.request.model_copy(update={"out": part, "transient": not order.first})
             notices: list[str] = []
 
             def hear(event: Any) -> None:
-                _processes.check(told.job)
+                _processes.check(order.job)
                 if getattr(event, "event", "") == "notice":
                     notices.append(event.text)
 
-            finished = _processes.models(told.job).run(request, hear)
-            total = told.total or finished.total or finished.samples
-            published = publish(part, told, total, lambda: _processes.check(told.job))
+            finished = _processes.models(order.job).run(request, hear)
+            total = order.total or finished.total or finished.samples
+            published = publish(part, order, total, lambda: _processes.check(order.job))
         return json.dumps({"part": published, "notices": notices, "total": total, "samples": finished.samples})
 
-    return _answer(told.job, work)
+    return _answer(order.job, work)
 
 
-def draw_frames(order: str) -> Answer:
+def draw_frames(order_json: str) -> Answer:
     """Draw frames of a film; the result is the list of the packed frames, each as a `CompressedFrame`.
 
     Parameters
     ----------
-    order
+    order_json
         JSON of `FramesOrder`.
     """
-    told = FramesOrder.from_json(order)
+    order = FramesOrder.from_json(order_json)
 
     def work() -> list[CompressedFrame]:
-        plan = json.loads(told.plan)
+        plan = json.loads(order.plan)
         plan["captures"] = [found_here(path) for path in plan["captures"]]
-        return _processes.drawing(told.job).draw(json.dumps(plan), told.ending, told.numbers)
+        return _processes.drawing(order.job).draw(json.dumps(plan), order.ending, order.numbers)
 
-    return _answer(told.job, work)
+    return _answer(order.job, work)
 
 
-def sum_rows(order: str) -> Answer:
+def sum_rows(order_json: str) -> Answer:
     """Sum up some vectors for a PCA; the result is the count, the mean and the scatter matrix as bytes of float64.
 
     Parameters
     ----------
-    order
+    order_json
         JSON of `RowsOrder`.
     """
-    told = RowsOrder.from_json(order)
+    order = RowsOrder.from_json(order_json)
 
     def work() -> tuple[int, bytes, bytes]:
         from nnviz3d.analysis.reduction import partial_sums
         from nnviz3d.cluster.publishing import rows_of
 
-        sums = partial_sums(rows_of(told))
+        sums = partial_sums(rows_of(order))
         return sums.count, sums.mean.tobytes(), sums.scatter.tobytes()
 
-    return _answer(told.job, work)
+    return _answer(order.job, work)
 
 
-def reduce_rows(order: str) -> Answer:
+def reduce_rows(order_json: str) -> Answer:
     """Reduce some vectors to their principal components; the result is ``(n, k)`` as bytes of float32.
 
     The mean and the basis are arrays beside that of the vectors.
 
     Parameters
     ----------
-    order
+    order_json
         JSON of `RowsOrder`.
     """
-    told = RowsOrder.from_json(order)
+    order = RowsOrder.from_json(order_json)
 
     def work() -> bytes:
         from nnviz3d.analysis.reduction import reduced_by
         from nnviz3d.cluster.publishing import array_at, rows_of
 
-        mean, basis = (np.asarray(array_at(told.store, f"{told.path}_{name}")[...]) for name in ("mean", "basis"))
-        return reduced_by(rows_of(told), mean, basis).tobytes()
+        mean, basis = (np.asarray(array_at(order.store, f"{order.path}_{name}")[...]) for name in ("mean", "basis"))
+        return reduced_by(rows_of(order), mean, basis).tobytes()
 
-    return _answer(told.job, work)
+    return _answer(order.job, work)
 
 
 def _answer(job: str, work: Callable[[], Any]) -> Answer:
-    """Do one work at a time, and return what came of it."""
+    """Do one work at a time, and return its answer."""
     with _processes.one_at_a_time:
         _processes.doing = job
         try:

@@ -14,10 +14,10 @@ _AT_ONCE = 2**21
 
 
 class CoverMap:
-    """Rectangles of a picture, of which many questions are asked whether others overlap any of them.
+    """Rectangles in a picture, for many queries whether another rectangle overlaps any of them.
 
-    A table of sums answers for all cells of the map that a rectangle fills or touches; only what touches one cell at its
-    rim is compared with each rectangle.
+    A summed-area table answers for the cells of a grid; only rectangles that touch a covered cell at their rim are compared
+    one by one.
 
     Parameters
     ----------

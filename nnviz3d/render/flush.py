@@ -14,9 +14,9 @@ _LIBRARIES = {
 
 
 def gl_flush() -> Callable[[], object]:
-    """Return a function that lets the current OpenGL context begin with what it was told to draw.
+    """Return a function that makes the current OpenGL context execute its waiting commands.
 
-    Software rasterizers draw in threads of their own, but begin only when they are asked to, or at the end of a frame.
+    Software rasterizers draw in threads of their own, which begin at a flush or at the end of a frame.
     Where OpenGL's library is not found the function does nothing.
     """
     for name in _LIBRARIES.get(sys.platform, ()):

@@ -35,7 +35,7 @@ def main() -> None:
         _draw(sys.stdin, answers)
     except UserError as error:
         _say(answers, {"refused": str(error)})
-    except BrokenPipeError:  # nobody wants the frames any more
+    except BrokenPipeError:  # the program that asked has ended
         pass
     except Exception:  # noqa: BLE001 - the other process reports it
         _say(answers, {"crashed": traceback.format_exc()})

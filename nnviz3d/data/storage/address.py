@@ -1,4 +1,4 @@
-"""Addresses of captures that are no files, such as ``s3://bucket/run.zarr``, opened by fsspec.
+"""Addresses of captures that are not files, such as ``s3://bucket/run.zarr``, opened by fsspec.
 
 A `Path` of an address has lost one of the two slashes; `address_of` puts it back, so that the rest of the program handles
 addresses as paths.
@@ -65,24 +65,24 @@ class AddressStore:
 
     def listing(self, below: str = "") -> dict[str, int]:
         """Return the size in bytes of each object below a path, by its own path, which begins below the address."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             found = self._files.find(self._at(below), detail=True)
         return {name.removeprefix(f"{self._root}/"): int(one["size"] or 0) for name, one in found.items()}
 
     def read(self, path: str) -> bytes:
         """Return the content of an object; a `FileNotFoundError` if there is none."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             return bytes(self._files.cat_file(self._at(path)))
 
     def part(self, path: str, start: int, length: int) -> bytes:
         """Return part of an object; a negative start counts from its end."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             end = start + length or None
             return bytes(self._files.cat_file(self._at(path), start=start, end=end))
 
     def folders(self, path: str) -> list[str]:
         """Return the names of the parts directly below a path that have parts of their own."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             try:
                 found = self._files.ls(self._at(path), detail=True)
             except FileNotFoundError:
@@ -91,7 +91,7 @@ class AddressStore:
 
     def is_empty(self) -> bool:
         """Whether nothing is there."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             try:
                 return not self._files.ls(self._root, refresh=True)
             except FileNotFoundError:
@@ -105,7 +105,7 @@ class AddressStore:
         CaptureError
             If it is not, or there is no such bucket.
         """
-        with speaking_of(self.address):
+        with service_errors(self.address):
             try:
                 self._files.pipe(f"{self._root}/zarr.json", b"{}")
             except FileNotFoundError as error:
@@ -113,12 +113,12 @@ class AddressStore:
 
     def write(self, contents: Mapping[str, bytes]) -> None:
         """Write objects, several at a time, by their paths below the address."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             self._files.pipe({self._at(path): data for path, data in contents.items()})
 
     def remove(self) -> None:
         """Remove everything below the address."""
-        with speaking_of(self.address):
+        with service_errors(self.address):
             self._files.invalidate_cache()
             if self._files.exists(self._root):
                 self._files.rm(self._root, recursive=True)
@@ -204,12 +204,12 @@ def store_at(where: Path | str, *, read_only: bool = False) -> Store:
     if address is None:
         return LocalStore(Path(where), read_only=read_only)
     _file_system(address)  # a missing package is one sentence
-    with speaking_of(address):
+    with service_errors(address):
         return FsspecStore.from_url(address, read_only=read_only)
 
 
 @contextmanager
-def speaking_of(address: str) -> Iterator[None]:
+def service_errors(address: str) -> Iterator[None]:
     """Convert errors of a service, such as a missing bucket or permission, to one sentence.
 
     Raises
