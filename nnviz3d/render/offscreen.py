@@ -16,6 +16,12 @@ from nnviz3d.scene.primitives import DrawList
 _SUPERSAMPLED = 16_000_000
 """Maximum number of pixels, about, of a picture that is drawn twice as wide and high and then halved."""
 
+_BAND = 8
+"""Rows of the picture that are averaged at a time, so that they stay in the processor's cache."""
+_RED_BLUE, _GREEN = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x000000FF000000FF)
+_HALF = np.uint64(2 << 16 | 2)
+"""Half of the divisor, for rounding."""
+
 
 def offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
     """Make an invisible window; it needs no display."""
@@ -52,7 +58,7 @@ class Offscreen:
         self.renderer.draw(what)
         self.renderer.look(pose)
         self.renderer.render()
-        return self.renderer.pixels()
+        return self.renderer.pixels_with_alpha() if self._factor == 2 else self.renderer.pixels()
 
     def averaged(self, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the picture of the `samples`, ``(H, W, 3)`` uint8. It uses no window, so any thread may call it."""
@@ -64,14 +70,23 @@ class Offscreen:
 
 
 def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Average 2 x 2 pixels, ``(2H, 2W, 3)`` to ``(H, W, 3)``."""
+    """Average 2 x 2 pixels, ``(2H, 2W, 4)`` to ``(H, W, 3)``: the fourth byte of each pixel is left out."""
     h, w = pixels.shape[0] // 2, pixels.shape[1] // 2
-    rows = pixels.reshape(h, 2, w * 6)
-    pairs = np.add(rows[:, 0], rows[:, 1], dtype=np.uint16).reshape(h, w, 6)
-    total = np.empty((h, w, 3), dtype=np.uint16)
-    # One long loop for each colour is three times as fast as short loops over the three colours.
-    for k in range(3):
-        np.add(pairs[..., k], pairs[..., k + 3], out=total[..., k])
-    total += 2
-    total >>= 2
-    return total.astype(np.uint8)
+    # Two neighbours are one number of eight bytes, so that one addition adds several colours, each in 16 bits.
+    rows = pixels.reshape(2 * h, 8 * w).view("<u8").reshape(h, 2, w)
+    found = np.empty((h, w, 3), dtype=np.uint8)
+    for start in range(0, h, _BAND):
+        upper, lower = rows[start : start + _BAND, 0], rows[start : start + _BAND, 1]
+        red_blue = _quarters((upper & _RED_BLUE) + (lower & _RED_BLUE))
+        green = _quarters((upper >> 8 & _GREEN) + (lower >> 8 & _GREEN))
+        band = found[start : start + _BAND]
+        band[..., 0], band[..., 1], band[..., 2] = red_blue[..., 0], green[..., 0], red_blue[..., 2]
+    return found
+
+
+def _quarters(sums: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Add the sums of two neighbours, ``(n, w)``, and divide them by 4: bytes ``(n, w, 8)``, the colours at 0 and 2."""
+    sums += sums >> 32
+    sums += _HALF
+    sums >>= 2
+    return sums.view(np.uint8).reshape(*sums.shape, 8)

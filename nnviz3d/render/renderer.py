@@ -255,6 +255,16 @@ class Renderer:
         self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
         return np.asarray(vtk_to_numpy(buffer).reshape(height, width, 3)[::-1])
 
+    def pixels_with_alpha(self) -> NDArray[np.uint8]:
+        """Read the last frame, ``(H, W, 4)`` uint8, as `pixels` does, but sooner.
+
+        The window stores four bytes a pixel; no picture needs the fourth.
+        """
+        width, height = self.size
+        buffer = vtkUnsignedCharArray()
+        self.window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
+        return np.asarray(vtk_to_numpy(buffer).reshape(height, width, 4)[::-1])
+
     def close(self) -> None:
         """Free the memory of the graphics card."""
         for drawn in self._drawn.values():

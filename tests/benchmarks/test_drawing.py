@@ -95,7 +95,7 @@ class Peer:
         self.window.Render()
         width, height = self.window.GetSize()
         buffer = vtkUnsignedCharArray()
-        self.window.GetPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
+        self.window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, buffer, 0)
         return np.frombuffer(memoryview(buffer), dtype=np.uint8)
 
 
@@ -180,7 +180,7 @@ def test_against_meshes_and_quads(scene, blocks, poses, smallest):
     }
 
     def finely(peer: Peer, pose: CameraPose) -> np.ndarray:
-        return halved(peer.draw(pose).reshape(large[1], large[0], 3))
+        return halved(peer.draw(pose).reshape(large[1], large[0], 4))
 
     rows: list[list[object]] = [
         [
