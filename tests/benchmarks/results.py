@@ -101,7 +101,7 @@ ROWS: Mapping[str, Row] = {
         "x",
         why="writing the 10 GB of numbers alone takes longer than that on the disk of this run; the system copies each GB "
         "into its file cache in half a second of one core, whichever way the files are written, and checksums and "
-        "connections take a third of that",
+        "connections take half as long",
     ),
     "film_4k": Row(
         "Film at 3840 x 2160, against one process that draws frames of 7680 x 4320 and halves them",
