@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from nnviz3d.capture.training.cadence import Cadence
+from nnviz3d.capture.training.cadence import Cadence, Schedule
 
 
 class Clock:
@@ -82,4 +82,22 @@ def test_default_settings_record_first_and_last_step_and_leave_the_weights_bit_i
     frozen = TrainingRecorder(tmp_path / "again.zarr")
     frozen._schedule._cadence = Cadence(lambda: 0.0)
     fit(compiled(build()), [frozen])
-    assert open_capture(tmp_path / "again.zarr").training.steps.tolist() == [1], "no time passed"
+    assert open_capture(tmp_path / "again.zarr").training.steps.tolist() == [1, 10], "no time passed"
+
+
+def test_last_step_of_a_short_fit_is_due_but_not_that_of_each_of_many_fits():
+    now = 0.0
+    schedule = Schedule(None, None, None)
+    schedule._cadence = Cadence(lambda: now)
+    schedule.recorded(1, ["steps", "probes", "weights"], {"steps": 0.01, "probes": 0.01, "weights": 0.01}, {})
+    schedule.mark_end(False)
+    assert schedule.due(2) == frozenset()
+    schedule.mark_end(True)
+    assert schedule.due(3) == {"steps", "probes", "weights"}
+    schedule.recorded(3, ["steps", "probes", "weights"], {"steps": 0.01, "probes": 0.01, "weights": 0.01}, {})
+    now = 0.1
+    schedule.mark_end(True)
+    assert schedule.due(4) == frozenset(), "the end of another fit was recorded just before"
+    now = 0.3
+    schedule.mark_end(True)
+    assert schedule.due(5) == {"steps", "probes", "weights"}

@@ -43,14 +43,18 @@ class Cadence:
         self._last: dict[str, float] = {}
         self._cost: dict[str, float | None] = {}
         self._bytes: dict[str, int] = {}
+        self._ended = -math.inf
 
     def is_due(self, part: str) -> bool:
         """Whether a part is to be recorded: ``steps``, the measurements of a step, ``probes`` or ``weights``."""
         return part not in self._last or self._clock() - self._last[part] >= self.pause(part)
 
-    def is_past_least(self) -> bool:
-        """Whether the shortest pause after the last record is over."""
-        return self._clock() - self._last.get("steps", -math.inf) >= _LEAST
+    def end_is_due(self) -> bool:
+        """Whether the last step of `fit` is to be recorded: unless that of another `fit` was, less than 0.25 s ago.
+
+        Programs that call `fit` for every few steps would otherwise record all parts each time.
+        """
+        return self._clock() - self._ended >= _LEAST
 
     def pause(self, part: str) -> float:
         """Return the seconds from one record of a part to the next."""
@@ -61,9 +65,16 @@ class Cadence:
         cost = sum(self._cost.get(each) or 0.0 for each in ("steps", "probes"))
         return max(_LEAST, min(cost / _USUAL, _SOON), cost / _MOST, full if part == "probes" else 0.0)
 
-    def recorded(self, seconds: Mapping[str, float], sizes: Mapping[str, int]) -> None:
-        """Store that parts were recorded: the seconds that each of them took, and its size in bytes."""
+    def recorded(self, seconds: Mapping[str, float], sizes: Mapping[str, int], *, at_end: bool = False) -> None:
+        """Store that parts were recorded: the seconds that each of them took, and its size in bytes.
+
+        Parameters
+        ----------
+        at_end
+            Whether the step was the last one of `fit`.
+        """
         ended = self._clock()
+        self._ended = ended if at_end else self._ended
         self._began = ended if self._began is None else self._began
         self._bytes.update(sizes)
         for part, spent in seconds.items():
@@ -114,8 +125,8 @@ class Schedule:
         return self._cadence.is_due(part) if every is None else step // every > last // every
 
     def mark_end(self, ends: bool) -> None:
-        """Store whether the next step is the last one; without `every`, all parts of it are due, unless one just was."""
-        self._at_end = ends and self._intervals["steps"] is None and self._cadence.is_past_least()
+        """Store whether the next step is the last one; without `every`, all parts of it are due."""
+        self._at_end = ends and self._intervals["steps"] is None and self._cadence.end_is_due()
 
     def due(self, step: int) -> frozenset[str]:
         """Return the parts that are due."""
@@ -124,4 +135,4 @@ class Schedule:
     def recorded(self, step: int, parts: Iterable[str], seconds: Mapping[str, float], sizes: Mapping[str, int]) -> None:
         """Store that parts were recorded after a step; `seconds` and `sizes` as in `Cadence.recorded`."""
         self._last.update(dict.fromkeys(parts, step))
-        self._cadence.recorded(seconds, sizes)
+        self._cadence.recorded(seconds, sizes, at_end=self._at_end)
