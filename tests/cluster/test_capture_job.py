@@ -25,7 +25,7 @@ from nnviz3d.data.records import RANKINGS
 from nnviz3d.data.request import CaptureRequest, Event, Insights, Progress
 from nnviz3d.errors import UserError
 from tests.support.dask_cluster import RunningCluster, running_cluster
-from tests.support.processes import descendants
+from tests.support.processes import descendants, not_ignoring_interrupts
 from tests.support.waiting import wait_until
 
 pytestmark = [
@@ -118,7 +118,12 @@ def test_capture_by_two_workers_equals_that_by_one_process_and_survives_the_loss
 
 def test_interrupted_capture_ends_on_the_workers_too_and_leaves_nothing(cluster: RunningCluster, tmp_path: Path):
     words = ("capture", DIGITS, "--input", "digits:0-799", "-o", "run.zarr", "--cluster", cluster.address)
-    command = subprocess.Popen([sys.executable, "-m", "nnviz3d", *words], cwd=tmp_path, stderr=subprocess.PIPE)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "nnviz3d", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        preexec_fn=not_ignoring_interrupts,
+    )
     written = lambda: any(tmp_path.glob(".run.zarr.*/capture/activations"))  # noqa: E731
     wait_until(written, "the first part is written", patience=120, pause=0.1)
     command.send_signal(signal.SIGINT)

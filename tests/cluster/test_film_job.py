@@ -19,7 +19,7 @@ from nnviz3d.cluster.film_job import drawing_on
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.spec import default_scene
-from tests.support.processes import descendants, runs
+from tests.support.processes import descendants, not_ignoring_interrupts, runs
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,11 @@ def test_refusal_leaves_no_file(cluster: Connected, small_capture: Capture, tmp_
 def test_interrupted_film_leaves_neither_files_nor_processes(tmp_path: Path):
     words = ("record", "-o", "x.mp4", "--size", "320x180", "--workers", "1")
     command = subprocess.Popen(
-        [sys.executable, "-m", "nnviz3d", *words], cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", "nnviz3d", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=not_ignoring_interrupts,
     )
     wait_until(lambda: list(tmp_path.iterdir()), "the film is begun", patience=90, pause=0.1)
     inner = descendants(command.pid)

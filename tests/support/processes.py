@@ -1,8 +1,9 @@
-"""The processes of this machine and their memory, read from ``/proc``."""
+"""The processes of this machine and their memory, read from ``/proc``; the signals of a child."""
 
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 
@@ -17,6 +18,11 @@ def processes_of_session(session: int) -> list[int]:
         if int(own) == session and state != "Z":
             found.append(int(entry.name))
     return found
+
+
+def not_ignoring_interrupts() -> None:
+    """Let Ctrl-C end a child before it starts: a shell's background jobs, and all that they start, ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def descendants(process: int) -> list[int]:
