@@ -29,6 +29,11 @@ SHAPES = [
     (2, 3, 4, 5),
     (3, 4, 5, 1),
     (2, 2, 3, 4, 5),
+    (0,),
+    (6, 0),
+    (6, 0, 4),
+    (6, 7, 0),
+    (0, 3, 4, 5),
 ]
 WRAPPED_WITH_SPARES = (1009,)
 
@@ -79,7 +84,7 @@ class TestEveryShape:
 
 
 @pytest.mark.parametrize(
-    "shape", [s for s in SHAPES if len(s) != 4 and len(s) != 5 and s != WRAPPED_WITH_SPARES], ids=str
+    "shape", [s for s in SHAPES if len(s) not in (4, 5) and s != WRAPPED_WITH_SPARES and 0 not in s], ids=str
 )
 def test_arrange_returns_a_view(shape):
     values = numbered(shape)

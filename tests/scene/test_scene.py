@@ -13,6 +13,7 @@ import pytest
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capture import Capture, open_capture
+from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.panel_rows import BarRow, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import (
@@ -518,3 +519,19 @@ def test_integer_activations_are_drawn(tmp_path: Path):
     blocks = of(Voxels, Scene.build(default_scene(), capture).at(9.0))
     assert blocks["tokens"].values.dtype == np.float32
     assert sorted(blocks["tokens"].values.ravel()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_layers_without_numbers_are_bodies_that_say_so_and_have_no_balls(tmp_path: Path):
+    shapes = {"input": (6,), "embedding": (6, 4), "none": (6, 0), "map": (5, 0, 3), "start": (0, 4), "out": (3,)}
+    graph = chain([(name, "InputLayer" if name == "input" else "Lambda", shape) for name, shape in shapes.items()])
+    values = {name: np.ones((1, *shape), dtype=np.float32) for name, shape in shapes.items()}
+    capture = captures.write(tmp_path / "run.zarr", graph, values)
+    scene = Scene.build(default_scene(), capture)
+    for selection in (Selection(), Selection(layer="none"), Selection(normalize="global", threshold=0.5)):
+        shown = scene.at(scene.duration, selection)
+        assert set(of(Voxels, shown)) == {"input", "embedding", "out"}
+        assert {"none", "map", "start"} <= {name.removeprefix("body:") for name in of(Box, shown)}
+    lines = [line for one in shown.primitives if isinstance(one, Labels) for each in one.labels for line in each.lines]
+    assert lines.count("no numbers: an axis has length 0") == 3
+    with pytest.raises(SceneError, match="'none' has no numbers, so it has no balls to show; --scene digits"):
+        Scene.build(parse_scene({"format": 1, "views": [{"kind": "nodes"}]}), capture)

@@ -32,7 +32,8 @@ class CellGrid:
     size
         Number of cells along x, y and z.
     count
-        Number of cells with a number; less than X * Y * Z only for a wrapped vector.
+        Number of cells with a number; less than X * Y * Z only for a wrapped vector, and for a tensor without numbers,
+        which has one spare cell.
     axes
         Names of the axes of `shape`.
     tokens
@@ -94,7 +95,8 @@ class CellGrid:
     def holds(self, index: Index) -> bool:
         """Whether an index belongs to a number of the tensor, or to a location with all its channels."""
         lengths = self.shape if len(index) == len(self.shape) else self.location_shape
-        return len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
+        inside = len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
+        return inside and self.count > 0
 
     def numbers(self, values: NDArray[Any], index: Index) -> NDArray[Any]:
         """Return the number of a tensor, ``shape``, at an index; for a location, the numbers of all its channels."""
@@ -107,7 +109,7 @@ class CellGrid:
     def arrange(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn a tensor, ``shape``, into cells, ``(X, Y, Z)``; a view of the same memory, except for wrapped vectors."""
         x, y, z = self.size
-        if len(self.shape) <= 1:
+        if len(self.shape) <= 1 or not self.count:
             flat = values.reshape(-1)
             if self.count < x * y:
                 flat = np.concatenate([flat, np.zeros(x * y - self.count, dtype=flat.dtype)])
@@ -134,7 +136,7 @@ class CellGrid:
         ``(n, 3)``: positions along x, y and z.
         """
         x, y, z = self.size
-        if len(self.shape) <= 1:
+        if len(self.shape) <= 1 or not self.count:
             return np.stack([index % x, y - 1 - index // x, np.zeros_like(index)], axis=1)
         at, each = channel_axis(self.axes), np.unravel_index(index, self.shape)
         spatial = [part for i, part in enumerate(each) if i != at]
@@ -153,7 +155,7 @@ class CellGrid:
         x, y, z = self.size
         if not (0 <= i < x and 0 <= j < y and 0 <= k < z):
             return None
-        if len(self.shape) <= 1:
+        if len(self.shape) <= 1 or not self.count:
             flat = (y - 1 - j) * x + i
             if flat >= self.count:
                 return None
@@ -182,6 +184,8 @@ def grid_for(shape: tuple[int, ...], axes: Axes = (), *, tokens: bool = False, b
     """
     axes = axes if len(axes) == len(shape) else axes_of(shape)
     count, spatial = math.prod(shape), location_shape(shape, axes)
+    if not count:
+        return CellGrid(shape, (1, 1, 1), 0, axes)
     if tokens:
         return CellGrid(shape, (math.prod(shape[1:]), shape[0], 1), count, axes, tokens=True, backwards=backwards)
     if axes == (TIME,):

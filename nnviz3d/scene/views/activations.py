@@ -284,7 +284,7 @@ class ActivationsView(View):
                     )
                 )
                 continue
-            if layer is None:
+            if layer is None or not placement.grid.count:
                 continue
             limits = limits_for(layer.statistics, normalize)
             if shared is not None:

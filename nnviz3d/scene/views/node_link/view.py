@@ -120,6 +120,11 @@ class NodesView(View):
             why = ", because only other layers were kept; capture again without --keep" if kept else ""
             raise SceneError(f"kind: the activation of {missing!r}, which its balls show, was not captured{why}.")
         self._shapes = {node.id: context.placement(node.id).grid.shape for node in context.graph}
+        empty = next((name for name, shape in self._shapes.items() if 0 in shape), None)
+        if empty is not None:
+            raise SceneError(
+                f"kind: {empty!r} has no numbers, so it has no balls to show; --scene digits shows blocks."
+            )
         self._neurons = neurons_at(context)
         self._links = [links_of(context.capture, self._neurons, feed) for feed in self._neurons.feeds]
         self._timeline = timeline
