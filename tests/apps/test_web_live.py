@@ -99,6 +99,23 @@ def test_uploaded_picture_runs_through_the_model(page, tmp_path):
     )
 
 
+def test_all_dropped_files_are_listed_and_the_first_sample_is_shown(page):
+    before = page.evaluate("window.trame.state.get('samples').length")
+    drop = """async () => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 40, height: 40 });
+      const blob = await new Promise((done) => canvas.toBlob(done));
+      const files = new DataTransfer();
+      files.items.add(new File(["no picture"], "notes.md"));
+      for (const name of ["one.png", "two.png"]) files.items.add(new File([blob], name, { type: "image/png" }));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop)
+    arrived(page, "one.png")
+    wait_until(lambda: "notes.md is no picture" in page.locator("#message").inner_text(), "the page says so")
+    listed = page.evaluate("window.trame.state.get('samples').map(({ name }) => name)")
+    assert listed[before:] == ["one.png", "two.png"]
+
+
 def test_upload_that_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
     shown = text(page, "#sample")
     (tmp_path / "notes.md").write_text("no picture")

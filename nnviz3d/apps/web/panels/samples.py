@@ -127,13 +127,17 @@ class SamplesPanel(PagePanel[SamplesState]):
                         v.VBtn(icon=icon, click=(guarded(self.step), f"[{by}]"), **theme.icon_button(title))
                 with html.Div(classes="steps", v_if="uploads"):
                     html.Input(
-                        type="file", id="file", accept="image/*,.npy,.npz,.csv,.tsv,.txt,.wav", style="display: none"
+                        type="file",
+                        id="file",
+                        multiple=True,
+                        accept="image/*,.npy,.npz,.csv,.tsv,.txt,.wav",
+                        style="display: none",
                     )
                     v.VBtn(
                         icon="mdi-image-plus-outline",
                         click="window.document.getElementById('file').click()",
                         id="upload",
-                        **theme.icon_button("Run the model on your own picture (or drop one anywhere)"),
+                        **theme.icon_button("Run the model on your own pictures (or drop them anywhere)"),
                     )
 
     def _build_list(self) -> None:

@@ -3,18 +3,39 @@
   const say = (text) => window.trame.state.set("message", text);
   const allowed = () => window.trame && window.trame.state.get("uploads");
 
-  async function upload(file) {
+  const MOST = 3; // Sentences about files that are no samples.
+
+  /** Send a file; returns the position of its first sample, or the problem in a sentence. */
+  async function send(file) {
     const query = new URLSearchParams({ name: file.name, secret: window.trame.state.get("secret") });
-    const answer = await fetch(`samples/new?${query}`, { method: "POST", body: file });
-    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-    const result = await answer.json();
-    return result.problem ? say(result.problem) : window.trame.trigger("choose_sample", [result.position]);
+    try {
+      const answer = await fetch(`samples/new?${query}`, { method: "POST", body: file });
+      return answer.ok ? await answer.json() : { problem: `${file.name} could not be sent (${answer.status} ${answer.statusText}).` };
+    } catch (error) {
+      return { problem: `${file.name} could not be sent (${error.message}).` };
+    }
+  }
+
+  /** Send files one after the other: the first sample is shown, and all are listed. */
+  async function upload(files) {
+    const problems = [];
+    let shown = false;
+    for (const file of files) {
+      const { position, problem } = await send(file);
+      if (problem) problems.push(problem);
+      else if (!shown) {
+        shown = true;
+        window.trame.trigger("choose_sample", [position]);
+      }
+    }
+    const more = problems.length > MOST ? ` ${problems.length - MOST} more of ${files.length} files are no samples either.` : "";
+    if (problems.length > 0) say(problems.slice(0, MOST).join(" ") + more);
   }
 
   window.addEventListener("change", (event) => {
     const field = event.target;
     if (field.id !== "file" || !field.files.length) return;
-    upload(field.files[0]).catch((error) => say(`The picture could not be sent (${error.message}).`));
+    upload([...field.files]);
     field.value = "";
   });
 
@@ -29,9 +50,9 @@
     window.addEventListener(name, () => document.body.classList.remove("dropping"));
   }
   window.addEventListener("drop", (event) => {
-    const [file] = event.dataTransfer.files;
-    if (!file) return;
+    const files = [...event.dataTransfer.files];
+    if (files.length === 0) return;
     event.preventDefault();
-    if (allowed()) upload(file).catch((error) => say(`The picture could not be sent (${error.message}).`));
+    if (allowed()) upload(files);
   });
 })();
