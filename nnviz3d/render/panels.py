@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnviz3d.render.label_placement import Rect
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Panel
 
 MOST_OF_HEIGHT = 0.25
 """Maximum height of a panel, as a share of the picture's height."""
@@ -52,6 +54,26 @@ def panel_widest(corner: str, beside: int, size: tuple[int, int], scale: float) 
     return min(_WIDEST[corner] * size[0] - margin, size[0] / beside - 2 * margin - shade)
 
 
+def is_too_high(height: float, size: tuple[int, int]) -> bool:
+    """Whether a panel is left out: in a very small picture the scales would cover the scene that they explain."""
+    return height > MOST_OF_HEIGHT * size[1]
+
+
+def left_out_note(panels: Sequence[Panel], heights: Sequence[int], size: tuple[int, int]) -> Panel | None:
+    """Return a panel that says how many panels are left out, in the corner of the first one; `None` if all are shown.
+
+    Parameters
+    ----------
+    heights
+        Height of each panel in pixels.
+    """
+    high = [panel for panel, height in zip(panels, heights, strict=True) if is_too_high(height, size)]
+    if not high:
+        return None
+    text = f"{len(panels) - len(high)} of {len(panels)} legends are shown; a larger picture shows all"
+    return Panel("left out", high[0].corner, (TextRow(text, "quiet"),))
+
+
 def place_panels(
     panels: Sequence[tuple[str, tuple[int, int]]], size: tuple[int, int], scale: float
 ) -> list[PlacedPanel]:
@@ -69,8 +91,7 @@ def place_panels(
     scale
         1 for a picture that is 720 pixels high.
     """
-    # In a very small picture the scales would cover the scene that they explain.
-    shown = [(i, corner, w, h) for i, (corner, (w, h)) in enumerate(panels) if h <= MOST_OF_HEIGHT * size[1]]
+    shown = [(i, corner, w, h) for i, (corner, (w, h)) in enumerate(panels) if not is_too_high(h, size)]
     if is_narrow(size, scale):
         return _one_above_the_other(shown, size, scale)
     return _side_by_side(shown, size, scale)

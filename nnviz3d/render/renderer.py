@@ -23,12 +23,12 @@ from nnviz3d.render.label_placement import Rect, corners_of, line_map, outlines,
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
 from nnviz3d.render.observers import calling_back, observe
-from nnviz3d.render.panels import CORNERS, is_narrow, panel_widest, place_panels
+from nnviz3d.render.panels import CORNERS, is_narrow, left_out_note, panel_widest, place_panels
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import SpritesActor
 from nnviz3d.render.surfaces import SurfaceActor
-from nnviz3d.render.text import PlacedSprite, label_size, label_sprite, panel_sprite
+from nnviz3d.render.text import PlacedSprite, Sprite, label_size, label_sprite, panel_sprite
 from nnviz3d.render.tiles import TilesActor
 from nnviz3d.render.voxel_atlas import VoxelAtlasActor, drawn_together
 from nnviz3d.render.voxels import VoxelActor, VoxelBoxes, pack
@@ -374,13 +374,21 @@ class Renderer:
         size = self.size
         narrow = is_narrow(size, scale)
         beside = Counter(p.corner for p in self._panels)
-        keys = [(p, scale, panel_widest(p.corner, beside[p.corner], size, scale), narrow) for p in self._panels]
-        known = self._panel_pixels
-        self._panel_pixels = {
-            key: known[key] if key in known else panel_sprite(key[0], scale, key[2], at_left=narrow) for key in keys
-        }
-        pixels = [self._panel_pixels[key] for key in keys]
-        shapes = [(p.corner, (w, h)) for p, (h, w, _) in zip(self._panels, (s.shape for s in pixels), strict=True)]
+        known, self._panel_pixels = self._panel_pixels, {}
+
+        def drawn(panel: Panel) -> Sprite:
+            key = (panel, scale, panel_widest(panel.corner, beside[panel.corner], size, scale), narrow)
+            found = known[key] if key in known else panel_sprite(panel, scale, key[2], at_left=narrow)
+            self._panel_pixels[key] = found
+            return found
+
+        panels = list(self._panels)
+        pixels = [drawn(panel) for panel in panels]
+        note = left_out_note(panels, [one.shape[0] for one in pixels], size)
+        if note is not None:
+            panels.append(note)
+            pixels.append(drawn(note))
+        shapes = [(p.corner, (w, h)) for p, (h, w, _) in zip(panels, (s.shape for s in pixels), strict=True)]
         placed = place_panels(shapes, size, scale)
         return [PlacedSprite(pixels[p.index], p.left, p.bottom) for p in placed], [p.rect for p in placed]
 

@@ -22,6 +22,7 @@ from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.render import renderer as module
 from nnviz3d.render.label_placement import PlacedLabel, Rect
 from nnviz3d.render.offscreen import offscreen_window
+from nnviz3d.render.panels import left_out_note
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.steady_labels import _matrix
 from nnviz3d.scene.camera import CameraPose
@@ -92,7 +93,7 @@ class Placed:
 
 @pytest.fixture(scope="module")
 def page(chromium: Any) -> Iterator[Any]:
-    page = page_with(chromium, "text.js", "fonts.js")
+    page = page_with(chromium, "text.js", "fonts.js", "panels.js")
     folder = files("nnviz3d.render") / "fonts"
     texts = [
         base64.b64encode((folder / f"Inter-{weight}.otf").read_bytes()).decode() for weight in ("Regular", "SemiBold")
@@ -193,6 +194,25 @@ def test_labels_and_panels_of_every_bundled_scene_are_where_vtk_puts_them(page: 
     assert total > 600
     assert len(broken) <= 1, "a word may be in another line of a panel"
     assert len(elsewhere) <= EXCEPTIONS * total, elsewhere
+
+
+@pytest.mark.parametrize(("name", "shown"), [("digits", 2), ("gradient_flow", 2)])
+def test_small_picture_says_how_many_legends_are_left_out(page: Any, name: str, shown: int) -> None:
+    scene, size = bundled_scene(name), (480, 300)
+    what = texts_of(scene.at(scene.duration))
+    expected, found = placed_by_both(page, what, scene.camera(scene.duration, aspect=1.6), size, 1.0)
+    assert len(expected.panels) == len(found.panels) == shown + 1
+    assert all(apart(*pair) <= 2 for pair in zip(expected.panels, found.panels, strict=True))
+    panels = [p for p in what.primitives if isinstance(p, Panel)]
+    note = left_out_note(panels, [10] * shown + [999] * (len(panels) - shown), size)
+    assert note is not None
+    (row,) = note.rows
+    assert row.text == f"{shown} of {len(panels)} legends are shown; a larger picture shows all"
+    in_page = page.evaluate(
+        "([panels, size]) => client.leftOutNote(panels, size).rows[0].text",
+        [[{"corner": p.corner, "height": 10 if k < shown else 999} for k, p in enumerate(panels)], size],
+    )
+    assert in_page == row.text
 
 
 def test_words_of_callouts_are_where_vtk_puts_them(page: Any) -> None:

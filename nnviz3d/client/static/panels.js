@@ -26,6 +26,23 @@ export function panelWidest(corner, beside, size, scale) {
   return Math.min(WIDEST[corner] * size[0] - margin, size[0] / beside - 2 * margin - shade);
 }
 
+/** Return whether a panel is left out: in a very small picture the scales would cover the scene that they explain. */
+function isTooHigh({ height }, size) {
+  return height > MOST_OF_HEIGHT * size[1];
+}
+
+/**
+ * Return a panel that says how many panels are left out, in the corner of the first one; null if all are shown.
+ *
+ * @param {{corner: string, height: number}[]} panels
+ */
+export function leftOutNote(panels, size) {
+  const high = panels.filter((panel) => isTooHigh(panel, size));
+  if (high.length === 0) return null;
+  const text = `${panels.length - high.length} of ${panels.length} legends are shown; a larger picture shows all`;
+  return { kind: "Panel", name: "left out", corner: high[0].corner, rows: [{ kind: "TextRow", text, style: "quiet" }] };
+}
+
 /**
  * Place the panels that are not too high.
  *
@@ -39,8 +56,7 @@ export function panelWidest(corner, beside, size, scale) {
  * not cover, `[left, bottom, right, top]`
  */
 export function placePanels(panels, size, scale) {
-  // In a very small picture the scales would cover the scene that they explain.
-  const shown = panels.filter((panel) => panel.height <= MOST_OF_HEIGHT * size[1]);
+  const shown = panels.filter((panel) => !isTooHigh(panel, size));
   return (isNarrow(size, scale) ? oneAboveTheOther : sideBySide)(shown, size, scale);
 }
 

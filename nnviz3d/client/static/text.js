@@ -3,7 +3,7 @@
 import { drawBrackets, placeBoard, placeCallout } from "./callouts.js";
 import { EDGE, HALO, INK, QUIET, TEXT_SIZES, fontAge, inked, roundEven, textWidth, writeText } from "./fonts.js";
 import { boxOutline, linesOnScreen, placeLabels } from "./label_placement.js";
-import { inCorner, isNarrow, panelWidest, placePanels } from "./panels.js";
+import { inCorner, isNarrow, leftOutNote, panelWidest, placePanels } from "./panels.js";
 import { fillRounded, keyRow, keyWidth, layRow } from "./rows.js";
 
 /** Maximum width of words and boards, as a share of the picture's width. */
@@ -39,6 +39,7 @@ export class TextLayer {
     this.placed = { labels: [], occupied: [] };
     this.ways = new Map();
     this.sides = new Map();
+    this.note = null;
     this.forget(0);
   }
 
@@ -113,17 +114,26 @@ export class TextLayer {
 
   panels(panels, size) {
     const narrow = isNarrow(size, this.scale);
-    const sprites = panels.map((panel) => {
+    const drawn = (panel) => {
       const beside = panels.filter((other) => other.corner === panel.corner).length;
       const widest = panelWidest(panel.corner, beside, size, this.scale);
       const sprite = this.kept(panel, `${widest} ${narrow}`, () => panelSprite(panel, this.scale, widest, narrow));
       return { corner: panel.corner, width: sprite.width, height: sprite.height, sprite };
-    });
+    };
+    const sprites = panels.map(drawn);
+    const note = leftOutNote(sprites, size);
+    if (note !== null) sprites.push(drawn(this.known(note)));
     const placed = placePanels(sprites, size, this.scale);
     return {
       sprites: placed.map(({ panel, left, bottom }) => ({ sprite: panel.sprite, left, bottom })),
       occupied: placed.map(({ rect }) => rect),
     };
+  }
+
+  /** Return the note that was shown before if it is the same, so that it is drawn once. */
+  known(note) {
+    if (JSON.stringify(note) !== JSON.stringify(this.note)) this.note = note;
+    return this.note;
   }
 
   board(panel, size, occupied) {
