@@ -24,6 +24,8 @@ export function helpDialog(words) {
     pairs(KEYS),
     make("h2", {}, "Where the numbers come from"),
     pairs(numbers),
+    make("h2", {}, "What this page shows as it was exported"),
+    pairs(words.fixed),
     make("p", { class: "faint" }, "This page is one file. It asks no server for anything and sends nothing."),
   );
   dialog.addEventListener("click", (event) => {

@@ -68,6 +68,16 @@ def test_page_with_gradients_holds_each_quantity_the_shown_one_first(bundled_tar
     assert np.array_equal(slope * value, product)
 
 
+def test_page_says_what_it_cannot_change_and_what_to_type(bundled_page):
+    digits, decisions = (dict(ExportedPage(bundled_page(name)).words["fixed"]) for name in ("digits", "decisions"))
+    assert digits["samples"] == "3 of 10; --samples all exports every one"
+    assert digits["lines"].endswith("--ranking contribution exports those by |weight × activation|")
+    assert decisions["method"].endswith("--method exports another")
+    assert "; the capture also holds " in decisions["method"]
+    assert decisions["explained"].endswith("; --class exports another target")
+    assert "nnviz3d serve" in digits["anything else"]
+
+
 def test_float16_rounds_the_cells_only_and_says_so(bundled_target, tmp_path):
     found = bundled_target("digits")
     exact = exported(found, tmp_path / "exact.html", samples="2")

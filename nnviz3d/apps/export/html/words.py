@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nnviz3d.apps.choices import QUANTITIES
+from nnviz3d.apps.export.html.fixed import fixed_choices
 from nnviz3d.apps.export.html.frames import LAYOUTS, moments
 from nnviz3d.apps.export.html.looks import page_looks
 from nnviz3d.apps.provenance import answering_output, provenance_lines, sample_note
@@ -62,6 +63,7 @@ def page_words(
         "time": scene.first_time,
         "pose": None if scene.spec.camera.pose is None else scene.spec.camera.pose.model_dump(),
         "looks": page_looks(scene, selection, encoder),
+        "fixed": list(fixed_choices(scene, samples, quantities, selection)),
         "fonts": [encoder.array(_font(weight)) for weight in ("Regular", "SemiBold")],
     }
 
