@@ -206,6 +206,13 @@ class ModelGraph:
             found[edge.source].append(edge)
         return {key: tuple(value) for key, value in found.items()}
 
+    @cached_property
+    def _edges_to(self) -> dict[str, tuple[Edge, ...]]:
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.target, []).append(edge)
+        return {key: tuple(value) for key, value in found.items()}
+
     def node(self, node_id: str) -> LayerNode:
         """Return the node with this id; an unknown id is a `KeyError`."""
         return self._by_id[node_id]
@@ -217,6 +224,10 @@ class ModelGraph:
     def edges_from(self, node_id: str) -> tuple[Edge, ...]:
         """Return the edges that begin at a node, in the graph's order."""
         return self._edges_from[node_id]
+
+    def edges_to(self, node_id: str) -> tuple[Edge, ...]:
+        """Return the edges that end at a node, in the order of its arguments."""
+        return self._edges_to.get(node_id, ())
 
     def ancestors(self, node_id: str) -> frozenset[str]:
         """Return the ids of all nodes that a node depends on, without itself."""

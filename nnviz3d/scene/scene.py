@@ -296,6 +296,11 @@ class Scene:
         found = (view.mark(pick, t, selection) for view in self._describing)
         return next((marks for marks in found if marks), ())
 
+    def explain(self, pick: Pick, selection: Selection) -> tuple[Primitive, ...]:
+        """Return what shows on which numbers a pick depends, such as its receptive field; may be empty."""
+        found = (view.explain(pick, selection) for view in self._describing)
+        return next((shown for shown in found if shown), ())
+
     def _marked(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the marks of the pick; if blocks are shown, the same objects until the pick or its numbers change."""
         pick = selection.pick
@@ -304,7 +309,8 @@ class Scene:
         # Marks do not depend on the look of the cells. Unchanged marks are not uploaded again.
         key = replace(selection, threshold=None, colormap=None, normalize=None, ranking=None)
         if self._own is not None or self._marks[0] != key:
-            self._marks = (key, self.mark(pick, t, selection))
+            marks = self.mark(pick, t, selection)
+            self._marks = (key, (*self.explain(pick, selection), *marks) if marks else ())
         return self._marks[1]
 
     def title(self, sample: int) -> str:

@@ -37,6 +37,10 @@ class Pickable:
         """Return frames, lines and callout of a pick; empty for a pick of another view or a hidden one."""
         return ()
 
+    def explain(self, pick: Pick, selection: Selection) -> tuple[Primitive, ...]:
+        """Return what shows on which numbers a pick depends; empty for a pick of another view."""
+        return ()
+
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return the boxes outside a block that show its number once more, such as a cell of a map over the picture."""
         return ()

@@ -27,6 +27,7 @@ _DETAILS = (
     "depth_multiplier",
     "pool_size",
     "size",
+    "interpolation",
     "cropping",
     "data_format",
     "axis",

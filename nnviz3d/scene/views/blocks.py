@@ -19,6 +19,7 @@ from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.primitives import Primitive, Span
 from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.view import Pickable
+from nnviz3d.scene.views.field_marks import field_marks
 from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import number_of_parameters
 
@@ -56,6 +57,10 @@ class BlocksView(Pickable):
                 placement = self._context.placement(pick.layer)
                 return framed([Span(placement.origin, placement.size)], self.describe(pick, selection))
         return ()
+
+    def explain(self, pick: Pick, selection: Selection) -> tuple[Primitive, ...]:
+        """Return the receptive field of a cell as a cone of light."""
+        return field_marks(self._context, pick) if isinstance(pick, CellPick) else ()
 
 
 def pick_cell(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> CellPick | None:

@@ -40,14 +40,19 @@ def point(position: NDArray[np.floating]) -> Span:
 
 def frames(spans: Sequence[Span]) -> Lines:
     """Draw the edges of boxes that are slightly larger than the spans."""
+    points = box_edges(spans)
+    return Lines("pick/frames", points, repeated(_BRIGHT, 1.0, len(points)), width=1.8)
+
+
+def box_edges(spans: Sequence[Span]) -> NDArray[np.float32]:
+    """Return the edges of boxes that are slightly larger than the spans, ``(n, 2, 3)``."""
     edges = []
     for span in spans:
         size = np.array(span.size)
         lift = _LIFT * size.min()
         corners = np.array(span.origin) - lift + _CORNERS * (size + 2 * lift)
         edges.append(corners[_EDGES])
-    points = np.concatenate(edges).astype(np.float32)
-    return Lines("pick/frames", points, repeated(_BRIGHT, 1.0, len(points)), width=1.8)
+    return np.concatenate(edges).astype(np.float32)
 
 
 def glow(path: NDArray[np.float32], color: Color) -> list[Lines]:
