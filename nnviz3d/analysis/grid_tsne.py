@@ -8,7 +8,6 @@ doi:10.1038/s41592-018-0308-4) in two dimensions and by Pitsianis et al. (2019, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.affinities import Affinities
+from nnviz3d.processors import processors
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -157,7 +157,7 @@ class GridTSNE:
         self._points[:, : self._dimensions] = start
         self._moves = np.zeros_like(self._points)
         self._gains = np.ones_like(self._points)
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or processors()
         self._repulsion = Repulsion(self._threads)
 
     @property

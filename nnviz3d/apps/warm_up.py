@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+
+from nnviz3d.processors import processors
 
 _SMALL = (64, 36)
 """Width and height of the first picture in pixels."""
@@ -25,11 +26,6 @@ def window_steps() -> Sequence[Callable[[], None]]:
 def page_steps() -> Sequence[Callable[[], None]]:
     """Return the steps that prepare a live page."""
     return (*picture_steps(), _import_server) if processors() > 1 else ()
-
-
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _import_scene() -> None:

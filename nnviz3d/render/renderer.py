@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
+from nnviz3d.processors import processors
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
 from nnviz3d.render.flush import gl_flush
@@ -51,7 +51,7 @@ from nnviz3d.scene.primitives import (
     Voxels,
 )
 
-_CORES = os.cpu_count() or 1
+_CORES = processors()
 _REFERENCE = (1280, 720)
 """Width and height of the picture in which text, lines and margins have scale 1."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections import deque
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.film.drawing_connection import DrawingConnection, DrawingCrashed, film_line
 from nnviz3d.apps.film.frame_range import FilmPlan
 from nnviz3d.errors import UserError
+from nnviz3d.processors import processors
 
 _AHEAD = 2
 """Most frames that are given to one process at a time, so that it need not wait for the next one."""
@@ -35,7 +35,7 @@ Message = tuple["_Drawer", dict[str, Any] | None, NDArray[np.uint8] | None]
 
 def processes_for(frames: int, size: tuple[int, int]) -> int:
     """Return the number of processes that draw so many frames soonest: at most one for each core, and those that fit."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = processors()
     pixels = size[0] * size[1]
     fitting = cores if (free := _free_memory()) is None else free // (_BYTES_EACH + _BYTES_A_PIXEL * pixels)
     return max(1, min(cores, frames, frames * pixels // _PIXELS_EACH, fitting))
@@ -159,7 +159,7 @@ class _Drawer(DrawingConnection):
     """
 
     def __init__(self, film: str, count: int, messages: queue.Queue[Message]) -> None:
-        super().__init__(max(1, (os.cpu_count() or 1) // count))
+        super().__init__(max(1, processors() // count))
         self.drawing: list[int] = []
         self._messages = messages
         self._reader = threading.Thread(target=self._pass_on, name="frames", daemon=True)

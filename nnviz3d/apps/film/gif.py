@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import zlib
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.whole_files import PartialFile
+from nnviz3d.processors import processors
 
-_CORES = os.cpu_count() or 1
+_CORES = processors()
 _PALETTE = "max_colors=128:reserve_transparent=1"
 _DITHER = "dither=bayer:bayer_scale=5"
 """An ordered dither, which does not move; error diffusion would flicker from frame to frame."""
