@@ -1,12 +1,14 @@
-"""Start of a process, and its end after its parent has ended."""
+"""Start of a process, its end by its parent, and its end after its parent has ended."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from typing import IO, Any
 
 PARENT = "NNVIZ3D_PARENT"
 """Environment variable that holds the id of the parent with which a process has to end."""
@@ -23,6 +25,26 @@ def run_module(*words: str) -> list[str]:
     run.
     """
     return [sys.executable, "-P", "-m", *words]
+
+
+def end_process(process: subprocess.Popen[Any], grace: float) -> None:
+    """Ask a process to end, and wait for it; kill it if it does not end within `grace` seconds."""
+    process.terminate()
+    if sys.platform != "win32":
+        process.send_signal(signal.SIGCONT)  # a stopped process would not receive SIGTERM
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def last_output(printed: IO[bytes], most: int) -> str:
+    """Return the end of what a process printed into a file, at most `most` bytes, for an error; empty for nothing."""
+    printed.seek(0, os.SEEK_END)
+    printed.seek(max(0, printed.tell() - most))
+    tail = printed.read().decode("utf-8", errors="replace").strip()
+    return tail and f"It printed last:\n{tail}"
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from nnviz3d.api.embedded import in_notebook
 from nnviz3d.api.stderr_filter import StderrFilter
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT, run_module
+from nnviz3d.parent_process import PARENT, end_process, run_module
 
 _PATIENCE = 20.0
 """Seconds that the process has to close after SIGTERM; then it is killed."""
@@ -103,12 +103,7 @@ class CommandProcess:
         """Ask the process to close; kill it if it does not."""
         if self.running:
             self._ended = True
-            self._process.terminate()
-            try:
-                self._process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end_process(self._process, _PATIENCE)
 
     def _pass_on(self) -> None:
         pipe = self._process.stderr

@@ -10,13 +10,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from typing import IO, Protocol
 
 from nnviz3d.apps.liveness import SILENCE, Peer, processor_time
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT, run_module
+from nnviz3d.parent_process import PARENT, end_process, last_output, run_module
 
 _TAIL = 4000
 """Most characters of the process's own output that are shown with a bug."""
@@ -143,10 +142,7 @@ class ProcessConnection:
         """Return the end of the process's output."""
         if self._printed.closed:
             return ""
-        self._printed.seek(0, 2)
-        self._printed.seek(max(0, self._printed.tell() - _TAIL))
-        tail = self._printed.read().decode("utf-8", errors="replace").strip()
-        return tail and f"It printed last:\n{tail}"
+        return last_output(self._printed, _TAIL)
 
     def finish(self) -> None:
         """Close the process's standard input, and wait until it has cleaned up."""
@@ -158,14 +154,7 @@ class ProcessConnection:
 
     def cut(self) -> None:
         """Ask the process to end; kill it if it does not."""
-        self._process.terminate()
-        if sys.platform != "win32":
-            self._process.send_signal(signal.SIGCONT)  # a stopped process would not receive SIGTERM
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_process(self._process, _GRACE)
 
     def end(self) -> None:
         """End the process, and close the pipes to it."""

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from nnviz3d.cluster import tasks
 from nnviz3d.errors import UserError
-from nnviz3d.parent_process import PARENT, run_module
+from nnviz3d.parent_process import PARENT, end_process, run_module
 from nnviz3d.version import __version__
 
 NO_DASK = (
@@ -241,11 +241,7 @@ def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, _GRACE)
         if process.stdin is not None:
             with suppress(BrokenPipeError):
                 process.stdin.close()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT, run_module
+from nnviz3d.parent_process import PARENT, end_process, last_output, run_module
 
 _GRACE = 5.0
 """Seconds that the process has to end before it is killed."""
@@ -71,7 +71,7 @@ class DrawingConnection:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.last_output: tuple[str, ...] = ()
+        self.last_output = ""
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         settings = {} if threads is None else {"LP_NUM_THREADS": str(threads)}
         try:
@@ -132,15 +132,10 @@ class DrawingConnection:
             return UserError(
                 "The system ended a process that draws, perhaps because the memory is too small; choose a smaller --size."
             )
-        return DrawingCrashed("\n".join(("A process that draws ended.", *self.last_output)))
+        return DrawingCrashed("\n".join(filter(None, ("A process that draws ended.", self.last_output))))
 
     def _wait(self) -> None:
-        self.stop()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_process(self._process, _GRACE)
 
     def _close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
@@ -148,10 +143,7 @@ class DrawingConnection:
                 with suppress(OSError):
                     pipe.close()
         if not self._printed.closed:
-            self._printed.seek(0, os.SEEK_END)
-            self._printed.seek(max(0, self._printed.tell() - _TAIL))
-            tail = self._printed.read().decode("utf-8", errors="replace").strip()
-            self.last_output = ("It printed last:", tail) if tail else ()
+            self.last_output = last_output(self._printed, _TAIL)
             self._printed.close()
 
 
