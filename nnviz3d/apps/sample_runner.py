@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.printable import printable_lines
@@ -131,8 +132,10 @@ class SampleRunner:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sample runner", daemon=True)
-            self._thread.start()
+            # Without the delay, Ctrl-C could leave a thread whose start is not complete, which `close` could not join.
+            with DelayedSignals():
+                self._thread = threading.Thread(target=self._run, name="sample runner", daemon=True)
+                self._thread.start()
 
     def answers(self) -> list[Answer]:
         """Return the answers that have arrived since the last call."""

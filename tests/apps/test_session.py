@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -191,6 +193,31 @@ def test_oldest_run_is_removed_when_runs_take_too_much_disk_space(small_capture,
     arrive(session)
     assert (session.samples.chosen, stand_in.asked) == (1, ["first", "second", "first"])
     runner.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_interruption_during_the_start_of_the_thread_leaves_a_runner_that_can_be_closed(
+    stand_in, tmp_path: Path, monkeypatch, moment
+):
+    runner = SampleRunner(stand_in, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    start = threading.Thread.start
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        if moment == "after":
+            start(thread)
+        os.kill(os.getpid(), signal.SIGINT)
+        if moment == "before":
+            start(thread)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runner.prepare("first")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    runner.close()
+    assert stand_in.closed
 
 
 def test_next_request_is_served_after_any_error(session, stand_in, capsys):
