@@ -202,7 +202,7 @@ def test_gradient_norms_and_update_ratios_equal_their_definitions(tmp_path, mode
 def test_probe_records_are_the_models_activations_and_gradients(tmp_path):
     model = compiled(build())
     x, y = data()
-    recorder = TrainingRecorder(tmp_path / "run.zarr", probes=(x[:3], y[:3]), probes_every=5, classes="abc")
+    recorder = TrainingRecorder(tmp_path / "run.zarr", every=10, probes=(x[:3], y[:3]), probes_every=5, classes="abc")
     fit(model, [recorder], epochs=1)
     capture = open_capture(tmp_path / "run.zarr")
     training = capture.training
