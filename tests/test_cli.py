@@ -180,6 +180,11 @@ class TestHelp:
         done = run("--version", cwd=tmp_path)
         assert (done.returncode, done.stdout.strip()) == (0, nnviz3d.__version__)
 
+    def test_command_ends_quietly_while_the_thread_of_zarr_is_busy(self, tmp_path):
+        busy = "import time\nfrom zarr.core.sync import _get_loop\n_get_loop().call_soon_threadsafe(time.sleep, 0.8)"
+        done = run("--version", cwd=tmp_path, code=busy)
+        assert (done.returncode, done.stderr) == (0, "")
+
     @pytest.mark.parametrize("command", COMMANDS)
     def test_help_of_each_command_has_an_example(self, tmp_path, command):
         done = run(command, "--help", cwd=tmp_path)

@@ -17,6 +17,8 @@ from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import end_with_parent
 from nnviz3d.stopping import Interrupted, end_in_order, ignore
 
+_ZARR_ENDS = 30.0
+"""Most seconds until Zarr's thread ends; on a busy machine it may take some."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The system's error codes for writing without free space."""
 
@@ -39,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.code if isinstance(error, Interrupted) else 130)
     finally:
         ignore()
+        _end_zarr_thread()
 
 
 def _run_command(arguments: list[str] | None) -> None:
@@ -61,6 +64,14 @@ def _run_command(arguments: list[str] | None) -> None:
             raise
         _drop_output()
         _fail(f"The output cannot be written: {error.strerror}.", 2)
+
+
+def _end_zarr_thread() -> None:
+    """End the thread of Zarr, which waits for it 0.2 s only at Python's end and then prints a traceback."""
+    sync = sys.modules.get("zarr.core.sync")
+    if sync is not None and sync.loop[0] is not None:
+        sync.loop[0].call_soon_threadsafe(sync.loop[0].stop)
+        sync.iothread[0].join(_ZARR_ENDS)
 
 
 def _drop_output() -> None:
