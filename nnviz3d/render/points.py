@@ -7,7 +7,6 @@ is one vertex a point, read from the arrays of `Points` without a copy, and the 
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,13 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkDataObject, vtkPolyDa
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer
 
 from nnviz3d.render.drawers import cell_array
+from nnviz3d.render.shader_texts import glsl
 from nnviz3d.scene.primitives import Points
 
 FEW = 20_000
 """Maximum number of points that are drawn as meshes."""
 MOVING = 60_000
 """Maximum number of points of a cloud that are drawn while the picture moves."""
-_SHADERS = files("nnviz3d.render") / "shaders"
 _SQUARE = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float32)
 _VARYINGS = ("vec4 ballFill", "vec4 ballRing", "vec2 ballDepth", "vec2 ballFront", "float ballAhead")
 _ATTRIBUTES = {"ballCorner": 3, "ballColor": 4, "ringColor": 4}
@@ -162,9 +161,9 @@ class _Squares(_Balls):
         out, into = ("".join(f"{way} {v};\n" for v in varyings) for way in ("out", "in"))
         tag = "//VTK::PositionVC::Dec"
         shader.AddVertexShaderReplacement(tag, True, f"{tag}\n{inputs}{out}", False)
-        shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, _glsl("points.vert.glsl"), False)
+        shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, glsl("points.vert.glsl"), False)
         shader.AddFragmentShaderReplacement(tag, True, f"{tag}\n{into}", False)
-        shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _glsl("points.frag.glsl"), False)
+        shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, glsl("points.frag.glsl"), False)
 
     def update(self, cloud: Points) -> None:
         """Show these points instead of the earlier ones."""
@@ -251,10 +250,10 @@ class _Vertices(_Balls):
             _VERTEX.format(
                 out=out,
                 input="in vec4 ringColor;" if ringed else "const vec4 ringColor = vec4(0.0);",
-                body=_glsl("points.vert.glsl"),
+                body=glsl("points.vert.glsl"),
             )
         )
-        shader.SetFragmentShaderCode(_FRAGMENT.format(into=into, body=_glsl("points.frag.glsl")))
+        shader.SetFragmentShaderCode(_FRAGMENT.format(into=into, body=glsl("points.frag.glsl")))
 
 
 _VERTEX = """//VTK::System::Dec
@@ -291,7 +290,3 @@ void main()
 def _each(sizes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Repeat a number of each point, ``(n,)``, for its four corners: ``(n, 4, 1)``."""
     return np.broadcast_to(sizes[:, np.newaxis, np.newaxis], (len(sizes), 4, 1))
-
-
-def _glsl(name: str) -> str:
-    return (_SHADERS / name).read_text(encoding="utf-8")

@@ -12,8 +12,9 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
 from nnviz3d.render.drawers import CORNERS, FACES, mesh
+from nnviz3d.render.shader_texts import glsl
 from nnviz3d.render.voxel_packing import pack_all
-from nnviz3d.render.voxels import Packed, VoxelBoxes, front_of, glsl, lowest_rank, real_count
+from nnviz3d.render.voxels import Packed, VoxelBoxes, front_of, lowest_rank, real_count
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.primitives import Voxels
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLTexture, vtkTextureObject
 
 from nnviz3d.errors import UserError
 from nnviz3d.render.picking import GAP_SHARE
+from nnviz3d.render.shader_texts import glsl
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, Color
 from nnviz3d.scene.primitives import Voxels
 
@@ -32,7 +31,6 @@ _ALL = 1e30
 """More cells than any block has."""
 _FRONT = 0.16
 """Width of the light that moves through a block, as a share of its length."""
-_SHADERS = files("nnviz3d.render") / "shaders"
 _UNIFORM_TYPES = {1: "f", 2: "2f", 3: "3f"}
 
 
@@ -365,9 +363,3 @@ def real_count(block: Voxels) -> float:
 def lowest_rank(bounds: NDArray[np.float32], threshold: float) -> float:
     """Return the rank, as the shader reads it, that a cube of cells needs to have one that reaches a threshold."""
     return (int(np.searchsorted(bounds, np.float32(threshold), side="right")) - 0.5) / 255
-
-
-@cache
-def glsl(name: str) -> str:
-    """Return the text of a shader."""
-    return (_SHADERS / name).read_text(encoding="utf-8")
