@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.embedding_engines import EnginePoints, Report, check_installed, resolved, run_engine
+from nnviz3d.analysis.affinities import Report
+from nnviz3d.analysis.embedding_engines import EnginePoints, check_installed, resolved, run_engine
 from nnviz3d.analysis.embedding_quality import judge_placed
 from nnviz3d.analysis.landmarks import choose, place_among
 from nnviz3d.analysis.reduction import REDUCED

@@ -5,7 +5,6 @@ The libraries are imported inside functions, because their import takes seconds,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.analysis.affinities import Report
 from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Report = Callable[[int, int], None]
-"""Callback for progress: the amount done, and the total."""
 
 EXTRA = "embedding"
 """The extra of this package with the libraries that are not always installed."""
@@ -46,7 +44,7 @@ _LIBRARIES = {"grid": ("numba",), "umap": ("umap",), "pacmap": ("pacmap",)}
 
 @dataclass(frozen=True, eq=False)
 class EnginePoints:
-    """What an engine computed.
+    """Points that an engine computed.
 
     Attributes
     ----------

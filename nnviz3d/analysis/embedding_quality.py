@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.analysis.landmarks import choose
 from nnviz3d.analysis.reduction import REDUCED
 from nnviz3d.data.capabilities.embeddings import Embedding
 
@@ -15,7 +16,7 @@ Floats = NDArray[np.float32]
 
 NEIGHBOURS = 10
 """Number of nearest neighbours of each vector that are compared with those of its point."""
-_JUDGED = 3000
+JUDGED = 3000
 """Most points whose neighbours are compared, because trustworthiness compares all pairs."""
 _ROWS = 256
 """Vectors per chunk in the computation of sums."""
@@ -76,9 +77,7 @@ def judge(vectors: Floats, points: Floats, seed: int = 0) -> tuple[dict[str, flo
 
     count = len(points)
     quality: dict[str, float] = {}
-    some = np.arange(count)
-    if count > _JUDGED:
-        some = np.sort(np.random.default_rng(seed).choice(count, _JUDGED, replace=False))
+    some = choose(count, JUDGED, seed)
     if count > NEIGHBOURS:  # trustworthiness of 5 neighbours needs more than 10 points
         quality["trustworthiness"] = float(trustworthiness(vectors[some], points[some], n_neighbors=5))
     near = min(NEIGHBOURS, count - 1)

@@ -24,7 +24,7 @@ _SLACK = 1e-9
 
 
 def choose(count: int, most: int, seed: int) -> Indices:
-    """Choose landmarks among `count` vectors: ``(min(count, most),)`` ascending indices, drawn at random by a seed."""
+    """Choose some of `count` vectors: ``(min(count, most),)`` ascending indices, drawn at random by a seed."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))

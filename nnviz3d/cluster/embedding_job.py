@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import EmbeddedPoints, embed, key_of
-from nnviz3d.analysis.embedding_quality import judge
+from nnviz3d.analysis.embedding_quality import JUDGED, judge
 from nnviz3d.analysis.landmarks import choose
 from nnviz3d.analysis.reduction import REDUCED, PartialSums, check_width, components, kept_variance, merged
 from nnviz3d.cluster import tasks
@@ -41,8 +41,6 @@ _PART = 256
 """Samples that a worker runs at once."""
 _ROWS = 8192
 """Vectors that are summed up or reduced at once. The number is fixed, because sums round by their parts."""
-_JUDGED = 3000
-"""Vectors, drawn at random, by which the quality is measured."""
 _THUMBNAILS = 2**28
 """Most bytes of all thumbnails, which a page keeps in memory."""
 
@@ -183,7 +181,7 @@ def _embedded_by_parts(
     if options.method != "pca" and options.landmarks is None and count > LANDMARKS:
         options = replace(options, landmarks=LANDMARKS)
     points = embed(reduced, options, placing)
-    some = choose(count, _JUDGED, options.seed)
+    some = choose(count, JUDGED, options.seed)
     quality, judged = judge(np.asarray(outputs.oindex[some]), points.points[some], options.seed)
     settings = {**points.settings, "dimensions": width, "judged": judged}
     digest = hashlib.sha256(key_of(reduced, options).encode())

@@ -173,7 +173,7 @@ def test_embedding_of_an_earlier_version_is_judged_by_the_layers_numbers(groups)
 
 def test_quality_of_many_points_is_measured_on_a_random_part(monkeypatch, groups):
     whole, _ = judge(groups, groups[:, :3])
-    monkeypatch.setattr("nnviz3d.analysis.embedding_quality._JUDGED", 100)
+    monkeypatch.setattr("nnviz3d.analysis.embedding_quality.JUDGED", 100)
     some, judged = judge(groups, groups[:, :3])
     assert judged == 100
     assert some["neighbours"] == pytest.approx(whole["neighbours"], abs=0.1)
