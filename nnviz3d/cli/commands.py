@@ -273,7 +273,7 @@ def record(
     if where is None:
         require_graphics()
     with (
-        capturing(target, picture_steps) as run,
+        capturing(target, picture_steps if where is None else tuple) as run,
         open_target(target, model, look, run, backward=tour == "backward") as found,
     ):
         selection = selection_of(look, found)

@@ -40,8 +40,6 @@ class ClusterDrawing:
         If other processes could not draw the film.
     """
 
-    packs = True
-
     def __init__(self, film: FilmScene, ending: str, cluster: Connected) -> None:
         plan = film.plan()
         if plan is None:

@@ -22,7 +22,7 @@ def test_two_films_of_the_same_frames_are_equal(tmp_path, encoding, size):
         out = tmp_path / f"{number}.{encoding.container}"
         film = EncodedFilm(out, encoding, size, 30)
         for place, frame in enumerate(frames):
-            film.write(place, frame)
+            film.add(place, film.packed(frame))
         film.finish()
         found.add(out.read_bytes())
     assert len(found) == 1

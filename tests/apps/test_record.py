@@ -81,7 +81,7 @@ class TestSinks:
         sink = SINKS[out.name](out)
         for number, color in enumerate(self.COLORS):
             assert sink.needs(number)
-            sink.write(number, plain(color))
+            sink.add(number, sink.packed(plain(color)))
         return sink
 
     def test_film_holds_its_frames_in_their_colours(self, tmp_path, name):
@@ -139,7 +139,7 @@ class TestWriting:
         def needs(self, number: int) -> bool:
             return True
 
-        def write(self, number: int, pixels: np.ndarray) -> None:
+        def add(self, number: int, packed: np.ndarray) -> None:
             if number == 1:
                 raise OSError(28, "No space left on device")
 

@@ -45,7 +45,8 @@ def drawn(capture: Capture, size: tuple[int, int], fps: int, seconds: float | No
         for tau in film.moments:
             studio.averaged(samples(float(tau)))
     else:
-        with FilmWriter(EncodedFilm(out, MP4, size, fps), studio.averaged) as writing:
+        film_file = EncodedFilm(out, MP4, size, fps)
+        with FilmWriter(film_file, lambda raw: film_file.packed(studio.averaged(raw))) as writing:
             for number, tau in enumerate(film.moments):
                 writing.put(number, samples(float(tau)))
     studio.close()

@@ -1,4 +1,4 @@
-"""Where the frames of a film are drawn: in this process, or in several others."""
+"""Drawing of the frames of a film, in this process or in several others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.drawing_pool import DrawingPool
+from nnviz3d.apps.film.formats import sink_class
 from nnviz3d.apps.film.frame_range import FilmScene, FilmStudio
 
 Frames = Iterator[tuple[int, NDArray[np.uint8]]]
@@ -17,15 +18,7 @@ Frames = Iterator[tuple[int, NDArray[np.uint8]]]
 
 
 class FrameDrawing(Protocol):
-    """Draws the frames of one film.
-
-    Attributes
-    ----------
-    packs
-        Whether the frames are packed for the film's format.
-    """
-
-    packs: bool
+    """Draws the frames of one film."""
 
     def frames(self, numbers: Sequence[int], check: Callable[[], object]) -> Frames:
         """Yield raw frames by their numbers and in their order.
@@ -38,7 +31,7 @@ class FrameDrawing(Protocol):
         ...
 
     def developed(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Convert a raw frame; another thread may do it."""
+        """Return a raw frame packed for the film's format; another thread may do it."""
         ...
 
     def close(self) -> None:
@@ -57,15 +50,14 @@ def drawing_of(film: FilmScene, ending: str, processes: int) -> FrameDrawing:
         Number of processes that draw. If others could not draw this film, this process does.
     """
     plan = film.plan() if processes > 1 else None
-    return _Here(film) if plan is None else DrawingPool(plan, ending, processes)
+    return _Here(film, ending) if plan is None else DrawingPool(plan, ending, processes)
 
 
 class _Here:
     """Draws in this process."""
 
-    packs = False
-
-    def __init__(self, film: FilmScene) -> None:
+    def __init__(self, film: FilmScene, ending: str) -> None:
+        self._packed = sink_class(ending).packed
         with DelayedSignals():
             self._studio = FilmStudio(film)
 
@@ -75,7 +67,7 @@ class _Here:
             yield number, self._studio.samples(number)
 
     def developed(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return self._studio.averaged(raw)
+        return self._packed(self._studio.averaged(raw))
 
     def close(self) -> None:
         self._studio.close()

@@ -62,8 +62,6 @@ class DrawingPool:
         Most processes.
     """
 
-    packs = True
-
     def __init__(self, plan: FilmPlan, ending: str, processes: int) -> None:
         self._film = film_line(plan.to_json(), ending)
         self._count = processes

@@ -50,7 +50,8 @@ class FrameFolder(FrameSink):
             return
         out.mkdir(exist_ok=True)
         try:
-            _write_whole(manifest, text)
+            with whole_file(manifest) as file:
+                file.write(text.encode())
         except OSError:
             with suppress(OSError):  # the folder holds other files
                 out.rmdir()
@@ -77,11 +78,6 @@ class FrameFolder(FrameSink):
 
     def _path(self, number: int) -> Path:
         return self._out / f"frame_{number:05d}.png"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    with whole_file(path) as file:
-        file.write(text.encode())
 
 
 def check_folder(out: Path) -> None:

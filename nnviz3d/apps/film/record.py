@@ -144,8 +144,7 @@ def record(
         with ExitStack() as stack, DelayedSignals() as signals:
             sink = sink_of(out, film, rate)
             # Entered at once, because only the writer discards the sink's files.
-            receive = sink.add if drawing.packs else sink.write
-            writing = stack.enter_context(FilmWriter(sink, drawing.developed, receive))
+            writing = stack.enter_context(FilmWriter(sink, drawing.developed))
             needed = [number for number in range(count) if sink.needs(number)]
             for number, raw in drawing.frames(needed, signals.check):
                 writing.put(number, raw)

@@ -27,10 +27,6 @@ class FrameSink(ABC):
     def add(self, number: int, packed: NDArray[np.uint8]) -> None:
         """Receive a packed frame."""
 
-    def write(self, number: int, pixels: NDArray[np.uint8]) -> None:
-        """Receive a frame ``(H, W, 3)``, the top row first."""
-        self.add(number, self.packed(pixels))
-
     @abstractmethod
     def finish(self) -> None:
         """Give the film its name; it replaces an earlier film of that name."""

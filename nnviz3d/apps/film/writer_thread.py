@@ -26,20 +26,12 @@ class FilmWriter:
     sink
         Receives the frames in order.
     develop
-        Turns a raw frame into the frame to write; called on the thread.
-    receive
-        The sink's method that takes it; by default `write`.
+        Turns a raw frame into the packed frame that the sink takes; called on the thread.
     """
 
-    def __init__(
-        self,
-        sink: FrameSink,
-        develop: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
-        receive: Callable[[int, NDArray[np.uint8]], None] | None = None,
-    ) -> None:
+    def __init__(self, sink: FrameSink, develop: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
         self._sink = sink
         self._develop = develop
-        self._receive = receive or sink.write
         self._frames: queue.Queue[tuple[int, NDArray[np.uint8]] | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="film", daemon=True)
@@ -86,6 +78,6 @@ class FilmWriter:
             if self._error is None:
                 number, raw = given
                 try:
-                    self._receive(number, self._develop(raw))
+                    self._sink.add(number, self._develop(raw))
                 except BaseException as error:  # noqa: BLE001 - raised again on the thread that draws
                     self._error = error
