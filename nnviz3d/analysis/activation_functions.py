@@ -16,7 +16,7 @@ _LEAK = 0.2
 
 
 def _gelu(x: Numbers) -> Numbers:
-    return x * 0.5 * (1 + np.vectorize(math.erf, otypes=[float])(x / math.sqrt(2)))
+    return np.asarray(x * 0.5 * (1 + np.vectorize(math.erf, otypes=[float])(x / math.sqrt(2))))
 
 
 def _softplus(x: Numbers) -> Numbers:

@@ -20,6 +20,8 @@ _EPSILON = 2.0**-23
 """Relative step between float32 numbers."""
 _LARGEST = 40_000_000
 """Maximum number of weights of a layer whose arithmetic is computed."""
+_NEAR = 1e-5
+"""Step of the difference quotient of an activation function, as a share of the size of all terms."""
 _SUMS = {"Add": 1.0, "Subtract": 1.0, "Average": 1.0}
 _FUNCTION_LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "Softmax": "softmax", "ELU": "elu"}
 
@@ -44,6 +46,8 @@ class CellSum:
         Whether the greatest product is taken, as in max pooling, in place of their sum.
     result
         The number that this arithmetic gives.
+    slope
+        How much the result changes with the sum, at most.
     """
 
     sources: NDArray[np.int64]
@@ -54,11 +58,17 @@ class CellSum:
     function: str | None = None
     largest: bool = False
     result: float = math.nan
+    slope: float = 1.0
 
     @cached_property
     def products(self) -> NDArray[np.float64]:
         """Weight times input of each term, ``(n,)``."""
         return np.asarray(self.weights * self.inputs)
+
+    @property
+    def size(self) -> float:
+        """The sum of the sizes of all terms."""
+        return float(np.abs(self.products).sum() + abs(self.bias))
 
     @property
     def total(self) -> float:
@@ -73,8 +83,7 @@ class CellSum:
         step
             Relative step between numbers of the type in which they are stored.
         """
-        size = float(np.abs(self.products).sum() + abs(self.bias))
-        most = step * (4 + math.sqrt(len(self.products))) * (size * max(1.0, abs(self.result)) + abs(self.result))
+        most = step * ((4 + math.sqrt(len(self.products))) * self.size * self.slope + 4 * abs(self.result))
         return bool(abs(self.result - stored) <= most)
 
     def strongest(self, count: int) -> NDArray[np.int64]:
@@ -116,14 +125,18 @@ def cell_sum(
         raise UnknownSumError(f"its activation function {function} is not known here")
     found = _terms(node, index, shape, inputs, weights)
     if function in OVER_UNITS:
-        others = [
-            _terms(node, (*index[:-1], unit), shape, inputs, weights).total if unit != index[-1] else found.total
+        units = [
+            found if unit == index[-1] else _terms(node, (*index[:-1], unit), shape, inputs, weights)
             for unit in range(shape[-1])
         ]
-        result = float(apply(np.array(others))[index[-1]])
+        result = float(apply(np.array([unit.total for unit in units]))[index[-1]])
+        # A share changes by at most its own size times the change of each sum.
+        slope = 2 * result * max(unit.size for unit in units) / (found.size or 1.0)
     else:
-        result = float(apply(np.array([found.total]))[0])
-    return replace(found, function=None if function == "linear" else function, result=result)
+        near = _NEAR * max(found.size, 1e-30)
+        ends = apply(found.total + np.array([0.0, -near, near]))
+        result, slope = float(ends[0]), float(np.abs(ends[1:] - ends[0]).max() / near)
+    return replace(found, function=None if function == "linear" else function, result=result, slope=slope)
 
 
 def _terms(

@@ -10,6 +10,7 @@ from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
+from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
@@ -21,6 +22,7 @@ PanelClass = Callable[[PageContext], AnyPanel]
 
 PANELS: tuple[PanelClass | str, ...] = (
     SamplesPanel,
+    PickPanel,
     TrainingPanel,
     HistoryPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
