@@ -20,9 +20,13 @@ from nnviz3d.scene.views.history import WORDS, HistorySpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Plot
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 _MOST_NAMED = 24
 """Maximum number of lines that a legend names one by one."""
+_WITHIN = (0.01, 0.01, 0.98, 0.98)
+"""Part of the page that a chart and its text take: left, bottom, width and height."""
+_FROM_THE_FRONT = "from the front: the depth is not shown"
 _COLORS = ("#d9541e", "#2f6fd0", "#2e8b57", "#8e44ad", "#b8860b", "#128a91")
 
 
@@ -33,7 +37,7 @@ def curves_figure(training: Training, scene: Scene, selection: Selection) -> Fig
     groups = _groups(training)
     history = next((view for view in scene.spec.views if isinstance(view, HistorySpec)), None)
     rows = len(groups) + (history is not None)
-    figure = Figure(figsize=(10, 1.2 + 2.5 * rows), layout="constrained")
+    figure = Figure(figsize=(10, 1.2 + 2.5 * rows), layout=_layout())
     plots = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     steps = training.steps
     for plot, (title, lines) in zip(plots, groups.items(), strict=False):
@@ -65,7 +69,7 @@ def scatter_figure(cloud: Points, scene: Scene, selection: Selection) -> Figure:
 
     drawn = scene.at(scene.first_time, selection).primitives
     panels = {one.name: one.rows for one in drawn if isinstance(one, Panel)}
-    figure = Figure(figsize=(10, 8), layout="constrained")
+    figure = Figure(figsize=(10, 8), layout=_layout())
     plot = figure.subplots()
     rings = np.zeros((len(cloud.points), 4)) if cloud.rings is None else cloud.rings
     ringed = rings[:, 3] > 0
@@ -86,6 +90,13 @@ def scatter_figure(cloud: Points, scene: Scene, selection: Selection) -> Figure:
     return figure
 
 
+def _layout() -> ConstrainedLayoutEngine:
+    """Return a layout with a margin around all text."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return ConstrainedLayoutEngine(rect=_WITHIN)
+
+
 def _name_classes(plot: Plot, rows: Any) -> None:
     """Add the legend of the classes, and the words below it."""
     from matplotlib.lines import Line2D
@@ -99,7 +110,7 @@ def _name_classes(plot: Plot, rows: Any) -> None:
         legend = plot.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         for entry in legend.get_texts():
             entry.set(parse_math=False, color=INK)
-    words = [row.text for row in rows if isinstance(row, TextRow)]
+    words = [*(row.text for row in rows if isinstance(row, TextRow)), _FROM_THE_FRONT]
     plot.set_xlabel("\n".join(words), color=QUIET, fontsize=9, parse_math=False)
 
 

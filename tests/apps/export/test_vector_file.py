@@ -76,6 +76,19 @@ def test_every_layer_of_a_large_network_has_its_name(long_capture, tmp_path):
     assert {node.id for node in long_capture.graph} <= set(texts)
 
 
+def test_file_tells_what_it_leaves_out_of_the_scene(tmp_path, capsys):
+    for name, words in (
+        ("structure", "the structure of the network\n"),
+        (
+            "landscape",
+            "the structure of the network, without the scene's landscape, which .html, .glb and pictures show\n",
+        ),
+        ("history", "the curves of the training\n"),
+    ):
+        write_scene(name, tmp_path / "net.pdf")
+        assert capsys.readouterr().err == f"net.pdf: {words}"
+
+
 def test_odd_names_are_inert_and_unchanged(tmp_path):
     names = ["<script>alert(1)</script>", "$x^2$", "_hidden", "naïve & 'DejaVu Sans'"]
     layers = [("input", "InputLayer", (2,)), *((name, "Dense", (2,)) for name in names)]
@@ -106,6 +119,7 @@ def test_embedding_gives_a_scatter_chart_and_a_table(tmp_path):
     out = write_scene("embedding", tmp_path / "net.svg")
     texts = texts_of(out)
     assert any(text.startswith("1,000 samples") for text in texts)
+    assert "from the front: the depth is not shown" in texts
     assert "7: 99" in texts  # a class and the number of its samples
     embedding = read_embedding(open_capture(bundled("embedding.zarr.zip")).stored, "dense")
     rows = rows_of(write_scene("embedding", tmp_path / "points.csv"))
