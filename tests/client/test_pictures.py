@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from nnviz3d.render.antialiasing import StillPicture
-from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.picking import pick
-from nnviz3d.render.renderer import Renderer
-from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.hits import CellHit
-from nnviz3d.scene.primitives import DrawList
 from tests.support.client_page import client_page, without_text
 from tests.support.gallery import READY
 from tests.support.scenes import bundled_scene
+from tests.support.vtk_picture import drawn_by_vtk
 
 SIZE = (1280, 720)
-
-
-def drawn_by_vtk(what: DrawList, pose: CameraPose) -> NDArray[np.uint8]:
-    """Return VTK's picture with smooth edges, as the page of a served scene shows it at rest."""
-    renderer = Renderer(offscreen_window(SIZE))
-    try:
-        renderer.draw(what)
-        renderer.look(pose)
-        renderer.render()
-        still = StillPicture(renderer)
-        while not still.done:
-            still.add()
-        return still.picture()
-    finally:
-        renderer.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +27,7 @@ def test_client_draws_a_bundled_scene_as_vtk_does(page, name: str) -> None:
     what = without_text(scene.at(scene.duration))
     pose = scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1])
     page.show(what, pose)
-    apart = np.abs(page.pixels().astype(int) - drawn_by_vtk(what, pose))
+    apart = np.abs(page.pixels().astype(int) - drawn_by_vtk(what, pose, SIZE))
     # VTK's background has noise of one level. A few pixels at the edges of lines and cubes are rounded otherwise.
     assert apart.mean() < 0.6
     assert (apart.max(axis=2) > 40).mean() < 0.003

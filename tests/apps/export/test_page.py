@@ -6,22 +6,41 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.export import ExportJob, ExportSettings, export
+from nnviz3d.apps.export.html.frames import LAYOUTS
 from nnviz3d.apps.open_target import Opened
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from tests.support.captures import write
+from tests.support.client_page import without_text
 from tests.support.exported import ExportedPage
 from tests.support.gallery import READY
 from tests.support.graphs import chain
-from tests.support.player import settled, shown, until
+from tests.support.player import pixels, settled, shown, until
+from tests.support.vtk_picture import drawn_by_vtk
 
 
 @pytest.mark.parametrize("name", READY)
-def test_every_bundled_scene_opens_without_a_network(webgl, bundled_page, name):
+def test_every_bundled_scene_opens_without_a_network_and_looks_as_drawn_by_vtk(
+    webgl, bundled_target, bundled_page, name
+):
     with shown(webgl, bundled_page(name)) as page:
         picture = settled(page)
         assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 200
         assert page.locator("#message").is_hidden()
+        page.evaluate("nnviz3d.viewer.words.style.visibility = 'hidden'")
+        world = pixels(page)
+        pose, size, scale = page.evaluate("[nnviz3d.viewer.pose, nnviz3d.viewer.size, nnviz3d.viewer.scale]")
+        t, sample, quantity = page.evaluate("[nnviz3d.time.t, nnviz3d.state.sample, nnviz3d.state.quantity]")
+    found = bundled_target(name)
+    scene = Scene.build(found.spec, found.capture, aspect=LAYOUTS["wide"], trajectory=found.trajectory)
+    what = without_text(scene.at(t, Selection(sample, quantity=quantity)))
+    # A picture of this size has text and lines of the smallest scale.
+    drawn = drawn_by_vtk(what, CameraPose(**pose), tuple(size), scale=scale / 0.6)
+    apart = np.abs(world - drawn.astype(int))
+    assert apart.mean() < 0.6
+    assert (apart.max(axis=2) > 40).mean() < 0.005
 
 
 def test_digits_turn_and_play_and_show_other_samples(webgl, bundled_page):
