@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
@@ -41,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.code if isinstance(error, Interrupted) else 130)
     finally:
         ignore()
-        _end_zarr_thread()
+        # Not here: a program that calls this function may go on using Zarr. Zarr's own handler runs after this one.
+        atexit.register(_end_zarr_thread)
 
 
 def _run_command(arguments: list[str] | None) -> None:
