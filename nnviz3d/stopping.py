@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _PAUSE = 0.05
@@ -33,6 +33,48 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
         self.number = number
         self.code = 128 + number
+
+
+class DelayedSignals:
+    """A context in which SIGINT and SIGTERM are only recorded; `check` and the end of the context handle them.
+
+    Frames are drawn in it, because a signal during VTK's callbacks ends the process. What must be ended or removed later,
+    such as a process, a thread or a file, is made and noted in it, because a signal in between would lose it.
+    """
+
+    def __init__(self) -> None:
+        self._noted: int | None = None
+        self._handlers: dict[int, Callable[[int, Any], object]] = {}
+        self._delays = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # only this thread receives signals
+            for number in _NUMBERS:
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._note)
+        self._delays = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._delays = False
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if kind is None or issubclass(kind, Exception):  # a handled error must not take the signal along
+            self.check()
+
+    def check(self) -> None:
+        """Call the handler of a recorded signal, which raises `KeyboardInterrupt` for Ctrl-C."""
+        if self._noted is not None:
+            number, self._noted = self._noted, None
+            self._handlers[number](number, None)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._delays:
+            self._noted = number
+        else:  # a signal while the handlers are exchanged, which may leave this one in place
+            self._handlers[number](number, frame)
 
 
 def end_at_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +16,7 @@ from nnviz3d.apps.target import scene_named
 from nnviz3d.data.batches import first_batch, is_data_frame
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
-from nnviz3d.data.files.unfinished import make_temporary_folder
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.json_lines import to_line
 from nnviz3d.data.quantities import Quantity, canonical
 from nnviz3d.data.records import Ranking
@@ -27,6 +26,7 @@ from nnviz3d.errors import NO_TENSORFLOW, ModelError, UserError, lacks_tensorflo
 from nnviz3d.options import Look
 from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
+from nnviz3d.stopping import DelayedSignals
 
 
 class Options(TypedDict, total=False):
@@ -104,9 +104,13 @@ class CommandArguments:
     """
 
     def __init__(self) -> None:
-        self.folder = make_temporary_folder()
         self._ends = contextlib.ExitStack()
-        self._ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        try:
+            with DelayedSignals():
+                self.folder = self._ends.enter_context(temporary_folder())
+        except KeyboardInterrupt:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Remove the folder and end the server."""
@@ -249,8 +253,10 @@ class CommandArguments:
         kept.answer(request.model_copy(update={"inputs": tuple(source for _, source in wanted)}), lambda _event: None)
         if not live:
             return [str(out), *(["--sample", str(position)] if whole else [])]
-        listener = import_module("nnviz3d.capture.live_model_server").LiveModelServer(kept.answer)
-        self._ends.callback(listener.close)
+        server = import_module("nnviz3d.capture.live_model_server").LiveModelServer
+        with DelayedSignals():
+            listener = server(kept.answer)
+            self._ends.callback(listener.close)
         invitation = Invitation(
             port=listener.port, token=listener.token, request=request, samples=samples, position=position
         )

@@ -15,6 +15,7 @@ from nnviz3d.api.embedded import in_notebook
 from nnviz3d.api.stderr_filter import StderrFilter
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import PARENT, end_process, run_module
+from nnviz3d.stopping import DelayedSignals
 
 _PATIENCE = 20.0
 """Seconds that the process has to close after SIGTERM; then it is killed."""
@@ -46,18 +47,23 @@ class CommandProcess:
         elif sys.stderr is not None and sys.stderr.isatty():
             # Its progress bars reach the same terminal through this process.
             environment |= {"FORCE_COLOR": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
-        self._process = subprocess.Popen(
-            run_module("nnviz3d", command, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if listen else None,
-            stderr=subprocess.PIPE,
-            env=environment,
-            process_group=0,  # Ctrl-C reaches this process only, which decides whether the command ends
-        )
         self._ended = False
         self._filter = StderrFilter()
         self._reader = threading.Thread(target=self._pass_on, name="nnviz3d viewer's stderr", daemon=True)
-        self._reader.start()
+        try:
+            with DelayedSignals():
+                self._process = subprocess.Popen(
+                    run_module("nnviz3d", command, *arguments),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if listen else None,
+                    stderr=subprocess.PIPE,
+                    env=environment,
+                    process_group=0,  # Ctrl-C reaches this process only, which decides whether the command ends
+                )
+                self._reader.start()
+        except KeyboardInterrupt:
+            self.end()
+            raise
 
     @property
     def running(self) -> bool:

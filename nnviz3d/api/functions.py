@@ -15,7 +15,7 @@ from nnviz3d.api.command_arguments import CommandArguments, Options, given, of_p
 from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.embedded import EmbeddedScene, in_notebook
 from nnviz3d.api.viewer import Viewer
-from nnviz3d.apps.temporary_folder import temporary_folder
+from nnviz3d.data.files.temporary_folder import temporary_folder
 
 _MOST_EMBEDDED = "40MB"
 """Maximum size of a scene in a notebook; the export names what it leaves out."""

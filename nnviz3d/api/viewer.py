@@ -13,6 +13,7 @@ from typing import Literal, Self
 from nnviz3d.api.command_process import CommandProcess, print_error
 from nnviz3d.api.embedded import frame
 from nnviz3d.errors import Nnviz3dError
+from nnviz3d.stopping import DelayedSignals
 
 
 def _nothing() -> None:
@@ -114,8 +115,9 @@ class Viewer:
             print_error(f"nnviz3d: The viewer cannot be started: {error.strerror or error}.\n")
             return
         thread = threading.Thread(target=self._attend, args=(self._process,), name="nnviz3d viewer", daemon=True)
-        thread.start()
-        self._thread = thread
+        with DelayedSignals():
+            thread.start()
+            self._thread = thread
 
     def wait(self) -> None:
         """Wait until the viewer is closed; Ctrl-C closes it. Without effect before its start.

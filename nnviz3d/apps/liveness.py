@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import Protocol, Self
 
+from nnviz3d.stopping import DelayedSignals
+
 SILENCE = 60.0
 """Seconds without a sign of life until the watchdog acts. A capture process gives one every ten seconds if it can."""
 _CHECKS = 60
@@ -56,7 +58,8 @@ class Watchdog:
         self._messages += 1
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        with DelayedSignals():  # a thread whose start is interrupted cannot be joined
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:

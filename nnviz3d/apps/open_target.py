@@ -13,13 +13,13 @@ from nnviz3d.apps.progress import embed_with_progress
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.target import ModelOptions, ResolvedTarget, resolve
-from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.graph import Shape, head_of
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitation

@@ -21,6 +21,7 @@ from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Event, Insights, Progress
 from nnviz3d.data.targets import PREDICTED
 from nnviz3d.errors import Nnviz3dError, UserError
+from nnviz3d.stopping import DelayedSignals
 
 ROOM = 2 * 2**30
 """Most bytes that captures of samples take on disk: some thirty photographs in a network of 150 layers."""
@@ -171,12 +172,13 @@ class SampleRunner:
 
     def close(self) -> None:
         """End the worker, and wait for the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._worker.close()
-        if self._thread is not None:
-            self._thread.join()
+        with DelayedSignals():
+            with self._changed:
+                self._closed = True
+                self._changed.notify()
+            self._worker.close()
+            if self._thread is not None:
+                self._thread.join()
 
     def _run(self) -> None:
         if self._example:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.session import Session
 from nnviz3d.data.files.paths import exists, quoted
 from nnviz3d.data.files.unfinished import partial_path
@@ -18,6 +17,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.stopping import DelayedSignals
 from nnviz3d.version import __version__
 
 NAME = "my.toml"

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.png import encode_png
 from nnviz3d.apps.whole_files import write_whole
 from nnviz3d.data.reader import CaptureReader
@@ -18,6 +17,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.stopping import DelayedSignals
 
 
 def require_graphics() -> None:

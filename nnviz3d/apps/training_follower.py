@@ -16,6 +16,7 @@ from nnviz3d.data.training import Training
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.scene import Scene
+from nnviz3d.stopping import DelayedSignals
 
 _PAUSE = 0.4
 """Shortest pause between two checks, in seconds."""
@@ -156,14 +157,20 @@ class TrainingFollower:
         )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            with DelayedSignals():
+                self._thread.start()
+        except KeyboardInterrupt:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed.set()
-        self._thread.join()
+        with DelayedSignals():
+            self._closed.set()
+            self._thread.join()
 
 
 def progress(training: Training) -> str:

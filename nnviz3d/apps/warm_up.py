@@ -46,13 +46,13 @@ def _import_server() -> None:
 
 def _draw() -> None:
     """Draw the bundled digits, which loads the graphics driver, and compiles the shaders of blocks, texts and lines."""
-    from nnviz3d.apps.delayed_signals import DelayedSignals
     from nnviz3d.data.bundled import bundled
     from nnviz3d.data.capture import open_capture
     from nnviz3d.render.offscreen import Offscreen
     from nnviz3d.scene.look_check import scene_of
     from nnviz3d.scene.selection import Selection
     from nnviz3d.scene.spec import default_scene
+    from nnviz3d.stopping import DelayedSignals
 
     aspect = _SMALL[0] / _SMALL[1]
     scene = scene_of(default_scene(), open_capture(bundled("digits.zarr.zip")), Selection(), aspect=aspect)

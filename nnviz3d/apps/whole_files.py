@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import DelayedSignals
 
 
 class PartialFile(io.FileIO):
@@ -53,8 +53,9 @@ def whole_file(out: Path) -> Iterator[PartialFile]:
         yield partial
         partial.keep()
     finally:
-        if partial is not None:
-            partial.discard()
+        with DelayedSignals():
+            if partial is not None:
+                partial.discard()
 
 
 @contextmanager

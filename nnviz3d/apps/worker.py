@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.liveness import SILENCE, Watchdog
 from nnviz3d.apps.worker_connections import Connection, ProcessConnection, WorkerCrashed
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import DelayedSignals
 
 if TYPE_CHECKING:
     from nnviz3d.data.request import CaptureRequest, Event, Finished
@@ -120,18 +120,18 @@ class Worker:
 
     def finish(self) -> None:
         """Let the process end, and wait until it has cleaned up."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with DelayedSignals():
+        with DelayedSignals():
+            connection, self._connection = self._connection, None
+            if connection is not None:
                 connection.finish()
 
     def close(self) -> None:
         """End the connection at once, even if `run` waits for it in another thread."""
-        with self._lock:
-            self._closed = True
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            with DelayedSignals():
+        with DelayedSignals():
+            with self._lock:
+                self._closed = True
+                connection, self._connection = self._connection, None
+            if connection is not None:
                 connection.end()
 
     def _ready(self) -> Connection:
@@ -148,11 +148,11 @@ class Worker:
         return connection
 
     def _drop(self, connection: Connection) -> None:
-        with self._lock:
-            mine = self._connection is connection
-            self._connection = None if mine else self._connection
-        if mine:  # otherwise `close` ends it
-            with DelayedSignals():
+        with DelayedSignals():
+            with self._lock:
+                mine = self._connection is connection
+                self._connection = None if mine else self._connection
+            if mine:  # otherwise `close` ends it
                 connection.end()
 
 

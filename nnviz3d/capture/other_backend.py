@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.files.array_files import as_array
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.json_lines import read_event, to_line
 from nnviz3d.data.printable import reason
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Crashed, Finished, Insights, Preprocessing, Refused
@@ -117,8 +117,7 @@ def capture_copy(
     insights: Insights = NOTHING_MORE,
 ) -> Capture:
     """Capture a copy of a live model in a process with TensorFlow; parameters and errors as `nnviz3d.capture`."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         copy = save_copy(model, x, labels, folder)
         if classes is not None:
             (folder / "classes.txt").write_text("\n".join(map(str, classes)), encoding="utf-8")

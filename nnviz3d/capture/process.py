@@ -11,22 +11,24 @@ Exit codes, by the last request: 0 finished, 2 refused, 1 crashed; 130 interrupt
 from __future__ import annotations
 
 import os
-import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, TextIO
 
 from nnviz3d.capture.preflight import refuse_early
 from nnviz3d.capture.request_loop import INTERRUPTED, Report, serve_requests
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.errors import NO_TENSORFLOW, ModelError, lacks_tensorflow
 from nnviz3d.parent_process import PARENT, end_with_parent
+from nnviz3d.stopping import end_in_order
 
 if TYPE_CHECKING:
     from nnviz3d.capture.model_cache import ModelCache
@@ -39,21 +41,29 @@ here, and they take a third of the time."""
 def main() -> int:
     """Answer all requests, and return the exit code."""
     answers = _private_stdout()
-    _listen()
+    end_in_order()
     # The parent passes its process number, because it may have ended already.
     named = os.environ.get(PARENT, "")
     end_with_parent(int(named) if named.isdigit() and sys.platform != "win32" else os.getppid())
 
     try:
-        return serve_requests(sys.stdin, answers, _Runner().capture)
-    except KeyboardInterrupt:  # before the first request
+        with ExitStack() as stack:
+            return serve_requests(sys.stdin, answers, _Runner(stack).capture)
+    except KeyboardInterrupt:  # before the first request, or a second signal
         return INTERRUPTED
 
 
 class _Runner:
-    """Executes requests, once the import that it starts is done."""
+    """Executes requests, once the import that it starts is done.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    stack
+        Removes the temporary files at the end.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
         self._imported: Future[ModelCache] = Future()
         self._waited = False
         threading.Thread(target=self._import, name="nnviz3d import", daemon=True).start()
@@ -66,6 +76,8 @@ class _Runner:
         say(Progress(stage="import", done=0))
         models = self._imported.result()
         self._waited = True
+        # Libraries too make temporary files. The next run removes the folder of a process that was killed.
+        tempfile.tempdir = str(self._stack.enter_context(temporary_folder()))
         spent = round(time.perf_counter() - started, 4)
         finished = models.capture(request, say)
         return finished.model_copy(update={"seconds": {"import": spent, **finished.seconds}})
@@ -131,18 +143,6 @@ def _private_stdout() -> TextIO:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
-
-
-def _listen() -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # A second signal must not interrupt the cleanup.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

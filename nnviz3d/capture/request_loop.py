@@ -5,6 +5,7 @@ The capture process uses its standard streams; a program with a live model uses 
 
 from __future__ import annotations
 
+import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import IO
 from nnviz3d.data.json_lines import read_request, to_line
 from nnviz3d.data.request import CaptureRequest, Crashed, Event, Finished, Refused, Working
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import Interrupted
 
 Report = Callable[[Event], None]
 INTERRUPTED = 130
@@ -57,7 +59,7 @@ def serve_requests(
                 write.write(to_line(event) + "\n")
                 write.flush()
         except (OSError, ValueError):  # a broken pipe, or a stream that was closed
-            raise KeyboardInterrupt from None
+            raise Interrupted(signal.SIGTERM) from None  # signals do not interrupt the cleanup
 
     code = 0
     try:

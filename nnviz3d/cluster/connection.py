@@ -13,11 +13,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from nnviz3d.cluster import tasks
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.errors import UserError
 from nnviz3d.parent_process import PARENT, end_process, run_module
+from nnviz3d.stopping import DelayedSignals
 from nnviz3d.version import __version__
 
 NO_DASK = (
@@ -199,6 +202,7 @@ def _local(count: int) -> Iterator[Connected]:
     processes: list[subprocess.Popen[str]] = []
     with ExitStack() as stack:
         stack.callback(printed.close)
+        folder = stack.enter_context(temporary_folder())
         scheduler = LocalCluster(
             n_workers=0, processes=True, security=security, host="127.0.0.1", dashboard_address=None, silence_logs=False
         )
@@ -208,7 +212,7 @@ def _local(count: int) -> Iterator[Connected]:
         stack.callback(_end, processes)
         for number in range(count):
             order = {"address": scheduler.scheduler_address, "name": str(number), "security": keys}
-            processes.append(_start(order, printed))
+            _start(processes, order, printed, folder)
         cluster = Connected(client, "this machine", processes, printed)
         began = time.monotonic()
         while len(_workers(client)) < count:
@@ -222,19 +226,21 @@ _KEYS = ("require_encryption", "tls_ca_file", "tls_worker_cert", "tls_worker_key
 """What a worker has to know of the keys of a cluster."""
 
 
-def _start(order: dict[str, Any], printed: IO[str]) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        run_module("nnviz3d.cluster.worker_process"),
-        stdin=subprocess.PIPE,
-        stdout=printed,
-        stderr=printed,
-        text=True,
-        env={**os.environ, PARENT: str(os.getpid())},
-        process_group=0,  # Ctrl-C reaches only this process, which then ends the workers in order
-    )
+def _start(processes: list[subprocess.Popen[str]], order: dict[str, Any], printed: IO[str], folder: Path) -> None:
+    """Start a worker and add it to the list. It and its own processes make their temporary files in a folder."""
+    with DelayedSignals():  # otherwise a signal could leave a process that is not on the list
+        process = subprocess.Popen(
+            run_module("nnviz3d.cluster.worker_process"),
+            stdin=subprocess.PIPE,
+            stdout=printed,
+            stderr=printed,
+            text=True,
+            env={**os.environ, PARENT: str(os.getpid()), "TMPDIR": str(folder)},
+            process_group=0,  # Ctrl-C reaches only this process, which then ends the workers in order
+        )
+        processes.append(process)
     with suppress(BrokenPipeError):
         print(json.dumps(order), file=process.stdin, flush=True)
-    return process
 
 
 def _end(processes: Sequence[subprocess.Popen[str]]) -> None:

@@ -11,6 +11,7 @@ from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.data.storage.address import AddressStore, address_of
 from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import DelayedSignals
 
 
 class Destination(Protocol):
@@ -113,17 +114,18 @@ class LocalDestination:
 
     def __enter__(self) -> Self:
         try:
-            self._partial.mkdir(mode=0o755)  # workers may run as other users
+            with DelayedSignals():
+                self._partial.mkdir(mode=0o755)  # workers may run as other users
         except OSError as error:
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
+        with DelayedSignals():
             shutil.rmtree(self._partial, ignore_errors=True)
-        except BaseException:  # Ctrl-C during the removal
-            shutil.rmtree(self._partial, ignore_errors=True)
-            raise
 
     def finish(self) -> None:
         """Move the capture to its destination; an earlier one stays there until the new one is complete.
@@ -134,8 +136,8 @@ class LocalDestination:
             If the system refuses to.
         """
         lock = WriterLock(self.path)
-        lock.take()
         try:
+            lock.take()
             check_destination(self.path)
             made = Path(self.store)
             if self.path.suffix == ".zip":

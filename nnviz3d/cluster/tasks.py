@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy as np
 from nnviz3d.apps.worker import Worker
 from nnviz3d.cluster.frame_drawer import CompressedFrame, FrameDrawer
 from nnviz3d.cluster.orders import CaptureOrder, FramesOrder, RowsOrder, found_here
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.errors import Nnviz3dError, UserError
 
 Answer = dict[str, Any]
@@ -111,9 +110,9 @@ def capture_part(order_json: str) -> Answer:
         # Zarr is imported by the first part alone: workers that draw do not need it.
         from nnviz3d.cluster.publishing import publish
 
-        with tempfile.TemporaryDirectory(prefix="nnviz3d-part-") as folder:
+        with temporary_folder() as folder:
             # Only the first part holds what belongs to the model, such as its weights.
-            part = Path(folder) / ("part.zarr" if order.first else "part.zarr.zip")
+            part = folder / ("part.zarr" if order.first else "part.zarr.zip")
             request = order.request.model_copy(update={"out": part, "transient": not order.first})
             notices: list[str] = []
 

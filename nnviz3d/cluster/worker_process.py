@@ -19,13 +19,13 @@ from nnviz3d.parent_process import end_with_parent
 from nnviz3d.stopping import end_at_once
 
 
-async def _work(order: dict[str, Any], folder: str) -> None:
+async def _work(order: dict[str, Any]) -> None:
     worker = Worker(
         order["address"],
         nthreads=1,
         name=order["name"],
         security=Security(**order["security"]),
-        local_directory=folder,
+        local_directory=tempfile.gettempdir(),  # one folder for all workers, which the program removes
         memory_limit=0,  # the models and pictures are in processes of their own
         dashboard=False,
         host="127.0.0.1",
@@ -39,8 +39,7 @@ def main() -> None:
     end_at_once()
     end_with_parent()
     logging.getLogger("distributed").setLevel(logging.WARNING)  # the program quotes it if all workers end
-    with tempfile.TemporaryDirectory(prefix="nnviz3d-worker-") as folder:
-        asyncio.run(_work(json.loads(sys.stdin.readline()), folder))
+    asyncio.run(_work(json.loads(sys.stdin.readline())))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.encoded import MP4, WEBM, EncodedFilm
 from nnviz3d.apps.film.frame_folder import FrameFolder
 from nnviz3d.apps.film.gif import GifFilm
@@ -34,6 +33,7 @@ from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.stopping import DelayedSignals
 from tests.support import captures, command_line
 
 pytestmark = pytest.mark.slow

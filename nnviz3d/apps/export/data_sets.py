@@ -6,13 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.multi_block import multi_block
 from nnviz3d.apps.whole_files import writing
 from nnviz3d.data.files.unfinished import partial_path
 from nnviz3d.errors import UserError
 from nnviz3d.render.data_files import write_tree
+from nnviz3d.stopping import DelayedSignals
 
 _PART = re.compile(r"_\d+(_\d+)*\.vt[ip]")
 """End of the name of a data set's file, after the name of the ``.vtm`` without its ending."""

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.drawing_pool import DrawingPool
 from nnviz3d.apps.film.formats import sink_class
 from nnviz3d.apps.film.frame_range import FilmScene, FilmStudio
+from nnviz3d.stopping import DelayedSignals
 
 Frames = Iterator[tuple[int, NDArray[np.uint8]]]
 """Numbers of frames, and the frames."""

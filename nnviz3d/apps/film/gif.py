@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from nnviz3d.apps.film.sink import FrameSink
 from nnviz3d.apps.whole_files import PartialFile
 from nnviz3d.processors import processors
+from nnviz3d.stopping import DelayedSignals
 
 _CORES = processors()
 _PALETTE = "max_colors=128:reserve_transparent=1"
@@ -97,9 +98,11 @@ class GifFilm(FrameSink):
             found: av.VideoFrame = converters.own.convert(self._frame(pixels, number))
             return found
 
-        with ThreadPoolExecutor(_CORES) as cores:
+        # A signal that interrupts `submit` may leave a lock of the pool taken, for which its threads then wait for ever.
+        with ThreadPoolExecutor(_CORES) as cores, DelayedSignals() as signals:
             waiting: deque[Future[av.VideoFrame]] = deque()
             for number, length in enumerate(self._lengths):
+                signals.check()
                 waiting.append(cores.submit(convert, number, self._kept.read(length)))
                 if len(waiting) > 2 * _CORES:
                     yield waiting.popleft().result()

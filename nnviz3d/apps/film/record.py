@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.description import film_of
 from nnviz3d.apps.film.drawing import FrameDrawing, drawing_of
 from nnviz3d.apps.film.drawing_pool import processes_for
@@ -29,6 +28,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.tours.make_tour import TourKind
 from nnviz3d.scene.view_spec import LONGEST
+from nnviz3d.stopping import DelayedSignals
 
 _LARGEST = 3840 * 2160
 _FASTEST = {".gif": 50}

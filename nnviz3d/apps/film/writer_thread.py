@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.film.sink import FrameSink
+from nnviz3d.stopping import DelayedSignals
 
 _WAITING = 3
 """Most frames that wait for the thread."""

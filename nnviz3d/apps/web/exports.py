@@ -21,10 +21,10 @@ from nnviz3d.apps.export.html.order import PageOrder, Place
 from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.saved_scene import selection_at_rest, spec_as_shown
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.security import EXPORTS
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.errors import UserError
 from nnviz3d.parent_process import PARENT, run_module

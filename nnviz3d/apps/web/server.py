@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.drawing import Drawer
@@ -27,6 +26,7 @@ from nnviz3d.parent_process import run_module
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.selection import Selection
+from nnviz3d.stopping import DelayedSignals
 
 ASPECT = 1.55
 """Width over height of the picture on a page of usual size, beside the panels."""

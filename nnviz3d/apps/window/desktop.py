@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from pathlib import Path
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.saved_scene import saved_scene, write_scene
 from nnviz3d.apps.session import Session
@@ -21,6 +20,7 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.window import Window, display_missing
 from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.selection import Selection
+from nnviz3d.stopping import DelayedSignals
 
 SIZE = (1280, 800)
 _TURN = 1 / 60

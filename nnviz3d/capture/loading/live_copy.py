@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from nnviz3d.capture.loading.model_archive import read_model_file
 from nnviz3d.capture.loading.model_kind import check_model, keras_2_package
 from nnviz3d.capture.loading.needed_code import live_objects, needed_code
 from nnviz3d.capture.programs.flat_program import Inputs
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 
@@ -93,9 +93,9 @@ def _copied(model: Any, name: str) -> LoadedModel:
     if not getattr(model, "built", False):
         raise ModelError(f"{name} is a model of Keras 2 that was never built; call it once on data, model(x), before.")
     problem: ModelError | None = None
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for ending in ("keras", "h5"):
-            path = Path(folder) / f"model.{ending}"
+            path = folder / f"model.{ending}"
             try:
                 _save(model, path, name)
                 return _loaded(model, path, name)

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import h5py
 from nnviz3d.data.files.file_content import Content, content_of
 from nnviz3d.data.files.memory_limit import TEXT, check_size
 from nnviz3d.data.files.model_files import CONFIG, METADATA, WEIGHTS
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError, UserError
 
@@ -306,15 +306,15 @@ def readable_by_keras(file: ModelFile, config: Config) -> Iterator[Path]:
     if config is file.config and readable:
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         if file.is_h5:
-            copy = Path(folder) / "model.h5"
+            copy = folder / "model.h5"
             shutil.copyfile(path, copy)
             copy.chmod(0o600)
             with h5py.File(copy, "r+") as opened:
                 opened.attrs["model_config"] = json.dumps(config).encode()
         else:
-            copy = Path(folder) / "model"
+            copy = folder / "model"
             if path.is_dir():
                 _copy_model(path, copy)
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
 from nnviz3d.capture.loading.model_archive import ModelFile, WeightsLayout, read_architecture, weights_layout
 from nnviz3d.data.files.model_files import CONFIG, METADATA, WEIGHTS
 from nnviz3d.data.files.paths import user_path
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.errors import ModelError
 
@@ -62,9 +62,9 @@ def load_h5_file(source: ModelSource) -> LoadedModel:
 def _joined(weights: Path, layout: WeightsLayout, architecture: ModelFile) -> Iterator[ModelFile]:
     """Context with a temporary model file that has the weights of one file and the architecture of another."""
     label = f"{weights.name} with the architecture of {architecture.name}"
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         if layout is WeightsLayout.BY_LAYER:
-            path = Path(folder) / "model.h5"
+            path = folder / "model.h5"
             with h5py.File(weights, "r") as stored, h5py.File(path, "w") as joined:
                 stored.copy(stored.get("model_weights", stored), joined, "model_weights")
                 joined.attrs["model_config"] = json.dumps(architecture.config).encode()
@@ -72,7 +72,7 @@ def _joined(weights: Path, layout: WeightsLayout, architecture: ModelFile) -> It
             version = version.decode() if isinstance(version, bytes) else version
             yield replace(architecture, path=path, version=architecture.version or version, label=label, advice=_ADVICE)
             return
-        path = Path(folder) / "model"
+        path = folder / "model"
         path.mkdir()
         shutil.copyfile(weights, path / WEIGHTS)
         config = keras_2.with_modules(architecture.config) if architecture.is_h5 else architecture.config

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from nnviz3d.data.files.process_identity import runs, started
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import DelayedSignals
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,15 @@ class WriterLock:
                 other.give_back()
             owner = Owner.of(os.getpid())
             try:
-                _create(lock_file(self.path), owner)
+                with DelayedSignals():
+                    _create(lock_file(self.path), owner)
+                    self._release = weakref.finalize(self, _remove, lock_file(self.path), owner)
+                    _taken[_key(self.path)] = self
             except FileExistsError:
                 check_free(self.path)
                 raise UserError(f"{self.path} is just being written by another process; choose another name.") from None
             except OSError as error:
                 raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
-            self._release = weakref.finalize(self, _remove, lock_file(self.path), owner)
-            _taken[_key(self.path)] = self
 
     def give_back(self) -> None:
         """Release the lock if it is taken."""
@@ -189,7 +191,7 @@ def _remove_stale(file: Path) -> None:
 
 def _remove(file: Path, owner: Owner) -> None:
     """Remove a lock file if it still belongs to this owner, and this process is the owner and not its fork."""
-    with suppress(OSError):
+    with suppress(OSError), DelayedSignals():
         if owner.pid == os.getpid() and Owner.read(file) == owner:
             file.unlink()
 

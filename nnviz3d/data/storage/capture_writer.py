@@ -21,6 +21,7 @@ from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.rows_writer import RowsWriter
 from nnviz3d.data.storage.zarr_writers import FolderSink, Sink, ZipSink
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import DelayedSignals
 
 _TRIED = 2**18
 """Bytes of a file from which `zip_folder` tells whether compression saves room."""
@@ -95,7 +96,8 @@ class CaptureWriter(RowsWriter):
             "provenance": provenance.to_json(),
         }
         try:
-            self._partial.mkdir(mode=0o700)
+            with DelayedSignals():
+                self._partial.mkdir(mode=0o700)
             sink: Sink = (
                 ZipSink(self._made, per_shard, fast=transient)
                 if self.path.suffix == ".zip"
@@ -143,8 +145,8 @@ class CaptureWriter(RowsWriter):
 
     def _move_to_destination(self) -> None:
         lock = self._lock or WriterLock(self.path)
-        lock.take()
         try:
+            lock.take()
             self._finish()
         finally:
             if self._lock is None:
@@ -169,11 +171,8 @@ class CaptureWriter(RowsWriter):
             raise
 
     def _discard(self) -> None:
-        try:
+        with DelayedSignals():
             shutil.rmtree(self._partial, ignore_errors=True)
-        except BaseException:  # Ctrl-C during the removal
-            shutil.rmtree(self._partial, ignore_errors=True)
-            raise
 
 
 def check_destination(path: Path) -> None:

@@ -19,9 +19,9 @@ from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.open_target import Opened, opened
 from nnviz3d.apps.snapshot import snapshot
 from nnviz3d.apps.target import ModelOptions, bundled_scenes
-from nnviz3d.apps.temporary_folder import temporary_folder
 from nnviz3d.apps.whole_files import write_whole, writing
 from nnviz3d.data.files.paths import exists, is_file, is_folder, listed
+from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
 from nnviz3d.scene.selection import Selection

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.data.files.unfinished import make_temporary_folder
+from nnviz3d.stopping import DelayedSignals
 
 
 @contextmanager
