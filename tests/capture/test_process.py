@@ -12,6 +12,7 @@ import pytest
 
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.files.unfinished import is_unfinished
 from nnviz3d.data.request import EVENT, CaptureRequest, Crashed, Finished, Notice, Progress, Refused, Working
 from tests.support.processes import memory_of
 
@@ -21,13 +22,14 @@ DIGITS = str(bundled("digits.keras"))
 
 
 class Process:
-    def __init__(self, folder):
+    def __init__(self, folder, temporary=None):
         self.folder = folder
         self.child = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d.capture.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=None if temporary is None else {**os.environ, "TMPDIR": str(temporary)},
             text=True,
             encoding="utf-8",
         )
@@ -124,7 +126,8 @@ def test_interrupt_ends_a_waiting_process(tmp_path, number):
 
 def test_import_starts_before_the_first_request_and_leaves_out_what_keras_does_not_need_here():
     code = (
-        "import sys; from nnviz3d.capture import process; runner = process._Runner(); runner._imported.result();"
+        "import sys; from contextlib import ExitStack; from nnviz3d.capture import process;"
+        "process._Runner(ExitStack())._imported.result();"
         "assert 'keras' in sys.modules; assert not {'pandas', 'sklearn', 'matplotlib', 'IPython'} & set(sys.modules);"
         "import sklearn, matplotlib"
     )
@@ -157,12 +160,16 @@ def test_killed_process_is_reported_without_waiting(tmp_path):
     assert process.child.stdout.read() == ""
 
 
-def test_prepared_process_has_loaded_and_compiled_the_model(tmp_path):
-    process = Process(tmp_path)
+def test_prepared_process_has_loaded_and_compiled_the_model(tmp_path, tmp_path_factory):
+    temporary = tmp_path_factory.mktemp("temporary")
+    process = Process(tmp_path, temporary)
     prepared = process.ask("digits:3", prepare=True)
     assert isinstance(prepared[-1], Finished)
     assert prepared[-1].samples == 0
     assert {"import", "load", "trace"} <= stages(prepared)
     assert list(tmp_path.iterdir()) == [], "nothing is written"
     assert stages(process.ask("digits:7")) == {"trace", "forward", "write", "connections"}
+    # One folder for all temporary files: `test_unfinished` proves that the next run removes that of a killed process.
+    assert [is_unfinished(path.name) for path in temporary.iterdir()] == [True]
     assert process.end() == 0
+    assert list(temporary.iterdir()) == []

@@ -89,21 +89,26 @@ def test_refusal_leaves_no_file(cluster: Connected, small_capture: Capture, tmp_
 
 def test_interrupted_film_leaves_neither_files_nor_processes(tmp_path: Path):
     words = ("record", "-o", "x.mp4", "--size", "320x180", "--workers", "1")
+    work, temporary = tmp_path / "work", tmp_path / "temporary"
+    for made in (work, temporary):
+        made.mkdir()
     command = subprocess.Popen(
         [sys.executable, "-m", "nnviz3d", *words],
-        cwd=tmp_path,
+        cwd=work,
+        env={**os.environ, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
         start_new_session=True,
         preexec_fn=not_ignoring_interrupts,
     )
-    wait_until(lambda: list(tmp_path.iterdir()), "the film is begun", patience=90, pause=0.1)
+    wait_until(lambda: list(work.iterdir()), "the film is begun", patience=90, pause=0.1)
     inner = descendants(command.pid)
     assert inner
     command.send_signal(signal.SIGINT)
     printed = command.communicate(timeout=60)[1]
     assert command.returncode == 130, printed
     assert b"Traceback" not in printed
-    assert list(tmp_path.iterdir()) == []
+    assert list(work.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     wait_until(lambda: not any(map(runs, inner)), "its processes end", patience=20, pause=0.1)
 
 

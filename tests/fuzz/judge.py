@@ -17,6 +17,8 @@ from typing import Any, Self
 
 from PIL import Image
 
+from nnviz3d.data.files.unfinished import is_unfinished
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 HANGS = 120.0
 """Seconds after which a command counts as hanging; a correct one ends in a few seconds, even on a busy machine."""
@@ -72,9 +74,12 @@ class Host:
             fault: str | None = answer
             self._end()
         else:
-            fault = _fault(trial, answer) or self._left_over(trial)
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True, exist_ok=True)
+            left = self._left_over()
+            fault = _fault(trial, answer) or (
+                f"left in the folder for temporary files: {sorted(left)}" if left else None
+            )
+            for path in left.values():
+                shutil.rmtree(path, ignore_errors=True)
         return fault
 
     def _run(self, trial: Trial) -> dict[str, Any] | str:
@@ -119,11 +124,18 @@ class Host:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def _left_over(self, trial: Trial) -> str | None:
-        # The capture process's standard error is an unnamed file, so it is not in this folder.
-        left = sorted(os.listdir(self._temporary))
-        return f"left in the folder for temporary files: {left}" if left else None
+    def _left_over(self) -> dict[str, Path]:
+        """Return the files that the command left in the folder for temporary files, by name."""
+        left: dict[str, Path] = {}
+        for path in self._temporary.iterdir():
+            # The capture process lives on with a folder of its own, which is empty between two commands.
+            lives_on = (
+                is_unfinished(path.name) and self._process is not None and f"-{self._process.pid}-" not in path.name
+            )
+            left |= {one.name: one for one in path.iterdir()} if lives_on else {path.name: path}
+        return left
 
 
 def _fault(trial: Trial, answer: dict[str, Any]) -> str | None:

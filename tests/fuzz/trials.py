@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.support import captures, trainings
 PICTURE = "out.png"
 """Path of the picture that a trial may write; paths for the capture process must be absolute."""
 SNAPSHOT = ("-o", PICTURE, "--size", "96x64")
+BUNDLED = ("attention", "classes_part", "decisions", "embedding", "features", "landscape")
 EXPORTS = ("out.html", "out.zarr.zip", "out.glb", "out.csv", "out.svg", "out.pdf", "out.vtm")
 """Files that a trial of the command `export` may write."""
 
@@ -42,12 +43,15 @@ class Material:
         ``.keras`` and ``.h5`` files.
     captures
         Folders, one with explanations and one with a training.
+    bundled
+        Folders with the captures of bundled scenes, by the scenes' names; together they hold every kind of record.
     scenes
         Scene files.
     """
 
     models: tuple[Path, ...]
     captures: tuple[Path, ...]
+    bundled: dict[str, Path]
     scenes: tuple[Path, ...]
 
     @staticmethod
@@ -60,7 +64,13 @@ class Material:
         models = (*sorted(folder.glob("*.keras")), *sorted(folder.glob("*.h5")))
         explained = captures.explained_capture(folder / "explained.zarr").path
         training = trainings.small_training(folder / "training.zarr").path
-        return Material(models, (explained, training), tuple(sorted((REPOSITORY / "scenes").glob("*.toml"))))
+        bundled = {}
+        for name in BUNDLED:
+            bundled[name] = folder / f"{name}.zarr"
+            with zipfile.ZipFile(REPOSITORY / "scenes" / f"{name}.zarr.zip") as archive:
+                archive.extractall(bundled[name])
+        scenes = tuple(sorted((REPOSITORY / "scenes").glob("*.toml")))
+        return Material(models, (explained, training), bundled, scenes)
 
     @property
     def convolution(self) -> Path:
@@ -115,16 +125,22 @@ def _damage_hdf5(rng: random.Random, file: Any) -> None:
 
 
 def _captures(rng: random.Random, material: Material, folder: Path) -> list[str]:
-    path = _damaged_capture(rng, material, folder)
+    if rng.random() < 0.5:
+        name = rng.choice(BUNDLED)
+        path = _damaged_capture(rng, (material.bundled[name],), folder)
+        if rng.random() < 0.2:
+            return ["inspect", path.name, *_maybe(rng, "--json")]
+        return ["snapshot", path.name, *SNAPSHOT, "--scene", name]
+    path = _damaged_capture(rng, material.captures, folder)
     if rng.random() < 0.6:
         return ["inspect", path.name, *_maybe(rng, "--json")]
     scene = _maybe(rng, "--scene", rng.choice(("structure", "gradients", "statistics", "nodes", "training", "history")))
     return ["snapshot", path.name, *SNAPSHOT, *scene, *_maybe(rng, "--quantity", "gradient")]
 
 
-def _damaged_capture(rng: random.Random, material: Material, folder: Path) -> Path:
+def _damaged_capture(rng: random.Random, whole: Sequence[Path], folder: Path) -> Path:
     path = folder / "run.zarr"
-    shutil.copytree(rng.choice(material.captures), path)
+    shutil.copytree(rng.choice(whole), path)
     files = sorted(p for p in path.rglob("*") if p.is_file())
     metadata = [p for p in files if p.name == "zarr.json"]
     way = rng.random()
@@ -292,7 +308,7 @@ def _options(rng: random.Random, material: Material, folder: Path) -> list[str]:
 
 def _exports(rng: random.Random, material: Material, folder: Path) -> list[str]:
     whole = rng.choice((*map(str, material.captures), "digits", "structure"))
-    target = whole if rng.random() < 0.6 else _damaged_capture(rng, material, folder).name
+    target = whole if rng.random() < 0.6 else _damaged_capture(rng, material.captures, folder).name
     output = (
         rng.choice(EXPORTS) if rng.random() < 0.9 else rng.choice(("", ".", ".html", "no/x.html", "x.txt", "x.zip"))
     )
