@@ -61,7 +61,7 @@ class DelayedSignals:
         self._delays = False
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if kind is None or issubclass(kind, Exception):  # a handled error must not take the signal along
+        if kind is None or not issubclass(kind, KeyboardInterrupt):  # a handled error must not take the signal along
             self.check()
 
     def check(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,21 @@ def in_viewer_of_python(folder: Path) -> None:
         process.end()
     finally:
         arguments.close()
+
+
+def test_signal_before_an_error_that_is_handled_is_not_lost():
+    def fail_after_a_signal() -> None:
+        with suppress(ValueError), DelayedSignals():
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fail_after_a_signal()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.film.drawing_connection import DrawingConnection, DrawingCrashed, film_line
+from nnviz3d.apps.liveness import Watchdog
 from nnviz3d.errors import UserError
 
 _LEVEL = 1
@@ -67,7 +68,8 @@ class FrameDrawer:
             self._connection.send(line)
         frames = []
         for _ in numbers:
-            answer, frame = self._connection.read() or ({}, None)
+            with Watchdog(self._connection):
+                answer, frame = self._connection.read() or ({}, None)
             if frame is not None:
                 frames.append(compressed(frame))
             elif "refused" in answer:

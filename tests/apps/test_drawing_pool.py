@@ -84,6 +84,19 @@ def test_killed_process_costs_only_its_frames(small_capture: Capture):
     assert np.array_equal(found, [frame for _, frame in draw_range(plan, 0, 12)])
 
 
+def test_process_that_does_not_respond_is_replaced(small_capture: Capture):
+    plan = plan_of(small_capture)
+    pool, found = DrawingPool(plan, ".gif", 2, patience=3.0), []
+    try:
+        for number, frame in pool.frames(range(12)):
+            found.append(frame)
+            if number == 1:
+                pool._drawers[0]._process.send_signal(signal.SIGSTOP)
+    finally:
+        pool.close()
+    assert np.array_equal(found, [frame for _, frame in draw_range(plan, 0, 12)])
+
+
 def test_processes_that_are_always_killed_end_in_a_sentence(small_capture: Capture):
     pool = DrawingPool(plan_of(small_capture), ".gif", 1)
 

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.liveness import processor_time
 from nnviz3d.errors import Nnviz3dError, UserError
 from nnviz3d.parent_process import PARENT, end_process, last_output, run_module
 
@@ -96,6 +97,14 @@ class DrawingConnection:
     def was_killed(self) -> bool:
         """Whether a signal ended the process that nothing in it sends."""
         return self._process.returncode in (-9, -15)
+
+    def work_done(self) -> int | None:
+        """Return the processor time that the process has used."""
+        return processor_time(self._process.pid)
+
+    def cut(self) -> None:
+        """Kill the process, because it does not respond; `read` returns its end."""
+        self._process.kill()
 
     def send(self, line: str) -> None:
         """Send a line: a `film_line`, or the number of a frame."""

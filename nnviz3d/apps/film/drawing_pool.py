@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.film.drawing_connection import DrawingConnection, DrawingCrashed, film_line
 from nnviz3d.apps.film.frame_range import FilmPlan
+from nnviz3d.apps.liveness import SILENCE, Watchdog
 from nnviz3d.errors import UserError
 from nnviz3d.processors import processors
 
@@ -60,11 +62,14 @@ class DrawingPool:
         Ending of the film's name; nothing for a folder. The frames are packed for its format.
     processes
         Most processes.
+    patience
+        Seconds without a sign of life after which a process that has frames to draw is replaced.
     """
 
-    def __init__(self, plan: FilmPlan, ending: str, processes: int) -> None:
+    def __init__(self, plan: FilmPlan, ending: str, processes: int, *, patience: float = SILENCE) -> None:
         self._film = film_line(plan.to_json(), ending)
         self._count = processes
+        self._patience = patience
         self._messages: queue.Queue[Message] = queue.Queue()
         self._drawers: list[_Drawer] = []
 
@@ -119,7 +124,7 @@ class DrawingPool:
             drawer.end()
 
     def _start(self) -> None:
-        self._drawers.append(_Drawer(self._film, self._count, self._messages))
+        self._drawers.append(_Drawer(self._film, self._count, self._messages, self._patience))
 
     def _give(self, waiting: deque[int], ready: int) -> None:
         """Give waiting frames to the processes that have the fewest; frames that are ready early limit their number."""
@@ -156,12 +161,14 @@ class _Drawer(DrawingConnection):
         Numbers of the frames that it was given and has not drawn yet.
     """
 
-    def __init__(self, film: str, count: int, messages: queue.Queue[Message]) -> None:
+    def __init__(self, film: str, count: int, messages: queue.Queue[Message], patience: float) -> None:
         super().__init__(max(1, processors() // count))
         self.drawing: list[int] = []
         self._messages = messages
         self._reader = threading.Thread(target=self._pass_on, name="frames", daemon=True)
+        self._watchdog = Watchdog(self, patience)
         self._reader.start()
+        self._watchdog.__enter__()
         self.send(film)
 
     def draw(self, number: int) -> None:
@@ -169,13 +176,19 @@ class _Drawer(DrawingConnection):
         self.drawing.append(number)
         self.send(str(number))
 
+    def work_done(self) -> int | None:
+        """Return the processor time that the process has used, or a number that grows while it has nothing to draw."""
+        return super().work_done() if self.drawing else time.monotonic_ns()
+
     def end(self) -> None:
-        """End the process, and wait for it and the thread."""
+        """End the process, and wait for it and the threads."""
+        self._watchdog.__exit__()
         self._wait()
         self._reader.join()
         self._close()
 
     def _pass_on(self) -> None:
         while (answer := self.read()) is not None:
+            self._watchdog.count_message()
             self._messages.put((self, *answer))
         self._messages.put((self, None, None))
