@@ -107,7 +107,7 @@ def in_training_follower(folder: Path) -> None:
 def in_film(folder: Path) -> None:
     with ExitStack() as stack, DelayedSignals() as signals:  # as `record` does
         film = GifFilm(folder / "whole.gif", (64, 64), 10)
-        writer = stack.enter_context(FilmWriter(film, lambda raw: raw, film.add))
+        writer = stack.enter_context(FilmWriter(film, film.packed))
         for number in range(3):
             writer.put(number, np.zeros((64, 64, 3), np.uint8))
             signals.check()

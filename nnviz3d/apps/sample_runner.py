@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnviz3d.apps.delayed_signals import DelayedSignals
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.printable import printable_lines

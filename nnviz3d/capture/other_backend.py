@@ -22,7 +22,11 @@ from nnviz3d.data.printable import reason
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Crashed, Finished, Insights, Preprocessing, Refused
 from nnviz3d.data.sample_sources import named_sources
 from nnviz3d.errors import ModelError, Nnviz3dError, SampleError, UserError
-from nnviz3d.parent_process import PARENT, run_module
+from nnviz3d.parent_process import PARENT, end_process, run_module
+from nnviz3d.stopping import DelayedSignals
+
+_GRACE = 15.0
+"""Seconds that the process has to clean up before it is killed."""
 
 
 def other_backend(model: Any) -> str | None:
@@ -146,20 +150,25 @@ def _run(request: CaptureRequest) -> None:
         PARENT: str(os.getpid()),
         "PYTHONPATH": os.pathsep.join(one or os.getcwd() for one in sys.path),
     }
-    done = subprocess.run(
-        run_module("nnviz3d.capture.process"),
-        input=to_line(request) + "\n",
-        stdout=subprocess.PIPE,
-        env=environment,
-        encoding="utf-8",
-        check=False,
-    )
-    lines = done.stdout.splitlines()
+    with DelayedSignals():
+        process = subprocess.Popen(
+            run_module("nnviz3d.capture.process"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            encoding="utf-8",
+        )
+    try:
+        answers, _ = process.communicate(to_line(request) + "\n")
+    finally:  # after Ctrl-C the process removes what is unfinished
+        with DelayedSignals():
+            end_process(process, _GRACE)
+    lines = answers.splitlines()
     last = read_event(lines[-1]) if lines else None
     if isinstance(last, Refused):
         raise UserError(last.message)
     if not isinstance(last, Finished):
-        why = last.traceback if isinstance(last, Crashed) else f"exit code {done.returncode}"
+        why = last.traceback if isinstance(last, Crashed) else f"exit code {process.returncode}"
         raise Nnviz3dError(f"The process that runs the copy of the model died: {why}")
 
 

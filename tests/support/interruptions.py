@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -36,6 +37,8 @@ SLOW = frozenset(
     }
 )
 """C functions that wait for the system: Python handles a signal that arrives meanwhile when they return."""
+_PATIENCE = 200
+"""Tenths of a second that what was told to end may take."""
 _WAITS = frozenset({"wait", "join", "_wait_for_tstate_lock"})
 """Functions in which a thread waits for another one; elsewhere locks are free."""
 
@@ -66,6 +69,18 @@ class _Interrupter:
                 one = one.f_back  # type: ignore[assignment]
             self.where = f"{called.__name__} in {' < '.join(names)}"
             signal.raise_signal(signal.SIGINT)
+
+
+def _still_running(threads: set[threading.Thread]) -> list[str]:
+    """Return the child processes, and the threads other than these, that do not end within seconds."""
+    found: list[str] = []
+    for _ in range(_PATIENCE):
+        found = [f"process {one}" for one in descendants(os.getpid())]
+        found += [thread.name for thread in threading.enumerate() if thread not in threads]
+        if not found:
+            break
+        time.sleep(0.1)
+    return found
 
 
 def left_by_interruptions(
@@ -106,8 +121,7 @@ def left_by_interruptions(
                 moments += sorted({i * interrupter.count // most for i in range(most)})
             files = sorted(path.relative_to(own).as_posix() for path in own.rglob("*"))
             left = [name for name in files if name.split("/")[0] not in keeps]
-            left += [f"process {one}" for one in descendants(os.getpid())]
-            left += [thread.name for thread in threading.enumerate() if thread not in threads]
+            left += _still_running(threads)
             if left:
                 problems.append(f"{interrupter.where} leaves {left}")
             for one in descendants(os.getpid()):
