@@ -11,6 +11,7 @@ Exit codes, by the last request: 0 finished, 2 refused, 1 crashed; 130 interrupt
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -41,6 +42,8 @@ here, and they take a third of the time."""
 def main() -> int:
     """Answer all requests, and return the exit code."""
     answers = _private_stdout()
+    # A shell's background jobs ignore SIGINT, but here only the program that started this process sends it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     end_in_order()
     # The parent passes its process number, because it may have ended already.
     named = os.environ.get(PARENT, "")

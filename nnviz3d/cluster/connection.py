@@ -192,6 +192,7 @@ def connected(options: ClusterOptions, need: Need) -> Iterator[Connected]:
 @contextmanager
 def _local(count: int) -> Iterator[Connected]:
     """Start a scheduler in this process, and workers in processes of their own, with encrypted connections."""
+    import dask.config
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
@@ -203,6 +204,7 @@ def _local(count: int) -> Iterator[Connected]:
     with ExitStack() as stack:
         stack.callback(printed.close)
         folder = stack.enter_context(temporary_folder())
+        stack.enter_context(dask.config.set({"temporary-directory": str(folder)}))  # the scheduler makes a folder there
         scheduler = LocalCluster(
             n_workers=0, processes=True, security=security, host="127.0.0.1", dashboard_address=None, silence_logs=False
         )
