@@ -49,7 +49,7 @@ def numbers(*words: object) -> dict[str, object]:
 
 
 def test_default_settings_cost_little(tmp_path: Path, smallest: bool) -> None:
-    found = numbers("whole", tmp_path, 1 if smallest else 3, 0.5 if smallest else 30)
+    found = numbers("whole", tmp_path, 1 if smallest else 3, 0 if smallest else 30)
     table("Seconds of fit, the digits network", [[name, value] for name, value in found.items()])
     record_result(
         "live_cost",

@@ -23,16 +23,16 @@ SKIPPED, COUNTED = 3, 40
 class Watch(keras.callbacks.Callback):
     """Measures the time of the counted steps, and the memory at two of them."""
 
-    def __init__(self, marks=()):
+    def __init__(self, marks=(), counted=COUNTED):
         super().__init__()
-        self.step, self.marks, self.memory, self.seconds = 0, marks, [], 0.0
+        self.step, self.marks, self.memory, self.seconds, self.counted = 0, marks, [], 0.0, counted
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         if self.step == SKIPPED:
             self.since = time.perf_counter()
-        if self.step == SKIPPED + COUNTED:
-            self.seconds = (time.perf_counter() - self.since) / COUNTED
+        if self.step == SKIPPED + self.counted:
+            self.seconds = (time.perf_counter() - self.since) / self.counted
         if self.step in self.marks:
             self.memory.append(megabytes())
 
@@ -61,12 +61,12 @@ def network():
     return model
 
 
-def fit(recorder, steps, batch=BATCH, marks=()):
+def fit(recorder, steps, batch=BATCH, marks=(), counted=COUNTED):
     """Fit on random pixels, which take as long as digits."""
     rng = np.random.default_rng(0)
     rows = batch * min(steps, 100)
     x, y = rng.random((rows, 28, 28, 1), np.float32), rng.integers(0, 10, rows)
-    watch = Watch(marks)
+    watch = Watch(marks, counted)
     callbacks = [*([recorder] if recorder else []), watch]  # the recorder is first, so that its work is measured
     network().fit(x, y, batch_size=batch, epochs=-(-steps // 100), verbose=0, callbacks=callbacks)
     return watch
@@ -86,9 +86,13 @@ class Steps(keras.callbacks.Callback):
 
 
 def whole(folder, rounds, seconds):
-    """Fit for some seconds, plain and with a recorder at its default settings, in turns; prints the seconds of each."""
-    warm = fit(None, SKIPPED + COUNTED).seconds
-    steps = max(COUNTED, int(seconds / warm))
+    """Fit for some seconds, plain and with a recorder at its default settings, in turns; prints the seconds of each.
+
+    With 0 seconds, two steps are counted.
+    """
+    counted = COUNTED if seconds else 2
+    warm = fit(None, SKIPPED + counted, counted=counted).seconds
+    steps = max(counted, int(seconds / warm))
     found = interleaved(
         {"plain": lambda _: fit(None, steps), "recorded": lambda _: fit(TrainingRecorder(folder / "run.zarr"), steps)},
         rounds,
