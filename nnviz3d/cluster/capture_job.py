@@ -16,6 +16,7 @@ from nnviz3d.cluster.destination import destination_of
 from nnviz3d.cluster.embedding_job import dataset_request, embed_on_cluster
 from nnviz3d.cluster.jobs import Job
 from nnviz3d.cluster.publishing import PART
+from nnviz3d.data.capabilities import uses_dataset
 from nnviz3d.data.files.paths import exists, user_path
 from nnviz3d.data.request import CaptureRequest, Event, Finished, Progress
 from nnviz3d.data.source_names import in_folder
@@ -45,6 +46,9 @@ def capture_on_cluster(
     request = with_absolute_paths(request)
     embedded = bool(request.insights.embeddings)
     alone = request.insights.model_copy(update={"embeddings": ()})
+    if uses_dataset(alone) and not alone.dataset:
+        # What belongs to the model is computed with the first part, which has only some of the samples.
+        alone = alone.model_copy(update={"dataset": request.inputs})
     with destination_of(request.out) as out, Job(cluster) as job:
         report(Progress(stage="load", done=0))
         store = store_at(out.store)

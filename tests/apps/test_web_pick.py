@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.pick import PickPanel
+from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick
 from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.views.connections import EdgePick
 from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
+from tests.support import captures
 from tests.support.browser import looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
@@ -122,6 +127,32 @@ def test_edge_has_its_place_among_all_products_of_its_target(panel, digits):
     state = explained(panel, EdgePick("flatten", "dense", (source,), (5,), float(kernel[source, 5])))
     assert state.pick_title == f"flatten [{source}] → dense [5]"
     assert ["rank by size", "3 of 576"] in state.pick_steps
+
+
+def test_samples_that_activate_a_channel_most_are_shown_with_their_pictures(tmp_path):
+    pictures = np.arange(2 * 3 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 3)
+    kept = ChannelExamples(
+        "conv",
+        np.array([[7, 3], [3, 7], [7, 3], [3, 7]]),
+        np.array([[0.5, 0.25]] * 4, np.float32),
+        np.array([3, 7]),
+        ("three.png", "seven.png"),
+        pictures,
+        10,
+    )
+    values = captures.small_values()
+    capture = captures.write(
+        tmp_path / "c.zarr", captures.small_graph(), values, also=[lambda writer: write_examples(writer, kept)]
+    )
+    panel = panel_of(capture)
+    state = explained(panel, CellPick("conv", (2, 2, 1)), 0)
+    assert [one["name"] for one in state.pick_examples] == ["three.png", "seven.png"]
+    assert [one["words"] for one in state.pick_examples] == ["three.png: 0.5", "seven.png: 0.25"]
+    first = base64.b64decode(state.pick_examples[0]["picture"].partition(",")[2])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(first)).convert("RGB")), pictures[0])
+    assert state.pick_examples_words == "Activate channel 1 most, of 10 samples"
+    assert not explained(panel, CellPick("conv", (2, 2)), 0).pick_examples
+    assert not explained(panel, CellPick("dense", (2,)), 0).pick_examples
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,22 @@ from nnviz3d.data.capabilities.attention import ATTENTION, AttentionFields
 from nnviz3d.data.capabilities.attributions import ATTRIBUTIONS, AttributionFields
 from nnviz3d.data.capabilities.capability import Capability
 from nnviz3d.data.capabilities.embeddings import EMBEDDINGS, EmbeddingFields
+from nnviz3d.data.capabilities.examples import EXAMPLES, ExampleFields
 from nnviz3d.data.capabilities.features import FEATURES, FeatureFields
 from nnviz3d.data.capabilities.gradients import GRADIENTS, GradientFields
 from nnviz3d.data.capabilities.landscape import LANDSCAPE, LandscapeFields
 from nnviz3d.data.capabilities.targets import TARGETS, TargetFields
 
-CAPABILITIES: tuple[Capability, ...] = (TARGETS, GRADIENTS, ATTRIBUTIONS, ATTENTION, FEATURES, EMBEDDINGS, LANDSCAPE)
+CAPABILITIES: tuple[Capability, ...] = (
+    TARGETS,
+    GRADIENTS,
+    ATTRIBUTIONS,
+    ATTENTION,
+    FEATURES,
+    EXAMPLES,
+    EMBEDDINGS,
+    LANDSCAPE,
+)
 """All capabilities, in the order in which they are computed and their options are listed."""
 
 
@@ -28,6 +38,7 @@ class InsightFields(
     AttributionFields,
     AttentionFields,
     FeatureFields,
+    ExampleFields,
     EmbeddingFields,
     LandscapeFields,
 ):

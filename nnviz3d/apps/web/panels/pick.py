@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from trame.widgets import html
 
 from nnviz3d.apps.png import encode_png
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.capabilities.examples import read_examples
+from nnviz3d.data.grouped_capture import originals
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import CellExplanation, ChannelNumbers, channel_of, explained_cell
@@ -49,6 +53,9 @@ class PickState:
         Map and histogram of its channel: ``picture`` as an address, ``here``, the style of the cell's frame in it, ``bars``
         with ``share`` in percent and ``here``, whether the cell's number is in it, the ends ``low`` and ``high``, and
         ``words``.
+    pick_examples, pick_examples_words
+        The samples of a data set that activate its channel most: ``name``, ``words`` and ``picture`` as an address, which
+        is empty if they are no pictures; and the heading above them.
     """
 
     pick_title: str = ""
@@ -58,6 +65,8 @@ class PickState:
     pick_field: list[list[str]] = field(default_factory=list)
     pick_unclear: str = ""
     pick_channel: dict[str, Any] = field(default_factory=_NO_CHANNEL.copy)
+    pick_examples: list[dict[str, str]] = field(default_factory=list)
+    pick_examples_words: str = ""
 
 
 class PickPanel(PagePanel[PickState]):
@@ -112,6 +121,12 @@ class PickPanel(PagePanel[PickState]):
                         html.Span("{{ pick_channel.low }}")
                         html.Span("{{ pick_channel.high }}")
                     html.Div("{{ pick_channel.words }}", classes="faint")
+            with html.Div(v_if="pick_examples.length", id="pick-examples"):
+                html.Div("{{ pick_examples_words }}", classes="pick-head")
+                with html.Div(classes="pick-examples"):
+                    with html.Span(v_for="one in pick_examples", key="one.name", title=("one.words",)):
+                        html.Img(v_if="one.picture", src=("one.picture",), alt=("one.name",))
+                        html.Span("{{ one.name }}", v_if="!one.picture", classes="line")
             with html.Div(v_if="pick_field.length", id="pick-field"):
                 html.Div("Depends on", classes="pick-head")
                 with html.Div(classes="pick-pairs"):
@@ -145,6 +160,8 @@ def _state(context: SceneContext, selection: Selection) -> PickState:
         pick_field=[] if part is None else boxes(part),
         pick_unclear=unclear_words(part),
     )
+    listed, heading = examples_of(context, pick)
+    state = replace(state, pick_examples=listed, pick_examples_words=heading)
     channel = channel_of(context, pick, selection.sample)
     if channel is None:
         return state
@@ -241,6 +258,29 @@ def unclear_words(found: CellField | None) -> str:
     return "" if name is None else f"How much {name} reads is not known, so that everything before it counts."
 
 
+def examples_of(context: SceneContext, pick: CellPick) -> tuple[list[dict[str, str]], str]:
+    """Return the samples of a data set that activate a cell's channel most, and a heading; empty if none were captured."""
+    grid = context.placement(pick.layer).grid
+    axis = channel_axis(grid.axes)
+    found = read_examples(context.capture.stored, originals(context.capture).get(pick.layer, pick.layer))
+    if found is None or axis is None or len(pick.index) != len(grid.shape) or pick.index[axis] >= len(found.samples):
+        return [], ""
+    channel = pick.index[axis]
+    listed = []
+    for sample, mean in zip(found.samples[channel], found.means[channel], strict=True):
+        place = int(np.searchsorted(found.shown, sample))
+        picture = png_address(found.thumbnails[place]) if len(found.thumbnails) else ""
+        name = found.names[place]
+        listed.append({"name": name, "words": f"{name}: {number(float(mean))}", "picture": picture})
+    unit = "channel" if len(grid.shape) > 1 else "neuron"
+    return listed, f"Activate {unit} {channel} most, of {found.count:,} samples"
+
+
+def png_address(pixels: NDArray[np.uint8]) -> str:
+    """Return a picture, ``(h, w, 3)``, as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(encode_png(np.ascontiguousarray(pixels))).decode('ascii')}"
+
+
 def _channel(found: ChannelNumbers, value: float | None) -> dict[str, Any]:
     """Return the map and the histogram of a channel as the page shows them."""
     low, high = found.ends
@@ -262,11 +302,10 @@ def _channel(found: ChannelNumbers, value: float | None) -> dict[str, Any]:
     colors = colormap(DEFAULT_DIVERGING if low < 0 else DEFAULT_SEQUENTIAL)
     shares = np.nan_to_num(found.map / most if low >= 0 else found.map / most / 2 + 0.5)
     pixels = np.round(colors.at(shares) * 255).astype(np.uint8)
-    picture = base64.b64encode(encode_png(np.ascontiguousarray(pixels))).decode("ascii")
     here = {
         "left": f"{100 * found.at[1] / columns:.2f}%",
         "top": f"{100 * found.at[0] / rows:.2f}%",
         "width": f"{100 / columns:.2f}%",
         "height": f"{100 / rows:.2f}%",
     }
-    return {**shown, "picture": f"data:image/png;base64,{picture}", "here": here}
+    return {**shown, "picture": png_address(pixels), "here": here}
