@@ -54,9 +54,14 @@ class Choices:
         self._frame = frame
         self._samples = samples
         self._queries = queries
-        views = frame.scene.spec.views
-        self._activations = next((view for view in views if isinstance(view, ActivationsSpec)), None)
-        self._attributions = next((view for view in views if isinstance(view, AttributionsSpec)), None)
+
+    @property
+    def _activations(self) -> ActivationsSpec | None:
+        return next((view for view in self._frame.scene.spec.views if isinstance(view, ActivationsSpec)), None)
+
+    @property
+    def _attributions(self) -> AttributionsSpec | None:
+        return next((view for view in self._frame.scene.spec.views if isinstance(view, AttributionsSpec)), None)
 
     # Quantities.
 

@@ -41,7 +41,7 @@ class FrameState:
         self.selection = replace(self.selection, **changes)
 
     def show(self, scene: Scene, selection: Selection, t: float) -> None:
-        """Show another selection in a scene of the same capture, at a time in seconds."""
+        """Show a selection in a scene of the same capture, at a time in seconds."""
         self.scene, self.selection = scene, selection
         self.t = min(max(t, 0.0), scene.duration)
 

@@ -14,6 +14,11 @@ def shape_of(aspect: float) -> float | None:
     return next((shape for most, shape in _SHAPES if aspect < most), None)
 
 
+def _arranged(scene: Scene) -> tuple[object, ...]:
+    """Return what the places of a scene's things depend on, besides the picture's shape."""
+    return scene.spec.views, scene.context.opened
+
+
 class Layouts:
     """Gives the scene of a frame for pictures of any shape; one layout serves all pictures of a similar shape.
 
@@ -34,7 +39,8 @@ class Layouts:
         if shape is None or base.context.aspect < 1 or not base.blocks or base.spec.layout.aspect is not None:
             return base
         made_from, made = self._made.get(shape, (None, None))
-        if made is None or made_from is None or made.context.opened != base.context.opened:
+        kept = made_from is not None and _arranged(made_from) == _arranged(base)
+        if made is None or made_from is None or not kept:
             made = base.with_aspect(shape)
         elif made_from.context is not base.context:
             made = made.revised(base.capture, base.context.trajectory)

@@ -15,6 +15,7 @@ from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
+from nnviz3d.apps.perspectives import Perspectives
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
 from nnviz3d.apps.training_follower import TrainingFollower
@@ -66,6 +67,8 @@ class Session:
         The groups of layers, which are opened and closed.
     layouts
         The scene for pictures of any shape.
+    perspectives
+        The scenes of the same source among which the user switches.
     samples
         The samples, and which of them is shown.
     queries
@@ -93,6 +96,7 @@ class Session:
         self.clock = Clock(self._frame, self.unfolding)
         self.groups = Groups(self._frame)
         self.layouts = Layouts(self._frame)
+        self.perspectives = Perspectives(self._frame)
         self.keyframes = Keyframes(self._frame)
         self.samples = SampleList(self._frame, samples)
         self.queries = ModelQueries(self._frame, self.samples, runner)
@@ -152,6 +156,23 @@ class Session:
         self._last_tried = None
         self._frame.show(scene, selection, t)
 
+    def look_at(self, perspective: str) -> None:
+        """Show another perspective, by its name.
+
+        Raises
+        ------
+        UserError
+            If it cannot be shown; then nothing changes.
+        """
+        if perspective == self.perspectives.current:
+            return
+        self.perspectives.show(perspective)
+        self.unfolding.stop()
+        self.queries.cancel()
+        self.clock.pause()
+        self.leave_saved_pose()
+        self._last_tried = None
+
     def choose(self, position: int) -> None:
         """Show another sample: at once if the model has been run on it, else when `poll` receives the answer."""
         self._last_tried = None
@@ -205,6 +226,8 @@ class Session:
 
     def _continue_training(self, scene: Scene) -> None:
         """Show a longer training; the selection stays."""
+        if scene.spec.views != self.scene.spec.views:  # the perspective was changed since `_prepare` began
+            scene = self._prepare(scene.capture)
         before, after = (one.context.capture.step_records for one in (self.scene, scene))
         if isinstance(self.selection.pick, EdgePick) and before != after:
             self.select(pick=None)  # the pick holds the connection's earlier weight

@@ -239,6 +239,23 @@ class SceneSpec(Strict):
         automatic = (kind for kind, view in BY_KIND.items() if view.spec_class.training == "automatic")
         return reduce(SceneSpec.with_view, automatic, self)
 
+    def lacks_training(self, capture: str) -> str:
+        """Return one sentence on why a capture that holds no training cannot be shown as the scene means it.
+
+        Nothing if no view of the scene goes through a training.
+
+        Parameters
+        ----------
+        capture
+            Name of the capture.
+        """
+        if all(view.training in ("unused", "automatic") for view in self.views):
+            return ""
+        return (
+            f"{capture} holds no training; record one with model.fit(..., "
+            'callbacks=[nnviz3d.TrainingRecorder("run.zarr")]).'
+        )
+
     def without_training(self, capture: str) -> SceneSpec:
         """Return the scene for a capture that holds no training: without the views that need one.
 
@@ -254,10 +271,7 @@ class SceneSpec(Strict):
         """
         views = tuple(view for view in self.views if view.training == "unused")
         if not views or any(view.training == "required" for view in self.views):
-            raise SceneError(
-                f"kind: {capture} holds no training; record one with model.fit(..., "
-                'callbacks=[nnviz3d.TrainingRecorder("run.zarr")]).'
-            )
+            raise SceneError(f"kind: {self.lacks_training(capture)}")
         return self if len(views) == len(self.views) else self.model_copy(update={"views": views})
 
     def elsewhere(self) -> SceneSpec:

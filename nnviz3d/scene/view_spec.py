@@ -107,6 +107,10 @@ class ViewSpec(Strict):
         layer = getattr(self, "layer", None)
         return self if layer is None else self.model_copy(update={"layer": without_names(layer)})
 
+    def cannot_show(self, capture: CaptureReader) -> str:
+        """Return one sentence on why the view can never show a capture's model; nothing if it may."""
+        return ""
+
     def with_methods_of(self, methods: Sequence[str]) -> Self:
         """Return the view for a capture that holds maps by these attribution methods."""
         return self

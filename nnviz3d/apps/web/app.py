@@ -83,6 +83,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         }
         for panel in self._panels:
             self._keys.update(panel.keys)
+        self._perspective = session.perspectives.current
         self._clients = ClientCounter(self._show_clients)
         self._saves = Saves(self._page, self.view, lambda: self._clients.count)
         self._exports = Exports(
@@ -158,6 +159,10 @@ class WebApp(TrameApp):  # type: ignore[misc]
     # The session.
 
     def _redraw(self, *, moving: bool = False) -> None:
+        if self._perspective != self._session.perspectives.current:
+            self._perspective = self._session.perspectives.current
+            self.client_views.enter()
+            self.view.home()
         self.view.changed(moving=moving)
         self.client_views.changed()
 

@@ -87,6 +87,8 @@ class ClientPage:
         The indices that it has.
     gone
         The indices of records and arrays that it has and is to forget.
+    enters
+        Whether its camera moves to the view of the scene with the next frame, wherever the user has moved it.
     """
 
     size: tuple[float, float]
@@ -96,6 +98,7 @@ class ClientPage:
     records: set[int] = field(default_factory=set)
     arrays: set[int] = field(default_factory=set)
     gone: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    enters: bool = False
 
     @property
     def aspect(self) -> float:
@@ -167,6 +170,11 @@ class ClientViews:
         aspect = self._pages[client].aspect
         pose = self._session.own_pose(aspect, self._session.layouts.scene_for(aspect))
         self._send(client, {"home": True, "home_pose": asdict(pose)})
+
+    def enter(self) -> None:
+        """Let the cameras of all pages move to the view of another scene, together with its first frame."""
+        for page in self._pages.values():
+            page.enters = True
 
     def leave(self, client: str) -> None:
         """Forget a page."""
@@ -262,6 +270,7 @@ class ClientViews:
         if key:
             self._parcels[key] = (client, number, arrays)
         gone, page.gone = page.gone, ([], [])
+        enters, page.enters = page.enters, False
         self._send(
             client,
             {
@@ -273,6 +282,7 @@ class ClientViews:
                 "size": size,
                 "gone": {"records": gone[0], "arrays": gone[1]},
                 "home_pose": asdict(home),
+                "enters": enters,
                 "moving": self._session.moving,
             },
         )

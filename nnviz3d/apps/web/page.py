@@ -26,7 +26,7 @@ GONE = """<div class="gone">
 
 
 def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, home: Callable[[], None]) -> Any:
-    """Lay the page out: a bar on top, a drawer with panels at the left, a footer with panels, and the picture.
+    """Lay the page out: two bars on top, a drawer with panels at the left, a footer with panels, and the picture.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
             v.VSpacer()
             _badges()
             _buttons(page, home)
+        with v.VAppBar(height=36, flat=True, classes="bar perspectives-bar"):
+            _build(panels, "bar")
         _build(panels, "footer")
         with v.VNavigationDrawer(
             v_model=("drawer", None), width=316, mobile_breakpoint=("900",), floating=True, classes="drawer"

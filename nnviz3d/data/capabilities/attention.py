@@ -72,6 +72,13 @@ def _missing(capture: CaptureContents, wanted: AttentionFields) -> str:
     return f"{capture.path.name} holds no attention scores; capture the model with --attention."
 
 
+def _impossible(capture: CaptureContents, wanted: AttentionFields) -> str:
+    # Every attention layer, whatever its class is called, tells whether it attends to itself.
+    if not wanted.attention or any("self_attention" in node.details for node in capture.graph):
+        return ""
+    return f"{capture.graph.name} has no attention layer."
+
+
 def _held(capture: CaptureContents) -> Mapping[str, Any]:
     return {"attention": _has_any(capture)}
 
@@ -84,6 +91,7 @@ ATTENTION = Capability(
     capture="nnviz3d.capture.attention:write_attention_scores",
     stages={"attention": "Computing attention scores"},
     missing=_missing,
+    impossible=_impossible,
     views=("nnviz3d.scene.views.attention:AttentionView",),
     held=_held,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers, split_names
+from nnviz3d.data.capabilities.gradients import no_gradients
 from nnviz3d.data.storage.schema import split_id
 from nnviz3d.errors import UserError
 
@@ -225,6 +226,10 @@ def _missing(capture: CaptureContents, wanted: AttributionFields) -> str:
     )
 
 
+def _impossible(capture: CaptureContents, wanted: AttributionFields) -> str:
+    return no_gradients(capture) if wanted.attributions else ""
+
+
 def _held(capture: CaptureContents) -> Mapping[str, Any]:
     found, methods = capture.explanations(0), attribution_methods(capture.stored)
     layers = {layer for method in methods for layer in found.attribution_layers(method)}
@@ -240,6 +245,7 @@ ATTRIBUTIONS = Capability(
     capture="nnviz3d.capture.attributions.run:write_attributions",
     stages={"explain": "Computing the attributions"},
     missing=_missing,
+    impossible=_impossible,
     views=("nnviz3d.scene.views.attributions:AttributionsView",),
     panel="nnviz3d.apps.web.panels.explanation:ExplanationPanel",
     held=_held,

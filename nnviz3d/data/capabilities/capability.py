@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnviz3d.data.graph import ModelGraph
+    from nnviz3d.data.records import Provenance
     from nnviz3d.data.storage.zarr_reader import StoredArrays
     from nnviz3d.data.targets import Explained
 
@@ -75,6 +76,11 @@ class CaptureContents(Protocol):
         ...
 
     @property
+    def provenance(self) -> Provenance:
+        """The model behind the numbers."""
+        ...
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """Names of the classes, if known."""
         ...
@@ -99,6 +105,10 @@ class CaptureContents(Protocol):
 
 
 def _nothing_missing(capture: CaptureContents, insights: Any) -> str:
+    return ""
+
+
+def _nothing_impossible(capture: CaptureContents, insights: Any) -> str:
     return ""
 
 
@@ -131,6 +141,9 @@ class Capability:
         The stages of its `Progress`, each with the words that the user reads.
     missing
         Returns one sentence on what a capture lacks of the `Insights` that are asked for; nothing if it lacks nothing.
+    impossible
+        Returns one sentence on why the model of a capture can never give the `Insights` that are asked for, such as that it
+        has no attention layer; nothing if the model has to be asked.
     held
         Returns the fields of `Insights` for what a capture holds of its first sample, so that further samples get it too.
     dataset_option
@@ -152,6 +165,7 @@ class Capability:
     check: str | None = None
     stages: Mapping[str, str] = field(default_factory=dict)
     missing: Callable[[CaptureContents, Any], str] = _nothing_missing
+    impossible: Callable[[CaptureContents, Any], str] = _nothing_impossible
     held: Callable[[CaptureContents], Mapping[str, Any]] = _nothing_held
     dataset_option: str = ""
     of_sample: bool = True

@@ -24,6 +24,8 @@ NO_CLASS = -1
 Method = Literal["tsne", "pca", "umap", "pacmap"]
 Engine = Literal["auto", "opentsne", "grid", "sklearn"]
 FEWEST_LANDMARKS = 100
+FEWEST_EMBEDDED = 4
+"""Least number of samples whose places among each other say anything."""
 _ATTRIBUTES: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
 _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
     "points": (None, None),
@@ -300,6 +302,19 @@ def _missing(capture: CaptureContents, wanted: EmbeddingFields) -> str:
     return ""
 
 
+def _impossible(capture: CaptureContents, wanted: EmbeddingFields) -> str:
+    from nnviz3d.data.selectors import lacks, matching
+
+    if not wanted.embeddings:
+        return ""
+    if not any(matching(selector, capture.graph) for selector in wanted.embeddings):
+        return f"{lacks(wanted.embeddings[0], capture.graph)}, whose outputs could be embedded."
+    if len(wanted.dataset) < FEWEST_EMBEDDED:
+        few = f"there are {len(wanted.dataset) or 'none'}" if len(wanted.dataset) != 1 else "there is 1"
+        return f"An embedding needs {FEWEST_EMBEDDED} samples or more, and {few}; give a data set with --input."
+    return ""
+
+
 EMBEDDINGS = Capability(
     name="embeddings",
     fields=EmbeddingFields,
@@ -308,6 +323,7 @@ EMBEDDINGS = Capability(
     capture="nnviz3d.capture.embedding:write_embeddings",
     stages={"embed": "Placing points"},
     missing=_missing,
+    impossible=_impossible,
     dataset_option="--embed",
     views=("nnviz3d.scene.views.points.embedding:EmbeddingView",),
     panel="nnviz3d.apps.web.panels.closeup:CloseUpPanel",

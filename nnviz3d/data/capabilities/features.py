@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
+from nnviz3d.data.capabilities.gradients import no_gradients
 from nnviz3d.data.storage.schema import split_id
 from nnviz3d.errors import CaptureError, UserError
 
@@ -184,6 +185,16 @@ def _missing(capture: CaptureContents, wanted: FeatureFields) -> str:
     return f"{capture.path.name} holds no features; capture the model with --features {wanted.features[0]}."
 
 
+def _impossible(capture: CaptureContents, wanted: FeatureFields) -> str:
+    from nnviz3d.data.selectors import lacks, matching
+
+    if not wanted.features:
+        return ""
+    if any(matching(selector, capture.graph) for selector in wanted.features):
+        return no_gradients(capture)
+    return f"{lacks(wanted.features[0], capture.graph)}, whose channels could be maximized."
+
+
 FEATURES = Capability(
     name="features",
     fields=FeatureFields,
@@ -192,6 +203,7 @@ FEATURES = Capability(
     capture="nnviz3d.capture.features:write_feature_visualizations",
     stages={"features": "Maximizing channels"},
     missing=_missing,
+    impossible=_impossible,
     views=("nnviz3d.scene.views.channels:ChannelsView",),
     panel="nnviz3d.apps.web.panels.closeup:CloseUpPanel",
     of_sample=False,

@@ -116,6 +116,18 @@ def _missing(capture: CaptureContents, wanted: GradientFields) -> str:
     return f"{capture.path.name} holds no gradients; capture the model with --gradients."
 
 
+def no_gradients(capture: CaptureContents) -> str:
+    """Return one sentence on why a capture's model has no gradients; nothing if it has some."""
+    from nnviz3d.data.model_sources import without_gradients
+
+    kind = without_gradients(capture.provenance.model)
+    return f"{kind.capitalize()} has no gradients; capture the Keras model that it was made from." if kind else ""
+
+
+def _impossible(capture: CaptureContents, wanted: GradientFields) -> str:
+    return no_gradients(capture) if wanted.gradients else ""
+
+
 def _held(capture: CaptureContents) -> Mapping[str, Any]:
     return {"gradients": capture.has_gradients()}
 
@@ -128,6 +140,7 @@ GRADIENTS = Capability(
     capture="nnviz3d.capture.gradients:write_gradients",
     stages={"gradients": "Finding the gradients", "flow": "Following the gradient back"},
     missing=_missing,
+    impossible=_impossible,
     views=("nnviz3d.scene.views.backward:BackwardView",),
     panel="nnviz3d.apps.web.panels.explanation:ExplanationPanel",
     held=_held,

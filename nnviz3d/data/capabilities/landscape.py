@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers
+from nnviz3d.data.capabilities.gradients import no_gradients
 from nnviz3d.errors import UserError
 
 if TYPE_CHECKING:
@@ -222,6 +223,10 @@ def _missing(capture: CaptureContents, wanted: LandscapeFields) -> str:
     )
 
 
+def _impossible(capture: CaptureContents, wanted: LandscapeFields) -> str:
+    return no_gradients(capture) if wanted.landscape else ""
+
+
 LANDSCAPE = Capability(
     name="landscape",
     fields=LandscapeFields,
@@ -231,6 +236,7 @@ LANDSCAPE = Capability(
     check="nnviz3d.capture.landscape:check_landscape",
     stages={"landscape": "Computing the loss landscape"},
     missing=_missing,
+    impossible=_impossible,
     dataset_option="--landscape",
     of_sample=False,
     views=("nnviz3d.scene.views.landscape:LandscapeView",),

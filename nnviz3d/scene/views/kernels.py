@@ -125,6 +125,12 @@ class KernelsSpec(ViewSpec):
         """Return the layers that the selector means, by default the first convolution."""
         return matching(self.layer or "first convolution", capture.graph)
 
+    def cannot_show(self, capture: CaptureReader) -> str:
+        """Return one sentence on a model that has no layer of the kind whose filters are shown."""
+        if self.layer is None or not by_kind(self.layer) or matching(self.layer, capture.graph):
+            return ""
+        return f"{lacks(self.layer, capture.graph)}, whose filters could be shown."
+
 
 class KernelsView(View):
     """The filters of one layer, their numbers, the line to the layer, and the scale.

@@ -10,6 +10,7 @@ from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
+from nnviz3d.apps.web.panels.perspectives import PerspectivesPanel
 from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
@@ -21,6 +22,7 @@ PanelClass = Callable[[PageContext], AnyPanel]
 """A subclass of `PagePanel`."""
 
 PANELS: tuple[PanelClass | str, ...] = (
+    PerspectivesPanel,
     SamplesPanel,
     PickPanel,
     TrainingPanel,

@@ -34,6 +34,8 @@ class AppearanceState:
         Percent of a layer's range below which cells are not drawn.
     colormap, normalize, ranking
         The chosen colour map, scale and ranking of connections.
+    has_cells, has_lines
+        Whether the scene shows numbers in cells, and connections as lines.
     """
 
     colormaps: list[dict[str, str]]
@@ -41,15 +43,14 @@ class AppearanceState:
     colormap: str = ""
     normalize: str = ""
     ranking: str = ""
+    has_cells: bool = False
+    has_lines: bool = False
 
 
 class AppearancePanel(PagePanel[AppearanceState]):
     """Controls of the looks; only for what the scene shows."""
 
     def __init__(self, page: PageContext) -> None:
-        views = page.session.scene.spec.views
-        self._activations = next((view for view in views if isinstance(view, ActivationsSpec)), None)
-        self._connections = next((view for view in views if isinstance(view, ConnectionsSpec | NodesSpec)), None)
         colormaps = [
             {"title": name, "value": name, "strip": gradient(name), "note": "" if name in SEQUENTIAL else "signed"}
             for name in SEQUENTIAL + DIVERGING
@@ -60,9 +61,21 @@ class AppearancePanel(PagePanel[AppearanceState]):
         page.on_change("normalize", self._set_normalize)
         page.on_change("ranking", self._set_ranking)
 
+    @property
+    def _activations(self) -> ActivationsSpec | None:
+        views = self.page.session.scene.spec.views
+        return next((view for view in views if isinstance(view, ActivationsSpec)), None)
+
+    @property
+    def _connections(self) -> ConnectionsSpec | NodesSpec | None:
+        views = self.page.session.scene.spec.views
+        return next((view for view in views if isinstance(view, ConnectionsSpec | NodesSpec)), None)
+
     def synchronize(self) -> None:
         """Show the selection; fields that it leaves open as the scene sets them."""
-        selection, state = self.page.session.selection, self.state
+        selection = self.page.session.selection
+        has_cells, has_lines = self._activations is not None, self._connections is not None
+        state = replace(self.state, has_cells=has_cells, has_lines=has_lines)
         if (view := self._activations) is not None:
             threshold = view.threshold if selection.threshold is None else selection.threshold
             state = replace(
@@ -71,8 +84,8 @@ class AppearancePanel(PagePanel[AppearanceState]):
                 colormap=selection.colormap or view.colormap,
                 normalize=selection.normalize or view.normalize,
             )
-        if self._connections is not None:
-            state = replace(state, ranking=selection.ranking or self._connections.ranking)
+        if (lines := self._connections) is not None:
+            state = replace(state, ranking=selection.ranking or lines.ranking)
         self.show(state)
 
     # The page and the session both change these values; a value that differs from the session's is the user's choice.
@@ -88,44 +101,38 @@ class AppearancePanel(PagePanel[AppearanceState]):
         self.page.select(moving=True, threshold=share)
 
     def _set_colormap(self, colormap: str) -> None:
-        selection = self.page.session.selection
-        if self._activations is not None and colormap != (selection.colormap or self._activations.colormap):
+        selection, view = self.page.session.selection, self._activations
+        if view is not None and colormap != (selection.colormap or view.colormap):
             self.page.select(colormap=asked_choice("colour map", colormap, SEQUENTIAL + DIVERGING))
 
     def _set_normalize(self, normalize: Normalize) -> None:
-        selection = self.page.session.selection
-        if self._activations is not None and normalize != (selection.normalize or self._activations.normalize):
+        selection, view = self.page.session.selection, self._activations
+        if view is not None and normalize != (selection.normalize or view.normalize):
             self.page.select(normalize=asked_choice("scale", normalize, get_args(Normalize)))
 
     def _set_ranking(self, ranking: str) -> None:
-        selection = self.page.session.selection
-        if self._connections is not None and ranking != (selection.ranking or self._connections.ranking):
+        selection, view = self.page.session.selection, self._connections
+        if view is not None and ranking != (selection.ranking or view.ranking):
             self.page.select(ranking=asked_choice("ranking", ranking, RANKINGS))
 
     def build(self) -> None:
         """Make the widgets."""
-        if self._activations is None and self._connections is None:
-            return
-        with html.Div(classes="section appearance", id="appearance"):
-            if self._activations is not None:
-                self._threshold()
-                self._colors()
-                choice_buttons(
-                    "Scale", "normalize", get_args(Normalize), "One colour scale for each layer, or one for all"
-                )
-            if self._connections is not None:
-                choice_buttons(
-                    "Lines by", "ranking", RANKINGS, "Which connections are strong: |weight|, or |weight × value|"
-                )
+        with html.Div(classes="section appearance", id="appearance", v_if="has_cells || has_lines"):
+            self._threshold()
+            self._colors()
+            words = "One colour scale for each layer, or one for all"
+            choice_buttons("Scale", "normalize", get_args(Normalize), words, v_if="has_cells")
+            words = "Which connections are strong: |weight|, or |weight × value|"
+            choice_buttons("Lines by", "ranking", RANKINGS, words, v_if="has_lines")
 
     def _threshold(self) -> None:
-        with html.Div(classes="field", title="Hides cells below this share of their layer's range"):
+        with html.Div(classes="field", title="Hides cells below this share of their layer's range", v_if="has_cells"):
             html.Span("Threshold", classes="field-name")
             v.VSlider(v_model=("threshold",), min=0, max=100, step=1, id="threshold", aria_label="Threshold")
             html.Span("{{ threshold }} %", classes="field-value")
 
     def _colors(self) -> None:
-        with html.Div(classes="field"):
+        with html.Div(classes="field", v_if="has_cells"):
             html.Span("Colours", classes="field-name")
             with v.VSelect(v_model=("colormap",), items=("colormaps",), id="colormap", aria_label="Colour map"):
                 with v.Template(v_slot_selection="{ item }"):

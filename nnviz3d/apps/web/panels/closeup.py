@@ -14,6 +14,7 @@ from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.data.capabilities.features import has_features
+from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.points.embedding import EmbeddingView
@@ -37,24 +38,28 @@ class CloseUpState:
         The unfolded layer; empty if there is none.
     channel_orders, channel_order
         The orders of channels to choose from, and the chosen one.
+    unfolds
+        Whether the scene has channels to unfold.
     has_features
         Whether the capture holds feature pictures of the unfolded layer.
     channel_pictures
         What each channel shows: its map or its feature picture.
     embeddings, embedding
         The embedded layers, and the one whose points are shown.
-    colored_by
-        What the colour of a point stands for.
+    point_colors, colored_by
+        What the colour of a point can stand for, and what it stands for.
     """
 
-    unfoldable: list[dict[str, str]]
-    embeddings: list[str]
+    unfoldable: list[dict[str, str]] = field(default_factory=list)
+    embeddings: list[str] = field(default_factory=list)
+    unfolds: bool = False
     unfold: str = _NONE
     channel_orders: list[str] = field(default_factory=list)
     channel_order: str = ""
     has_features: bool = False
     channel_pictures: str = ""
     embedding: str = ""
+    point_colors: list[str] = field(default_factory=list)
     colored_by: str | None = None
 
 
@@ -62,15 +67,9 @@ class CloseUpPanel(PagePanel[CloseUpState]):
     """Controls of unfolded channels and of embedded points; only for what the capture holds."""
 
     def __init__(self, page: PageContext) -> None:
-        scene = page.session.scene
-        self._layers = unfoldable_layers(page.session)
-        self._features = any(has_features(scene.context.capture.stored, layer) for layer in self._layers)
-        cloud = scene.find(EmbeddingView)
-        self._embeddings = () if cloud is None else cloud.names
-        self._colors = () if cloud is None else cloud.colors(page.session.selection)
-        layers = ({"title": layer, "value": layer} for layer in self._layers)
-        unfoldable = [{"title": "no layer", "value": _NONE}, *layers]
-        super().__init__(page, CloseUpState(unfoldable, list(self._embeddings)))
+        self._scene: Scene | None = None
+        self._layers: tuple[str, ...] = ()
+        super().__init__(page, CloseUpState())
         page.on_change("unfold", self._set_unfold)
         page.on_change("channel_order", self._set_order)
         page.on_change("channel_pictures", self._set_pictures)
@@ -95,6 +94,11 @@ class CloseUpPanel(PagePanel[CloseUpState]):
         """Show the selection; fields that it leaves open as the scene sets them."""
         session, state = self.page.session, self.state
         selection, scene = session.selection, session.scene
+        if scene is not self._scene:
+            self._scene, self._layers = scene, unfoldable_layers(session)
+            layers = ({"title": layer, "value": layer} for layer in self._layers)
+            state = replace(state, unfoldable=[{"title": "no layer", "value": _NONE}, *layers])
+        state = replace(state, unfolds=bool(self._layers), unfold=_NONE, embeddings=[], point_colors=[])
         if self._layers:
             layer = session.unfolding.layer
             state = replace(
@@ -106,7 +110,13 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                 channel_pictures=self._pictures,
             )
         if (cloud := self._cloud) is not None:
-            state = replace(state, embedding=cloud.shown(selection), colored_by=cloud.colored_by(selection))
+            state = replace(
+                state,
+                embeddings=list(cloud.names),
+                embedding=cloud.shown(selection),
+                point_colors=list(cloud.colors(selection)),
+                colored_by=cloud.colored_by(selection),
+            )
         self.show(state)
 
     # The page and the session both change these values; a value that differs from the session's is the user's choice.
@@ -126,7 +136,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
     def _set_embedding(self, embedding: str) -> None:
         cloud = self._cloud
         if cloud is not None and embedding != cloud.shown(self.page.session.selection):
-            self._choose("embedding", embedding, self._embeddings, pick=None)
+            self._choose("embedding", embedding, cloud.names, pick=None)
 
     def _set_colors(self, colored_by: ColoredBy) -> None:
         cloud = self._cloud
@@ -139,26 +149,16 @@ class CloseUpPanel(PagePanel[CloseUpState]):
 
     def build(self) -> None:
         """Make the widgets."""
-        several = len(self._embeddings) > 1
-        if not (self._layers or several or len(self._colors) > 1):
-            return
-        with html.Div(classes="section appearance", id="views"):
-            if self._layers:
-                with labelled("Unfold", "Lay the channels of a layer out side by side"):
-                    v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label="Unfold")
-                words = "Order of the channels: by number, by mean activation, or by gradient times activation"
-                choice_buttons("Order", "channel_order", "channel_orders", words, v_if="unfold")
-                if self._features:
-                    words = "Activation maps of the channels, or pictures that activate them most"
-                    choice_buttons(
-                        "Channels", "channel_pictures", tuple(_PICTURES), words, v_if="unfold && has_features"
-                    )
-            if several:
-                with labelled(
-                    "Points", "Layer whose outputs were embedded: samples with similar outputs are close together"
-                ):
-                    v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
-            if len(self._colors) > 1:
-                choice_buttons(
-                    "Colour", "colored_by", self._colors, "Colour of a point: its label, or its predicted class"
-                )
+        anything = "unfolds || embeddings.length > 1 || point_colors.length > 1"
+        with html.Div(classes="section appearance", id="views", v_if=anything):
+            with labelled("Unfold", "Lay the channels of a layer out side by side", v_if="unfolds"):
+                v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label="Unfold")
+            words = "Order of the channels: by number, by mean activation, or by gradient times activation"
+            choice_buttons("Order", "channel_order", "channel_orders", words, v_if="unfold")
+            words = "Activation maps of the channels, or pictures that activate them most"
+            choice_buttons("Channels", "channel_pictures", tuple(_PICTURES), words, v_if="unfold && has_features")
+            words = "Layer whose outputs were embedded: samples with similar outputs are close together"
+            with labelled("Points", words, v_if="embeddings.length > 1"):
+                v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
+            words = "Colour of a point: its label, or its predicted class"
+            choice_buttons("Colour", "colored_by", "point_colors", words, v_if="point_colors.length > 1")

@@ -46,7 +46,7 @@ class ExplanationState:
 
     classes: list[dict[str, str]]
     no_class: str
-    methods: list[dict[str, str]]
+    methods: list[dict[str, str]] = field(default_factory=list)
     explainable: bool = False
     quantities: list[dict[str, str]] = field(default_factory=list)
     quantity: str = ""
@@ -70,7 +70,6 @@ class ExplanationPanel(PagePanel[ExplanationState]):
         state = ExplanationState(
             classes=[_item(one.slot, names[one]) for one in sorted(listed, key=lambda one: _natural(names[one]))],
             no_class="There is no such class" if listed else only,
-            methods=[{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods],
         )
         super().__init__(page, state)
         page.on_change("quantity", self._set_quantity)
@@ -94,6 +93,7 @@ class ExplanationPanel(PagePanel[ExplanationState]):
             replace(
                 self.state,
                 explainable=self._present,
+                methods=[{"title": TITLES.get(name, (name, False))[0], "value": name} for name in self._methods],
                 quantities=[{"title": choices.title(name), "value": name} for name in choices.quantities],
                 quantity=choices.quantity,
                 targets=[

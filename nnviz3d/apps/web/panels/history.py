@@ -59,13 +59,15 @@ class HistoryPanel(PagePanel[HistoryState]):
     def __init__(self, page: PageContext) -> None:
         self._drawn: tuple[Training | None, str] = (None, "")
         self._found: History | None = None
-        spec = page.session.scene.spec
-        ridges = next((view for view in spec.views if isinstance(view, HistorySpec)), None)
-        self._ridges = ridges is not None
+        ridges = self._ridges_of(page)
         shown = page.session.selection.statistic or ("gradient_norm" if ridges is None else ridges.statistic)
         super().__init__(page, HistoryState(shown))
         page.client_only(chart_hover="")
         page.on_change("charted", self._choose)
+
+    @staticmethod
+    def _ridges_of(page: PageContext) -> HistorySpec | None:
+        return next((view for view in page.session.scene.spec.views if isinstance(view, HistorySpec)), None)
 
     @property
     def _training(self) -> Training | None:
@@ -80,7 +82,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         if self._drawn[0] is not training:
             known = _known(training)
             state = replace(state, charts=[{"title": _TITLES[name], "value": name} for name in known])
-            if known and state.charted not in known and not self._ridges:
+            if known and state.charted not in known and self._ridges_of(self.page) is None:
                 state = replace(state, charted=known[0])
         if self._drawn != (training, state.charted):
             state = self._charted(training, state)
@@ -112,7 +114,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         if charted == self.state.charted:
             return
         self.state = replace(self.state, charted=asked_choice("chart", charted, _TITLES))
-        if self._ridges and charted != PROGRESS:
+        if self._ridges_of(self.page) is not None and charted != PROGRESS:
             self.page.select(statistic=charted)
         else:
             self.page.synchronize()

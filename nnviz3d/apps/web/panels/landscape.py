@@ -53,6 +53,7 @@ class LandscapePanel(PagePanel[LandscapeState]):
         """Show the weights of the clock, or the chosen ones."""
         view, session = self._view, self.page.session
         if view is None:
+            self.show(LandscapeState())
             return
         found, step = view.landscape, session.selection.step
         now = view.moment(session.clock.t, step)
@@ -86,9 +87,7 @@ class LandscapePanel(PagePanel[LandscapeState]):
 
     def build(self) -> None:
         """Make the widgets."""
-        if self._view is None:
-            return
-        with html.Div(classes="section appearance", id="landscape"):
+        with html.Div(classes="section appearance", id="landscape", v_if="landscape_words"):
             with html.Div(classes="section-head steps-head"):
                 html.Span("Loss landscape", classes="section-title")
                 html.Span("{{ landscape_words }}", classes="faint", id="landscape-words")

@@ -72,7 +72,7 @@ class LayersPanel(PagePanel[LayersState]):
         self._checked: tuple[Training, int] | None = None
         graph = page.session.scene.capture.graph
         total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
-        self._listed = page.session.scene.context.graph
+        self._listed, self._scene = page.session.scene.context.graph, page.session.scene
         super().__init__(
             page,
             LayersState(
@@ -91,8 +91,10 @@ class LayersPanel(PagePanel[LayersState]):
         session = self.page.session
         if self._listed is not session.scene.context.graph:
             self._listed = session.scene.context.graph
-            layers, unfoldable = grouped_layers(self._listed, session.groups), list(unfoldable_layers(session))
-            self.state = replace(self.state, layer_groups=layers, layers_to_unfold=unfoldable)
+            self.state = replace(self.state, layer_groups=grouped_layers(self._listed, session.groups))
+        if self._scene is not session.scene:
+            self._scene = session.scene
+            self.state = replace(self.state, layers_to_unfold=list(unfoldable_layers(session)))
         self.show(
             replace(
                 self.state,

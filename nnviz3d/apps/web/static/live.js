@@ -136,6 +136,7 @@
       this.frame = { ...message.frame, drawList: this.store.frame(message.frame) };
       this.store.forget(message.gone);
       this.unacknowledged = message.frame.number;
+      this.following = this.following || message.enters;
       this.setHome(message.home_pose);
       this.viewer.show(this.frame.drawList);
     }

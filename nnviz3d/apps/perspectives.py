@@ -1,0 +1,221 @@
+"""The perspectives of a session: bundled scenes that show the same source, each with what it shows of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.apps.open_target import lacking
+from nnviz3d.apps.target import scene_named
+from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities.attributions import attribution_methods
+from nnviz3d.data.reader import CaptureReader
+from nnviz3d.errors import SceneError, UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.views.points.embedding import EmbeddingView
+
+
+@dataclass(frozen=True)
+class Perspective:
+    """One way to look at a network.
+
+    Attributes
+    ----------
+    name
+        Its name for programs.
+    title, words
+        Its name for users, and what it shows, in a few words.
+    scene
+        The bundled scene that shows it; empty for the scene that the session began with, if it is none of these.
+    """
+
+    name: str
+    title: str
+    words: str
+    scene: str = ""
+
+
+PERSPECTIVES = (
+    Perspective("network", "Network", "The layers, and how they are connected", "structure"),
+    Perspective("neurons", "Neurons", "Each neuron as a ball, its strongest weights as lines", "nodes"),
+    Perspective("filters", "Filters", "The weights of a convolution, filter by filter", "kernels"),
+    Perspective("activations", "Activations", "Each layer's numbers for the sample, from input to output", "digits"),
+    Perspective("features", "Features", "Pictures that drive the channels of a layer most", "features"),
+    Perspective("gradients", "Gradients", "Which numbers would raise the score of a class", "gradients"),
+    Perspective("decisions", "Decisions", "Where in the sample the decision comes from", "decisions"),
+    Perspective("attention", "Attention", "Which tokens attend to which", "attention"),
+    Perspective("embedding", "Embedding", "All samples as points: alike for the network is near", "embedding"),
+    Perspective("training", "Training", "How weights, activations and loss changed, step by step", "training"),
+    Perspective("landscape", "Landscape", "The loss around the weights that were learned", "landscape"),
+)
+"""All perspectives, in the order of the bar."""
+
+
+class State(StrEnum):
+    """Whether a perspective can be shown."""
+
+    HELD = "held"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a perspective can be shown.
+
+    Attributes
+    ----------
+    reason
+        One sentence on why it cannot be shown; empty if it can.
+    """
+
+    state: State
+    reason: str = ""
+
+
+class Perspectives:
+    """Switches a frame among the perspectives. The selection stays, as far as it means something in the other scene.
+
+    Parameters
+    ----------
+    frame
+        The frame whose scene is replaced.
+
+    Attributes
+    ----------
+    all
+        The perspectives, in order.
+    current
+        The one that is shown.
+    """
+
+    def __init__(self, frame: FrameState) -> None:
+        self._frame = frame
+        first = frame.scene.spec
+        self._specs = {one.name: scene_named(one.scene).elsewhere() for one in PERSPECTIVES}
+        self.all: tuple[Perspective, ...] = PERSPECTIVES
+        shown = next((one.name for one in PERSPECTIVES if _shows_the_same(self._specs[one.name], first)), None)
+        if shown is None:
+            shown = "scene"
+            self.all = (Perspective(shown, "Scene", "The scene that was opened"), *PERSPECTIVES)
+        self._specs = {
+            **{name: spec.model_copy(update={"source": first.source}) for name, spec in self._specs.items()},
+            shown: first,
+        }
+        self.current = shown
+        self._scenes: dict[str, Scene] = {}
+        self._opened = frame.scene.context.opened
+        self._failed: dict[str, tuple[CaptureReader, str]] = {}
+        self._known: tuple[CaptureReader, Mapping[str, Availability]] | None = None
+
+    def availability(self, name: str) -> Availability:
+        """Return whether a perspective can be shown."""
+        capture = self._frame.scene.capture
+        if self._known is None or self._known[0] is not capture:
+            self._known = (capture, {one.name: self._found(one.name, capture) for one in self.all})
+        return self._known[1][name]
+
+    def _found(self, name: str, capture: CaptureReader) -> Availability:
+        spec = self._specs[name]
+        if name == self.current:
+            return Availability(State.HELD)
+        never = spec.lacks_training(capture.path.name) if capture.training is None else ""
+        never = never or next(filter(None, (view.cannot_show(capture) for view in spec.views)), "")
+        lacks = lacking(capture, spec.needs())
+        if not never and lacks:
+            reasons = (one.impossible(capture, spec.needs()) for one in CAPABILITIES)
+            never = next(filter(None, reasons), lacks)
+        failed = self._failed.get(name)
+        if not never and failed is not None and failed[0] is capture:
+            never = failed[1]
+        return Availability(State.IMPOSSIBLE if never else State.HELD, never)
+
+    def show(self, name: str) -> None:
+        """Show another perspective, with everything visible.
+
+        Raises
+        ------
+        UserError
+            If it cannot be shown; then nothing changes.
+        """
+        if name == self.current:
+            return
+        found = self.availability(name)
+        if found.state is State.IMPOSSIBLE:
+            raise UserError(found.reason)
+        frame = self._frame
+        capture, grouping = frame.scene.capture, frame.scene.context.grouping
+        if grouping is not None and grouping.everything:
+            self._opened = frame.scene.context.opened
+        try:
+            scene = self._scene(name, capture)
+            selection = carried(frame.selection, scene)
+            scene.at(scene.duration, selection)
+        except UserError as error:
+            self._failed[name], self._known = (capture, _plain(error)), None
+            raise UserError(_plain(error)) from None
+        self._scenes[self.current] = frame.scene
+        self.current = name
+        frame.show(scene, selection, scene.duration)
+        frame.mark_drawn()
+
+    def _scene(self, name: str, capture: CaptureReader) -> Scene:
+        """Return the scene of a perspective for a capture, with the same groups of layers open."""
+        context, found = self._frame.scene.context, self._scenes.get(name)
+        if found is None:
+            spec = self._specs[name].with_methods_of(attribution_methods(capture.stored))
+            found = Scene.build(spec, capture, aspect=context.aspect, trajectory=context.trajectory)
+        elif not _same(found.capture, capture):
+            found = found.revised(capture, context.trajectory)
+        grouping = found.context.grouping
+        return found if grouping is None else found.with_open(self._opened & grouping.everything)
+
+
+def carried(selection: Selection, scene: Scene) -> Selection:
+    """Return a selection for another scene of the same source, without what belongs to the earlier one alone.
+
+    Sample, layer, target, pick and training step stay, and so do colours. What the cells and channels show is as the other
+    scene says.
+    """
+    cloud, methods = scene.find(EmbeddingView), attribution_methods(scene.capture.stored)
+    embeddings = () if cloud is None else cloud.names
+    graph = {None, *(node.id for node in scene.context.graph)}
+    return replace(
+        selection,
+        layer=scene.shown(selection.layer),
+        pick=selection.pick if selection.pick is None or selection.pick.of_layer in graph else None,
+        method=selection.method if selection.method in methods else None,
+        embedding=selection.embedding if selection.embedding in embeddings else None,
+        quantity=None,
+        against=None,
+        unfold=None,
+        unfolded=1.0,
+        channel_order=None,
+        channel_pictures=None,
+    )
+
+
+def _same(one: CaptureReader, other: CaptureReader) -> bool:
+    """Whether two readers hold the same numbers; a scene of a training has a reader of its own."""
+    recorded = one.training is not None and one.training is other.training
+    return one is other or (recorded and one.committed == other.committed)
+
+
+def _shows_the_same(spec: SceneSpec, other: SceneSpec) -> bool:
+    """Whether two scenes have views of the same kinds, which show the same quantity."""
+    shown = [{(view.kind, getattr(view, "quantity", None)) for view in one.views} for one in (spec, other)]
+    automatic = {(view.kind, None) for view in other.views if view.training == "automatic"}
+    return shown[0] == shown[1] - automatic
+
+
+def _plain(error: UserError) -> str:
+    """Return an error's sentence without the place in a scene file, which the user of a perspective has not written."""
+    text = str(error)
+    place, colon, rest = text.partition(": ")
+    is_place = isinstance(error, SceneError) and colon and place.replace("_", "").replace(".", "").isidentifier()
+    if place.startswith("views[") or is_place:
+        return f"{rest[0].upper()}{rest[1:]}" if rest else text
+    return text

@@ -1,0 +1,133 @@
+"""Tests of switching a session among the perspectives of one capture."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from nnviz3d.apps.perspectives import PERSPECTIVES, State
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.target import bundled_scenes
+from nnviz3d.data.capture import Capture
+from nnviz3d.data.targets import Target
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick
+from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.structure import StructureView
+
+
+def session_of(capture: Capture, *kinds: str) -> Session:
+    views = [{"kind": kind} for kind in kinds]
+    spec = parse_scene({"format": 1, "title": "mine", "views": views}) if kinds else default_scene()
+    return Session(Scene.build(spec, capture), SimpleNamespace(size=(160, 90)))
+
+
+def test_every_perspective_is_a_bundled_scene_and_has_words_of_its_own():
+    assert {one.scene for one in PERSPECTIVES} <= set(bundled_scenes())
+    for field in ("name", "title", "words", "scene"):
+        assert len({getattr(one, field) for one in PERSPECTIVES}) == len(PERSPECTIVES)
+
+
+def test_default_scene_is_the_perspective_of_activations_and_keeps_its_own_scene(small_capture):
+    session = session_of(small_capture)
+    scene = session.scene
+    assert session.perspectives.current == "activations"
+    session.look_at("network")
+    assert session.scene is not scene
+    session.look_at("activations")
+    assert session.scene is scene
+
+
+def test_another_scene_is_a_perspective_of_its_own_to_which_one_can_return(small_capture):
+    session = session_of(small_capture, "structure", "statistics")
+    assert [one.name for one in session.perspectives.all] == ["scene", *(one.name for one in PERSPECTIVES)]
+    assert session.perspectives.current == "scene"
+    session.look_at("network")
+    session.look_at("scene")
+    assert session.scene.title(0) == "mine"
+
+
+def test_sample_layer_pick_and_colours_go_along_and_what_cells_show_is_as_the_scene_says(explained_capture):
+    session = session_of(explained_capture)
+    layer = next(node.id for node in explained_capture.graph if len(node.shape) == 1)
+    pick = CellPick(layer, (0,))
+    session.select(sample=1, layer=layer, pick=pick, colormap="viridis", quantity="gradient", unfolded=0.5)
+    session.look_at("network")
+    found = session.selection
+    assert (found.sample, found.layer, found.pick, found.colormap) == (1, layer, pick, "viridis")
+    assert (found.quantity, found.unfolded) == (None, 1.0)
+    session.look_at("gradients")
+    assert session.choices.quantity == "gradient"
+
+
+def test_target_goes_along(explained_capture):
+    session = session_of(explained_capture)
+    target = session.choices.explained_targets[-1].target
+    session.select(target=target)
+    session.look_at("gradients")
+    assert session.selection.target == target
+    assert isinstance(target, Target)
+
+
+def test_every_perspective_that_a_capture_holds_is_drawn_and_the_others_say_why_not(
+    explained_capture, recorded_capture
+):
+    for capture in (explained_capture, recorded_capture):
+        session = session_of(capture)
+        held = []
+        for one in session.perspectives.all:
+            found = session.perspectives.availability(one.name)
+            before = (session.scene, session.selection, session.perspectives.current)
+            if found.state is State.HELD:
+                session.look_at(one.name)
+                assert session.scene.at(session.clock.t, session.selection).primitives
+                held.append(one.name)
+            else:
+                assert found.reason.endswith(".")
+                with pytest.raises(UserError, match=re.escape(found.reason)):
+                    session.look_at(one.name)
+                assert (session.scene, session.selection, session.perspectives.current) == before
+        assert {"network", "activations"} <= set(held)
+        assert ("training" in held) == (capture.training is not None)
+        assert ("decisions" in held) == (capture is explained_capture)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("attention", "has no attention layer"),
+        ("training", "TrainingRecorder"),
+        ("gradients", "--gradients"),
+        ("landscape", "--landscape"),
+    ],
+)
+def test_reason_says_what_the_model_or_the_capture_lacks(small_capture, name, words):
+    found = session_of(small_capture).perspectives.availability(name)
+    assert found.state is State.IMPOSSIBLE
+    assert words in found.reason
+    assert "kind:" not in found.reason
+
+
+def test_perspective_that_turns_out_to_be_impossible_says_why_from_then_on(small_capture, monkeypatch):
+    session = session_of(small_capture, "structure", "activations")
+    before = session.scene
+
+    def fail(*_: object) -> None:
+        raise UserError("views[0].layer: there is no room.")
+
+    monkeypatch.setattr(StructureView, "at", fail)
+    with pytest.raises(UserError, match=r"^There is no room\.$"):
+        session.look_at("network")
+    assert session.scene is before
+    assert session.perspectives.availability("network").reason == "There is no room."
+
+
+def test_groups_that_are_open_stay_open(long_capture):
+    session = session_of(long_capture)
+    session.groups.open(next(node.id for node in session.context.graph if node.members))
+    opened = session.context.opened
+    session.look_at("network")
+    assert session.context.opened == opened
