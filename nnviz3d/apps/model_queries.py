@@ -11,6 +11,7 @@ from nnviz3d.apps.sample_runner import Answer, SampleRunner
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
@@ -33,6 +34,10 @@ class ModelQueries:
     ----------
     message
         A sentence for the user, such as why the model could not be run. The caller that shows it clears it.
+    arrived
+        The perspective that the last answer was asked for, until the caller that shows it clears it.
+    refused
+        The sentence by which the model refused a perspective, by its name.
     """
 
     def __init__(self, frame: FrameState, samples: SampleList, runner: SampleRunner | None) -> None:
@@ -41,6 +46,8 @@ class ModelQueries:
         self._requests = ModelRequests(runner)
         self.runner = runner
         self.message = ""
+        self.arrived = ""
+        self.refused: dict[str, str] = {}
 
     @property
     def position(self) -> int | None:
@@ -63,6 +70,16 @@ class ModelQueries:
         return "" if self.position is None else self._requests.status(self._samples[self.position].name)
 
     @property
+    def perspective(self) -> str:
+        """The perspective that the pending query computes; empty if there is none."""
+        return "" if self._requests.pending is None else self._requests.pending.perspective
+
+    @property
+    def share(self) -> float | None:
+        """The finished share of the current stage of the pending query, 0 to 1; `None` if it is not known."""
+        return None if self._requests.pending is None or self.runner is None else self.runner.share
+
+    @property
     def possible(self) -> bool:
         """Whether the model can be run again on the sample that is shown."""
         return self._requests.can_run(self._samples[self._samples.chosen])
@@ -76,7 +93,14 @@ class ModelQueries:
         """Run the model on a sample for the first time, and show the sample when the answer arrives."""
         self._requests.run(position, self._samples[position], more)
 
-    def run_again(self, more: Insights, then: Mapping[str, Any], words: str, position: int | None = None) -> bool:
+    def run_again(
+        self,
+        more: Insights,
+        then: Mapping[str, Any],
+        words: str,
+        position: int | None = None,
+        perspective: str = "",
+    ) -> bool:
         """Run the model again on a sample; returns whether that is possible.
 
         Parameters
@@ -89,13 +113,24 @@ class ModelQueries:
             A sentence that says what the model does, without the sample's name at its end.
         position
             Position of the sample; by default the sample that is shown.
+        perspective
+            The perspective that is shown when the answer arrives.
         """
         position = self._samples.chosen if position is None else position
         sample = self._samples[position]
         if sample.index is None:
             return False
         found = self._frame.scene.context.capture.explanations(sample.index)
-        return self._requests.run_again(position, sample, found, more, then, words)
+        return self._requests.run_again(position, sample, found, more, then, words, perspective)
+
+    def run_for_model(self, wanted: Insights, perspective: str) -> bool:
+        """Ask for what belongs to the model, such as its features; returns whether that is possible."""
+        position = self._samples.chosen
+        return self._requests.run_for_model(position, self._samples[position], wanted, perspective)
+
+    def stop(self) -> None:
+        """Stop the pending query, and the work of the model for it."""
+        self._requests.stop()
 
     def cancel(self) -> None:
         """Stop waiting for the pending query; its answer is stored but not shown."""
@@ -117,8 +152,14 @@ class ModelQueries:
         pending = self._requests.finish(answer)
         if answer.capture is None:
             self.message = answer.problem if pending is not None else self.message
+            if pending is not None and pending.perspective:
+                self.refused[pending.perspective] = answer.problem
             return
         series = CaptureSeries.of(frame.scene.capture)
+        if answer.request.of_model:
+            self._take_of_model(series, answer.capture)
+            self.arrived = self.arrived if pending is None else pending.perspective
+            return
         index = series.committed
         try:
             frame.scene = frame.scene.revised(series.plus(answer.capture))
@@ -132,11 +173,19 @@ class ModelQueries:
         for old in earlier:
             self._replace(old, index, runner)
         if pending is not None:
+            self.arrived = pending.perspective
             frame.select_sample(index)
             target = pending.then.get("target")
             if target is None or self._explains(target):
                 frame.select(**pending.then)
         self._free_disk(runner)
+
+    def _take_of_model(self, series: CaptureSeries, capture: CaptureReader) -> None:
+        """Add what a capture holds of the model to the scene's numbers."""
+        try:
+            self._frame.scene = self._frame.scene.revised(series.with_model(capture))
+        except UserError as error:  # the model's file has changed since
+            self.message = str(error)
 
     def _explains(self, target: Target) -> bool:
         found = self._frame.scene.context.explanations(self._frame.selection.sample).targets

@@ -28,12 +28,15 @@ class PendingRequest:
         Fields of `Selection` that are set when the answer arrives.
     words
         A sentence that says what the model does, without the sample's name at its end.
+    perspective
+        The perspective that is shown when the answer arrives; empty for the one that is shown.
     """
 
     position: int
     request: SampleRequest
     then: Mapping[str, Any] = field(default_factory=dict)
     words: str = "Running the model on"
+    perspective: str = ""
 
 
 class ModelRequests:
@@ -71,6 +74,7 @@ class ModelRequests:
         more: Insights,
         then: Mapping[str, Any],
         words: str,
+        perspective: str = "",
     ) -> bool:
         """Request another run on a sample; returns whether that is possible.
 
@@ -80,26 +84,52 @@ class ModelRequests:
             What the earlier run computed; the next run computes it too.
         more
             What the next run has to compute in addition.
-        then, words
+        then, words, perspective
             As in `PendingRequest`.
         """
         targets = tuple(one.target.text for one in found.targets if one.slot != PREDICTED)
         before = Insights(targets=targets, gradients=found.has_gradients())
-        return self._send(position, sample, before.plus(more), then, words)
+        return self._send(position, sample, before.plus(more), then, words, perspective)
 
-    def _send(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any], words: str) -> bool:
+    def run_for_model(self, position: int, sample: Sample, wanted: Insights, perspective: str) -> bool:
+        """Request what belongs to the model, with a sample as an example; returns whether that is possible."""
+        if self._runner is None or sample.source is None:
+            return False
+        request = SampleRequest(sample.source, wanted, of_model=True)
+        self.pending = PendingRequest(position, request, perspective=perspective)
+        self._runner.ask(request)
+        return True
+
+    def stop(self) -> None:
+        """Stop the pending request, and its work."""
+        if self.pending is None or self._runner is None:
+            return
+        if not self.pending.request.of_model:
+            self._asked.pop(self.pending.request.source, None)
+        self.pending = None
+        self._runner.stop()
+
+    def _send(
+        self,
+        position: int,
+        sample: Sample,
+        more: Insights,
+        then: Mapping[str, Any],
+        words: str,
+        perspective: str = "",
+    ) -> bool:
         if self._runner is None or sample.source is None:
             return False
         # Includes what earlier requests asked for, so that their results are not lost if they are still under way.
         more = self._asked.get(sample.source, Insights()).plus(more)
         self._asked[sample.source] = more
-        self.pending = PendingRequest(position, SampleRequest(sample.source, more), then, words)
+        self.pending = PendingRequest(position, SampleRequest(sample.source, more), then, words, perspective)
         self._runner.ask(self.pending.request)
         return True
 
     def finish(self, answer: Answer) -> PendingRequest | None:
         """Record an answer; returns the pending request if this is its answer, which is then no longer pending."""
-        if answer.capture is None:
+        if answer.capture is None and not answer.request.of_model:
             self._asked.pop(answer.request.source, None)
         pending = self.pending
         if pending is None or pending.request != answer.request:
@@ -111,5 +141,7 @@ class ModelRequests:
         """Return a sentence on the pending request for the sample of this name; empty if none is pending."""
         if self.pending is None or self._runner is None:
             return ""
-        stage = self._runner.stage
+        stage, share = self._runner.stage, self._runner.share
+        if self.pending.perspective and stage:
+            return f"{STAGES[stage]} · {share:.0%}" if share is not None else STAGES[stage]
         return f"{STAGES[stage]} for {name}" if stage in _SLOW else f"{self.pending.words} {name}"

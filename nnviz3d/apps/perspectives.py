@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.open_target import lacking
+from nnviz3d.apps.samples import SampleList
 from nnviz3d.apps.target import scene_named
-from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.capabilities.attributions import attribution_methods
+from nnviz3d.data.capture_series import own_capture
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.request import NOTHING_MORE, Insights
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -59,6 +63,7 @@ class State(StrEnum):
     """Whether a perspective can be shown."""
 
     HELD = "held"
+    COMPUTABLE = "computable"
     IMPOSSIBLE = "impossible"
 
 
@@ -69,7 +74,7 @@ class Availability:
     Attributes
     ----------
     reason
-        One sentence on why it cannot be shown; empty if it can.
+        One sentence on why it cannot be shown, or on why the model has refused to compute it; else empty.
     """
 
     state: State
@@ -83,6 +88,10 @@ class Perspectives:
     ----------
     frame
         The frame whose scene is replaced.
+    samples
+        The samples of the session, which are also the data set of what is computed from one.
+    queries
+        Queries to the model for what the capture does not hold.
 
     Attributes
     ----------
@@ -92,8 +101,10 @@ class Perspectives:
         The one that is shown.
     """
 
-    def __init__(self, frame: FrameState) -> None:
+    def __init__(self, frame: FrameState, samples: SampleList, queries: ModelQueries) -> None:
         self._frame = frame
+        self._samples = samples
+        self._queries = queries
         first = frame.scene.spec
         self._specs = {one.name: scene_named(one.scene).elsewhere() for one in PERSPECTIVES}
         self.all: tuple[Perspective, ...] = PERSPECTIVES
@@ -109,14 +120,28 @@ class Perspectives:
         self._scenes: dict[str, Scene] = {}
         self._opened = frame.scene.context.opened
         self._failed: dict[str, tuple[CaptureReader, str]] = {}
-        self._known: tuple[CaptureReader, Mapping[str, Availability]] | None = None
+        self._known: tuple[tuple[object, ...], Mapping[str, Availability]] = ((), {})
 
     def availability(self, name: str) -> Availability:
         """Return whether a perspective can be shown."""
-        capture = self._frame.scene.capture
-        if self._known is None or self._known[0] is not capture:
-            self._known = (capture, {one.name: self._found(one.name, capture) for one in self.all})
+        capture, sample = self._frame.scene.capture, self._frame.selection.sample
+        # The reader itself is kept, not only its identity, which another one could get.
+        key = (capture, sample, self.current, len(self._samples), tuple(self._queries.refused.items()))
+        if len(self._known[0]) != len(key) or any(
+            a is not b and a != b for a, b in zip(self._known[0], key, strict=True)
+        ):
+            self._known = (key, {one.name: self._found(one.name, capture) for one in self.all})
         return self._known[1][name]
+
+    def lacks_of_sample(self, sample: int) -> Insights:
+        """Return what the scene needs of a sample, if its capture lacks any of it; else nothing."""
+        needs = self._frame.scene.spec.needs().of_samples
+        return needs if self._lacks(self._frame.scene.capture, sample, needs) else NOTHING_MORE
+
+    @staticmethod
+    def _lacks(capture: CaptureReader, sample: int, needs: Insights) -> str:
+        """Return one sentence on what a sample and the model's own arrays lack; nothing if they lack nothing."""
+        return lacking(own_capture(capture, sample), needs.of_samples) or lacking(capture, needs.of_model)
 
     def _found(self, name: str, capture: CaptureReader) -> Availability:
         spec = self._specs[name]
@@ -124,17 +149,36 @@ class Perspectives:
             return Availability(State.HELD)
         never = spec.lacks_training(capture.path.name) if capture.training is None else ""
         never = never or next(filter(None, (view.cannot_show(capture) for view in spec.views)), "")
-        lacks = lacking(capture, spec.needs())
+        needs = spec.needs()
+        lacks = self._lacks(capture, self._frame.selection.sample, needs)
         if not never and lacks:
-            reasons = (one.impossible(capture, spec.needs()) for one in CAPABILITIES)
-            never = next(filter(None, reasons), lacks)
+            asked = needs.plus(self._dataset(needs))
+            never = next(filter(None, (one.impossible(capture, asked) for one in CAPABILITIES)), "")
+            if not never and self._queries.possible:
+                return Availability(State.COMPUTABLE, self._queries.refused.get(name, ""))
+            never = never or lacks
         failed = self._failed.get(name)
         if not never and failed is not None and failed[0] is capture:
             never = failed[1]
         return Availability(State.IMPOSSIBLE if never else State.HELD, never)
 
+    def _dataset(self, needs: Insights) -> Insights:
+        """Return the data set of a request: all samples of the session that the model can be run on."""
+        if not uses_dataset(needs):
+            return NOTHING_MORE
+        return Insights(dataset=tuple(one.source for one in self._samples if one.source is not None))
+
+    def compute(self, name: str) -> None:
+        """Ask the model for what a perspective needs; the queries say when it has arrived."""
+        needs, capture = self._specs[name].needs(), self._frame.scene.capture
+        title = next(one.title for one in self.all if one.name == name)
+        if lacking(capture, needs.of_model):
+            self._queries.run_for_model(needs.of_model.plus(self._dataset(needs)), name)
+        else:
+            self._queries.run_again(needs.of_samples, {}, f"Computing {title.lower()} for", perspective=name)
+
     def show(self, name: str) -> None:
-        """Show another perspective, with everything visible.
+        """Show another perspective that the capture holds, with everything visible.
 
         Raises
         ------
@@ -144,8 +188,8 @@ class Perspectives:
         if name == self.current:
             return
         found = self.availability(name)
-        if found.state is State.IMPOSSIBLE:
-            raise UserError(found.reason)
+        if found.state is not State.HELD:
+            raise UserError(found.reason or "The capture does not hold this.")
         frame = self._frame
         capture, grouping = frame.scene.capture, frame.scene.context.grouping
         if grouping is not None and grouping.everything:
@@ -155,7 +199,7 @@ class Perspectives:
             selection = carried(frame.selection, scene)
             scene.at(scene.duration, selection)
         except UserError as error:
-            self._failed[name], self._known = (capture, _plain(error)), None
+            self._failed[name], self._known = (capture, _plain(error)), ((), {})
             raise UserError(_plain(error)) from None
         self._scenes[self.current] = frame.scene
         self.current = name
@@ -217,5 +261,5 @@ def _plain(error: UserError) -> str:
     place, colon, rest = text.partition(": ")
     is_place = isinstance(error, SceneError) and colon and place.replace("_", "").replace(".", "").isidentifier()
     if place.startswith("views[") or is_place:
-        return f"{rest[0].upper()}{rest[1:]}" if rest else text
+        return rest or text
     return text

@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ ROOM = 2 * 2**30
 """Most bytes that captures of samples take on disk: some thirty photographs in a network of 150 layers."""
 MOST = 256
 """Most samples that are kept. Each is an open file, and some systems allow a program only a thousand open files."""
+_PAUSE = 0.25
+"""Least seconds between two news of one stage's progress."""
 _UPLOADED = "in-"
 """Prefix of the name of a folder for an uploaded file."""
 
@@ -40,10 +43,14 @@ class SampleRequest:
         The sample's name in a capture request.
     insights
         What is computed for it in addition to what the template requests for all samples, such as further `targets`.
+    of_model
+        Whether the request is for what belongs to the model: then the sample is only an example, and nothing else is
+        computed for it.
     """
 
     source: str
     insights: Insights = NOTHING_MORE
+    of_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Answer:
     capture
         A capture of the sample alone; `None` if it could not be made.
     problem
-        A sentence that says why not.
+        A sentence that says why not; empty if the user has stopped it.
     """
 
     request: SampleRequest
@@ -93,6 +100,9 @@ class SampleRunner:
         self._closed = False
         self._count = 0
         self._stage = ""
+        self._share: float | None = None
+        self._told = 0.0
+        self._stopped = False
         self._room = room
         self._kept: dict[int, tuple[Path, int]] = {}
         self._changed = threading.Condition()
@@ -103,6 +113,11 @@ class SampleRunner:
     def stage(self) -> str:
         """The current stage of the work, one of the stages of `Progress`; empty if there is no work."""
         return self._stage
+
+    @property
+    def share(self) -> float | None:
+        """The finished share of the current stage, 0 to 1; `None` if it is not known."""
+        return self._share
 
     def new_folder(self) -> Path:
         """Make an empty folder for an uploaded file; it is removed at the end of the session."""
@@ -136,6 +151,15 @@ class SampleRunner:
             with DelayedSignals():
                 self._thread = threading.Thread(target=self._run, name="sample runner", daemon=True)
                 self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the request whose work goes on, or has not begun. The next one starts a new process."""
+        with self._changed:
+            self._next = None
+            self._stopped = bool(self._stage)
+        if self._stopped:
+            # The process may take some seconds to clean up.
+            threading.Thread(target=self._worker.interrupt, name="sample runner stop", daemon=True).start()
 
     def answers(self) -> list[Answer]:
         """Return the answers that have arrived since the last call."""
@@ -189,8 +213,9 @@ class SampleRunner:
                 if self._closed or self._next is None:
                     return
                 request, self._next = self._next, None
+                self._stopped, self._stage = False, "import"
             answer = self._capture(request)
-            self._stage = ""
+            self._stage, self._share = "", None
             if not self._closed:
                 self._answers.put(answer)
                 self._call()
@@ -204,11 +229,20 @@ class SampleRunner:
         self._stage = ""
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, Progress) and event.stage != self._stage:
-            self._stage = event.stage
+        if not isinstance(event, Progress):
+            return
+        begins, now = event.stage != self._stage, time.monotonic()
+        self._stage = event.stage
+        self._share = min(event.done / event.total, 1.0) if event.total else None
+        if begins or now - self._told > _PAUSE:
+            self._told = now
             self._call()
 
     def _capture_request(self, request: SampleRequest, out: Path) -> CaptureRequest:
+        if request.of_model:
+            return self._template.model_copy(
+                update={"inputs": (request.source,), "out": out, "insights": request.insights}
+            )
         insights = self._template.insights.plus(request.insights)
         if self._predicts and request.insights.targets and not self._template.insights.targets:
             insights = insights.model_copy(update={"targets": (PREDICTED, *insights.targets)})
@@ -226,8 +260,10 @@ class SampleRunner:
             self._worker.run(self._capture_request(request, out), self._hear)
             return Answer(request, open_capture(out))
         except UserError as error:
-            return Answer(request, problem=self._plain(str(error)))
+            return Answer(request, problem="" if self._stopped else self._plain(str(error)))
         except Exception as error:  # noqa: BLE001 - the user is told of any error, and the next request is served
+            if self._stopped:
+                return Answer(request)
             if not self._closed:
                 known = isinstance(error, Nnviz3dError)
                 told = str(error) if known else "".join(traceback.format_exception(error))

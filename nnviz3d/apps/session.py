@@ -15,7 +15,7 @@ from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
-from nnviz3d.apps.perspectives import Perspectives
+from nnviz3d.apps.perspectives import Perspectives, State
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
 from nnviz3d.apps.training_follower import TrainingFollower
@@ -23,7 +23,7 @@ from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.apps.unfolding import Unfolding
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.request import Insights
+from nnviz3d.data.request import NOTHING_MORE, Insights
 from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
@@ -96,11 +96,11 @@ class Session:
         self.clock = Clock(self._frame, self.unfolding)
         self.groups = Groups(self._frame)
         self.layouts = Layouts(self._frame)
-        self.perspectives = Perspectives(self._frame)
         self.keyframes = Keyframes(self._frame)
         self.samples = SampleList(self._frame, samples)
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)
+        self.perspectives = Perspectives(self._frame, self.samples, self.queries)
         self._last_tried: int | None = None
         self._follower = follower
         if follower is not None:
@@ -157,7 +157,7 @@ class Session:
         self._frame.show(scene, selection, t)
 
     def look_at(self, perspective: str) -> None:
-        """Show another perspective, by its name.
+        """Show another perspective, by its name: at once, or when the model has computed it.
 
         Raises
         ------
@@ -165,6 +165,10 @@ class Session:
             If it cannot be shown; then nothing changes.
         """
         if perspective == self.perspectives.current:
+            self.queries.cancel()
+            return
+        if self.perspectives.availability(perspective).state is State.COMPUTABLE:
+            self.perspectives.compute(perspective)
             return
         self.perspectives.show(perspective)
         self.unfolding.stop()
@@ -196,7 +200,11 @@ class Session:
         gradients = selection.quantity in OF_GRADIENTS
         if sample.index is None:
             targets = () if selection.target is None else (selection.target.text,)
-            self.queries.run(position, Insights(targets=targets, gradients=gradients))
+            needs = self.scene.spec.needs().of_samples
+            self.queries.run(position, Insights(targets=targets, gradients=gradients).plus(needs))
+            return
+        needs = self.perspectives.lacks_of_sample(sample.index)
+        if needs != NOTHING_MORE and self.queries.run_again(needs, {}, "Running the model on", position):
             return
         lacking = gradients and not self.scene.context.capture.explanations(sample.index).has_gradients()
         if not lacking or not self.choices.find_gradients({}, position):
@@ -214,7 +222,18 @@ class Session:
         news = None if self._follower is None else self._follower.news()
         if news is not None:
             self._continue_training(news)
-        return self.queries.poll() or news is not None
+        arrived = self.queries.poll()
+        if self.queries.arrived:
+            self._show_arrived()
+        return arrived or news is not None
+
+    def _show_arrived(self) -> None:
+        """Show the perspective whose numbers have arrived."""
+        perspective, self.queries.arrived = self.queries.arrived, ""
+        try:
+            self.look_at(perspective)
+        except UserError as error:
+            self.queries.message = str(error)
 
     def _prepare(self, capture: CaptureReader) -> Scene:
         """Build the scene of a longer training; runs in the thread that follows it, so that drawing does not wait."""

@@ -125,6 +125,14 @@ class Worker:
             if connection is not None:
                 connection.finish()
 
+    def interrupt(self) -> None:
+        """End the connection, and with it the request that `run` waits for in another thread; the next one makes a new."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with DelayedSignals():
+                connection.end()
+
     def close(self) -> None:
         """End the connection at once, even if `run` waits for it in another thread."""
         with DelayedSignals():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
+from nnviz3d.data.storage.chained_arrays import ChainedArrays
 from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.training import Training
 from nnviz3d.errors import CaptureError
@@ -47,6 +50,13 @@ class Part:
             capture.preprocessing(0),
         )
 
+    @cached_property
+    def holds(self) -> tuple[tuple[str, Any], ...]:
+        """What the capabilities say that the capture holds of its samples, as fields of a request."""
+        if self.capture is None or not self.names:
+            return ()
+        return tuple(field for capability in CAPABILITIES for field in capability.held(self.capture).items())
+
 
 class CaptureSeries:
     """The samples of several captures, one after another. It never changes; `plus` returns a longer series.
@@ -57,6 +67,8 @@ class CaptureSeries:
         The first capture, whose graph, classes and provenance are those of the series.
     later
         The samples of further captures of the same model.
+    of_model
+        Captures that were made for what they hold of the model, such as its features; their samples do not count.
 
     Raises
     ------
@@ -64,11 +76,13 @@ class CaptureSeries:
         If they are not of one model.
     """
 
-    def __init__(self, first: CaptureReader, later: tuple[Part, ...] = ()) -> None:
-        for part in later:
-            if part.capture is not None and [n.id for n in part.capture.graph] != [n.id for n in first.graph]:
-                raise CaptureError(f"{part.capture.path.name} is a capture of another model than {first.path.name}.")
-            hashes = {p.provenance.sha256 for p in (first, part.capture) if p is not None} - {None}
+    def __init__(
+        self, first: CaptureReader, later: tuple[Part, ...] = (), of_model: tuple[CaptureReader, ...] = ()
+    ) -> None:
+        for one in (*(part.capture for part in later), *of_model):
+            if one is not None and [n.id for n in one.graph] != [n.id for n in first.graph]:
+                raise CaptureError(f"{one.path.name} is a capture of another model than {first.path.name}.")
+            hashes = {p.provenance.sha256 for p in (first, one) if p is not None} - {None}
             if len(hashes) > 1:
                 raise CaptureError(
                     f"{first.provenance.model} has changed since {first.path.name} was captured, so its numbers cannot be "
@@ -76,12 +90,13 @@ class CaptureSeries:
                 )
         self._first = first
         self._parts = (Part.of(first), *later)
+        self._of_model = of_model
         self.path = first.path
         self.graph = first.graph
         self.classes = first.classes
         self.complete = first.complete
         self.step_records = first.step_records
-        self.stored = first.stored
+        self.stored = self._chained()
         self.committed = sum(len(part.names) for part in self._parts)
         common = first.provenance.notes
         self.provenance = replace(
@@ -110,11 +125,19 @@ class CaptureSeries:
 
     def beginning_with(self, first: CaptureReader) -> CaptureSeries:
         """Return this series with another reader of its first samples."""
-        return CaptureSeries(first, self._parts[1:])
+        return CaptureSeries(first, self._parts[1:], self._of_model)
 
     def plus(self, capture: CaptureReader) -> CaptureSeries:
         """Return a longer series, with another capture's samples at its end."""
-        return CaptureSeries(self._first, (*self._parts[1:], Part.of(capture)))
+        return CaptureSeries(self._first, (*self._parts[1:], Part.of(capture)), self._of_model)
+
+    def with_model(self, capture: CaptureReader) -> CaptureSeries:
+        """Return the series with what another capture holds of the model; its samples are left out."""
+        return CaptureSeries(self._first, self._parts[1:], (*self._of_model, capture))
+
+    def own_capture(self, sample: int) -> CaptureReader:
+        """Return the capture that holds a sample."""
+        return self._find(sample)[0]
 
     def without(self, sample: int) -> CaptureSeries:
         """Return a series without the capture that holds an added sample; the other samples keep their numbers.
@@ -129,7 +152,7 @@ class CaptureSeries:
             raise CaptureError(f"Sample {sample} belongs to {self.path.name}, which the series begins with.")
         parts = list(self._parts)
         parts[number] = replace(parts[number], capture=None)
-        return CaptureSeries(self._first, tuple(parts[1:]))
+        return CaptureSeries(self._first, tuple(parts[1:]), self._of_model)
 
     @property
     def training(self) -> Training | None:
@@ -234,6 +257,13 @@ class CaptureSeries:
         """Whether the first part holds gradients."""
         return self._first.has_gradients()
 
+    def _chained(self) -> StoredArrays:
+        """Return the arrays of the first capture, and those of others that hold something else, one of each kind."""
+        later = [part for part in self._parts[1:] if part.capture is not None]
+        others = {part.holds: part.capture for part in later if part.holds != self._parts[0].holds}
+        more = [one.stored for one in (*self._of_model, *others.values()) if one is not None]
+        return ChainedArrays([self._first.stored, *more]) if more else self._first.stored
+
     def _whole(self) -> tuple[CaptureReader, ...]:
         """Return the captures of all parts; an error if one was removed."""
         found = tuple(part.capture for part in self._parts if part.capture is not None)
@@ -259,3 +289,8 @@ class CaptureSeries:
                 return number, rest
             rest -= len(part.names)
         raise CaptureError(f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}.")
+
+
+def own_capture(capture: CaptureReader, sample: int) -> CaptureReader:
+    """Return the capture that holds a sample: of a series, the part that it belongs to."""
+    return capture.own_capture(sample) if isinstance(capture, CaptureSeries) else capture

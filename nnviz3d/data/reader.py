@@ -55,7 +55,7 @@ class CaptureReader(Protocol):
 
     @property
     def stored(self) -> StoredArrays:
-        """The arrays and attributes on disk; of several captures, those of the first one."""
+        """The arrays and attributes on disk; of several captures, those of the first one that has them."""
         ...
 
     def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:

@@ -46,6 +46,12 @@ class Insights(BaseModel, InsightFields, frozen=True, extra="forbid"):
         of_model = [one for capability in CAPABILITIES if not capability.of_sample for one in fields(capability.fields)]
         return self.model_copy(update={one.name: one.default for one in of_model})
 
+    @property
+    def of_model(self) -> Insights:
+        """The part of the request that belongs to the model, and is computed once for all samples."""
+        of_samples = [one for capability in CAPABILITIES if capability.of_sample for one in fields(capability.fields)]
+        return self.model_copy(update={one.name: one.default for one in of_samples})
+
 
 NOTHING_MORE = Insights()
 """The request for a forward pass alone."""

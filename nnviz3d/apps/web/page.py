@@ -64,6 +64,15 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
                     # It stands still: a turning sign takes half a core from the model where the browser draws in software.
                     v.VIcon("mdi-timer-sand", size=14, color="primary")
                     html.Span("{{ busy }}")
+                    html.Button(
+                        "×",
+                        click="trigger('stop_model')",
+                        type="button",
+                        classes="stop",
+                        id="stop-model",
+                        title="Stop the model",
+                        aria_label="Stop the model",
+                    )
         v.VSnackbar(
             "{{ message }}",
             model_value=("!!message",),

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from trame.widgets import html
 
-from nnviz3d.apps.perspectives import Availability, Perspective
+from nnviz3d.apps.perspectives import Availability, Perspective, State
 from nnviz3d.apps.web.asked import asked_choice
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+
+_CLASSES = "['perspective', one.state, { chosen: one.name === perspective, computing: one.name === computing }]"
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,17 @@ class PerspectivesState:
         The perspectives in order, as `perspective_item` returns them.
     perspective
         The name of the one that is shown.
+    computing, computed_share
+        The name of the one that the model is computing, empty if there is none; and the percent that are done.
+    can_stop
+        Whether the model is at work on a request that can be stopped.
     """
 
     perspectives: list[dict[str, str]]
     perspective: str
+    computing: str = ""
+    computed_share: int = 0
+    can_stop: bool = False
 
 
 class PerspectivesPanel(PagePanel[PerspectivesState]):
@@ -36,12 +45,14 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
     def __init__(self, page: PageContext) -> None:
         super().__init__(page, self._state(page))
         page.on_trigger("look_at", self.look_at)
+        page.on_trigger("stop_model", self.stop)
 
     @staticmethod
     def _state(page: PageContext) -> PerspectivesState:
-        found = page.session.perspectives
+        found, queries = page.session.perspectives, page.session.queries
         items = [perspective_item(one, found.availability(one.name)) for one in found.all]
-        return PerspectivesState(items, found.current)
+        share = round(100 * (queries.share or 0.0))
+        return PerspectivesState(items, found.current, queries.perspective, share, bool(queries.busy))
 
     def synchronize(self) -> None:
         """Show which perspective is shown, and which others can be."""
@@ -51,6 +62,11 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
         """Show another perspective."""
         names = [one.name for one in self.page.session.perspectives.all]
         self.page.session.look_at(asked_choice("perspective", name, names))
+        self.page.refresh()
+
+    def stop(self) -> None:
+        """Stop the model's work for what is waited for."""
+        self.page.session.queries.stop()
         self.page.refresh()
 
     def build(self) -> None:
@@ -63,9 +79,12 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
                 key="one.name",
                 type="button",
                 role="tab",
-                classes=("['perspective', one.state, { chosen: one.name === perspective }]",),
+                classes=(
+                    "['perspective', one.state, { chosen: one.name === perspective, computing: one.name === computing }]",
+                ),
                 click="trigger('look_at', [one.name])",
-                title=("one.reason ? one.words + '\\n\\n' + one.reason : one.words",),
+                title=("(one.words + '\\n\\n' + one.reason).trim()",),
+                style=("{ '--share': one.name === computing ? computed_share + '%' : '0%' }",),
                 v_bind="{ 'data-perspective': one.name, 'aria-selected': one.name === perspective }",
             ):
                 html.Span("{{ one.title }}")
@@ -73,10 +92,11 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
 
 def perspective_item(perspective: Perspective, found: Availability) -> dict[str, str]:
     """Return a perspective for the page: ``name``, ``title``, ``words``, its ``state`` and the ``reason`` for it."""
+    computable = found.state is State.COMPUTABLE
     return {
         "name": perspective.name,
         "title": perspective.title,
         "words": perspective.words,
         "state": found.state.value,
-        "reason": found.reason,
+        "reason": found.reason or ("Not captured: a click lets the model compute it." if computable else ""),
     }
