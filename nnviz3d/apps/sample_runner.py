@@ -102,7 +102,7 @@ class SampleRunner:
         self._stage = ""
         self._share: float | None = None
         self._told = 0.0
-        self._stopped = False
+        self._works = self._stopped = False
         self._room = room
         self._kept: dict[int, tuple[Path, int]] = {}
         self._changed = threading.Condition()
@@ -156,7 +156,7 @@ class SampleRunner:
         """Stop the request whose work goes on, or has not begun. The next one starts a new process."""
         with self._changed:
             self._next = None
-            self._stopped = bool(self._stage)
+            self._stopped = self._works
         if self._stopped:
             # The process may take some seconds to clean up.
             threading.Thread(target=self._worker.interrupt, name="sample runner stop", daemon=True).start()
@@ -213,9 +213,9 @@ class SampleRunner:
                 if self._closed or self._next is None:
                     return
                 request, self._next = self._next, None
-                self._stopped, self._stage = False, "import"
+                self._works, self._stopped = True, False
             answer = self._capture(request)
-            self._stage, self._share = "", None
+            self._works, self._stage, self._share = False, "", None
             if not self._closed:
                 self._answers.put(answer)
                 self._call()

@@ -170,6 +170,10 @@ class Session:
         if self.perspectives.availability(perspective).state is State.COMPUTABLE:
             self.perspectives.compute(perspective)
             return
+        self._enter(perspective)
+
+    def _enter(self, perspective: str) -> None:
+        """Show a perspective that the capture holds."""
         self.perspectives.show(perspective)
         self.unfolding.stop()
         self.queries.cancel()
@@ -231,7 +235,7 @@ class Session:
         """Show the perspective whose numbers have arrived."""
         perspective, self.queries.arrived = self.queries.arrived, ""
         try:
-            self.look_at(perspective)
+            self._enter(perspective)
         except UserError as error:
             self.queries.message = str(error)
 

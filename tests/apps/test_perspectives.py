@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from nnviz3d.apps.perspectives import PERSPECTIVES, State
+from nnviz3d.apps.sample_runner import SampleRunner
+from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import bundled_scenes
+from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.request import CaptureRequest, Finished, Progress
+from nnviz3d.data.storage.capture_writer import CaptureWriter, zip_folder
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.structure import StructureView
+from tests.support.captures import small_graph, small_values, write
 
 
 def session_of(capture: Capture, *kinds: str) -> Session:
@@ -119,10 +127,10 @@ def test_perspective_that_turns_out_to_be_impossible_says_why_from_then_on(small
         raise UserError("views[0].layer: there is no room.")
 
     monkeypatch.setattr(StructureView, "at", fail)
-    with pytest.raises(UserError, match=r"^There is no room\.$"):
+    with pytest.raises(UserError, match=r"^there is no room\.$"):
         session.look_at("network")
     assert session.scene is before
-    assert session.perspectives.availability("network").reason == "There is no room."
+    assert session.perspectives.availability("network").reason == "there is no room."
 
 
 def test_groups_that_are_open_stay_open(long_capture):
@@ -131,3 +139,114 @@ def test_groups_that_are_open_stay_open(long_capture):
     opened = session.context.opened
     session.look_at("network")
     assert session.context.opened == opened
+
+
+class Model:
+    """A worker that answers every request with a copy of one capture."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.asked: list[CaptureRequest] = []
+        self.refuses = ""
+        self.capture = capture
+
+    def run(self, request: CaptureRequest, on_event) -> Finished:
+        self.asked.append(request)
+        on_event(Progress(stage="embed", done=1, total=4))
+        if self.refuses:
+            raise UserError(self.refuses)
+        zip_folder(self.capture.path, request.out)
+        return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@pytest.fixture
+def model(explained_capture):
+    return Model(explained_capture)
+
+
+@pytest.fixture
+def asking(small_capture, model, tmp_path):
+    """A session of a capture that holds little, and of a model that can compute the rest."""
+    runner = SampleRunner(model, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    samples = tuple(Sample(f"sample {i}", i if i < 3 else None, f"source {i}") for i in range(6))
+    yield Session(
+        Scene.build(default_scene(), small_capture), SimpleNamespace(size=(160, 90)), samples=samples, runner=runner
+    )
+    runner.close()
+
+
+def arrive(session: Session) -> None:
+    deadline = time.monotonic() + 30
+    while not session.poll():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_what_belongs_to_the_sample_is_computed_kept_and_shown(asking, model):
+    asking.choose(1)
+    assert asking.perspectives.availability("decisions").state is State.COMPUTABLE
+    asking.look_at("decisions")
+    assert asking.perspectives.current == "activations"
+    assert asking.queries.perspective == "decisions"
+    arrive(asking)
+    assert asking.perspectives.current == "decisions"
+    assert asking.samples.chosen == 1
+    assert asking.choices.methods == ("grad_cam", "vanilla")
+    (request,) = model.asked
+    assert (request.inputs, request.insights.attributions) == (("source 1",), ("grad_cam",))
+    asking.look_at("activations")
+    assert asking.perspectives.availability("decisions").state is State.HELD
+    asking.look_at("decisions")
+    assert len(model.asked) == 1
+    asking.choose(0)
+    assert asking.queries.position == 0, "another sample has no map yet"
+    arrive(asking)
+    assert (asking.samples.chosen, len(model.asked)) == (0, 2)
+
+
+def features_of_conv(writer: CaptureWriter) -> None:
+    images, ones = np.random.default_rng(0).random((4, 8, 9, 1), dtype=np.float32), np.ones(4, dtype=np.float32)
+    channels, dead = np.arange(4), np.zeros(4, dtype=bool)
+    write_features(writer, FeatureVisualization("conv", "channel", channels, images, 0 * ones, ones, dead, {}))
+
+
+def test_what_belongs_to_the_model_is_computed_once_and_the_samples_stay(asking, model, tmp_path):
+    model.capture = write(tmp_path / "features.zarr", small_graph(), small_values(), also=[features_of_conv])
+    asking.choose(2)
+    asking.look_at("features")
+    arrive(asking)
+    assert asking.perspectives.current == "features"
+    assert (asking.samples.chosen, asking.scene.capture.committed) == (2, 3)
+    asking.look_at("network")
+    asking.choose(1)
+    assert asking.perspectives.availability("features").state is State.HELD
+    assert len(model.asked) == 1
+    assert asking.perspectives.availability("decisions").state is State.COMPUTABLE, "no sample has a map"
+
+
+def test_answer_that_lacks_what_was_asked_for_is_not_asked_for_again(asking, model):
+    asking.look_at("features")
+    arrive(asking)
+    assert asking.queries.message
+    assert (asking.perspectives.current, len(model.asked)) == ("activations", 1)
+
+
+def test_refusal_of_the_model_is_one_sentence_and_it_can_be_asked_again(asking, model):
+    model.refuses = "There are no labels."
+    before = (asking.scene, asking.selection)
+    asking.look_at("landscape")
+    arrive(asking)
+    assert asking.queries.message == "There are no labels."
+    assert model.asked[0].insights.dataset == tuple(f"source {i}" for i in range(6))
+    assert (asking.scene, asking.selection, asking.perspectives.current) == (*before, "activations")
+    found = asking.perspectives.availability("landscape")
+    assert (found.state, found.reason) == (State.COMPUTABLE, "There are no labels.")
+
+
+def test_answer_that_is_not_waited_for_is_kept_and_does_not_switch(asking):
+    asking.look_at("decisions")
+    asking.look_at("network")
+    arrive(asking)
+    assert asking.perspectives.current == "network"

@@ -35,6 +35,7 @@ class StandIn:
     def __init__(self, capture: Capture) -> None:
         self.asked: list[str] = []
         self.may_go_on = threading.Event()
+        self.interrupted = threading.Event()
         self.closed = False
         self._capture = capture
 
@@ -42,7 +43,9 @@ class StandIn:
         (source,) = request.inputs
         self.asked.append(source)
         on_event(Progress(stage="load", done=0))
-        assert self.may_go_on.wait(30)
+        while not self.may_go_on.wait(0.01):
+            if self.interrupted.is_set():
+                raise WorkerCrashed("The capture process died (signal 15).")
         if source == "bad":
             raise UserError("There is no input bad.")
         if source == "crash":
@@ -51,6 +54,9 @@ class StandIn:
             raise RuntimeError("an unexpected error")
         zip_folder(self._capture.path, request.out)
         return Finished(out=request.out, samples=1, nodes=1, seconds={})
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
 
     def close(self) -> None:
         self.closed = True
@@ -331,3 +337,21 @@ def test_messages_do_not_show_the_folder_of_temporary_files(session, stand_in, t
     session.choose(1)
     arrive(session)
     assert session.queries.message == "cat.png is no picture; live-1.zarr.zip was not written, see /etc/motd."
+
+
+def test_stopped_request_changes_nothing_and_the_next_one_is_served(session, stand_in):
+    before = session.selection
+    session.choose(1)
+    deadline = time.monotonic() + 30
+    while not stand_in.asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    session.queries.stop()
+    assert session.queries.busy == ""
+    assert stand_in.interrupted.wait(30)
+    arrive(session)
+    assert (session.selection, session.queries.message) == (before, "")
+    stand_in.may_go_on.set()
+    session.choose(2)
+    arrive(session)
+    assert session.samples[session.samples.chosen].name == "second"

@@ -65,7 +65,7 @@ def test_cameras_go_to_the_view_of_the_perspective_even_if_the_user_has_moved_th
     page.locator("#view").hover()
     page.mouse.wheel(0, -400)
     near = changed(page, first)
-    choose(page, "network")
+    choose(page, "neurons")
     changed(page, near)
     choose(page, "activations")
     back(page, first)
