@@ -42,7 +42,7 @@ def test_bar_switches_the_picture_and_the_controls_and_keeps_sample_and_layer(pa
     assert page.locator("#details").is_visible(), "the layer stays highlighted"
     sample = text(page, "#sample")
     choose(page, "network")
-    changed(page, neurons)
+    wait_until(lambda: still(page).shape != neurons.shape, "a scene without an animation has no bar below")
     assert not page.locator("#appearance").is_visible()
     assert text(page, "#sample") == sample
     choose(page, "activations")
