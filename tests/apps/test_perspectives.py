@@ -14,6 +14,7 @@ from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import bundled_scenes
+from nnviz3d.apps.window.controls import Controls
 from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
@@ -250,3 +251,27 @@ def test_answer_that_is_not_waited_for_is_kept_and_does_not_switch(asking):
     asking.look_at("network")
     arrive(asking)
     assert asking.perspectives.current == "network"
+
+
+def test_keys_of_the_window_go_through_the_perspectives_and_let_the_model_compute(asking, model):
+    session = asking
+    controls = Controls(session, save=str, write=str, printed=print)
+
+    def press(key: str, *, shift: bool = False) -> str:
+        controls.follow({"type": "KeyPress", "key": key, "shiftKey": shift, "repeat": False}, 0.0)
+        controls.advance(0.0, 0.0)
+        (panel,) = controls.panels()
+        return panel.rows[0].text
+
+    assert press("Tab") == "Features: not captured; press Return to let the model compute it"
+    assert session.perspectives.current == "activations"
+    assert press("Tab").startswith("Gradients: not captured")
+    press("Return")
+    arrive(session)
+    controls.by_hand = True
+    controls.advance(1.0, 0.0)
+    assert session.perspectives.current == "gradients"
+    assert not controls.by_hand, "the camera shows the other scene"
+    assert press("ISO_Left_Tab", shift=True).startswith("Features")
+    assert press("ISO_Left_Tab", shift=True) == "Activations: each layer's numbers for the sample, from input to output"
+    assert session.perspectives.current == "activations"

@@ -94,7 +94,7 @@ def test_difference_subtracts_the_previous_sample(chromium: Browser, gradients: 
         choose(page, "quantity", "Difference")
         second = changed(page, first)
         assert "digits:18" in page.locator(".field:has(#against)").inner_text()
-        page.locator("#view").click(position={"x": 20, "y": 600})
+        page.locator("#view").click(position={"x": 20, "y": 560})
         page.keyboard.press("ArrowRight")
         changed(page, second)
         wait_until(lambda: text(page, "#sample").startswith("digits:18"), "the other one is shown")

@@ -75,7 +75,7 @@ def test_choosing_a_sample_that_was_not_captured_runs_the_model(page, live):
     choose(page, "digits:456")
     arrived(page, "digits:456")
     assert workers_of(live) == [worker], "the process is used again"
-    page.locator("#view").click(position={"x": 20, "y": 600})
+    page.locator("#view").click(position={"x": 20, "y": 560})
     page.keyboard.press("ArrowRight")
     arrived(page, "digits:457")
     page.keyboard.press("ArrowLeft")
@@ -184,7 +184,7 @@ def test_two_browsers_share_one_view_also_after_a_reload(page, chromium, live):
 
 
 def test_fast_key_presses_show_the_last_requested_sample(page):
-    page.locator("#view").click(position={"x": 20, "y": 600})
+    page.locator("#view").click(position={"x": 20, "y": 560})
     start = int(text(page, "#sample").split(":")[1].split("\\n")[0].split()[0])
     for _ in range(10):
         page.keyboard.press("ArrowRight")

@@ -83,6 +83,7 @@ class Controls:
         self.closed = False
         self.by_hand = False
         self._commands = KeyCommands(session, self.tell)
+        self._perspective = session.perspectives.current
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -125,6 +126,11 @@ class Controls:
         session = self._session
         target = session.selection.target
         self.changed |= session.advance(seconds) | session.poll()
+        if session.perspectives.current != self._perspective:
+            self._perspective = session.perspectives.current
+            self.home()
+            self.changed = True
+            self._commands.tell_perspective()
         if session.selection.target != target:
             self._commands.tell_class()
         if session.queries.message:
@@ -358,9 +364,12 @@ class Controls:
         self.tell(self._write())
 
     def clear(self) -> None:
-        """Close the help, or else clear the pick."""
+        """Close the help, or else stop what the model computes for a perspective, or else clear the pick."""
         if self._help:
             self._help = False
+        elif self._session.queries.perspective:
+            self._session.queries.stop()
+            self.tell("stopped")
         else:
             self._session.select(pick=None)
 

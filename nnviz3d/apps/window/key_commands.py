@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, get_args
 
+from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.capabilities.features import has_features
@@ -40,6 +41,47 @@ class KeyCommands:
         self._session = session
         self._tell = tell
         self._choices = session.choices
+        self._named = ""
+
+    # Perspectives.
+
+    def next_perspective(self) -> None:
+        """Show the next perspective, or say what it lacks."""
+        self._perspective(1)
+
+    def previous_perspective(self) -> None:
+        """Show the perspective before, or say what it lacks."""
+        self._perspective(-1)
+
+    def _perspective(self, by: int) -> None:
+        found = self._session.perspectives
+        by_name = {one.name: one for one in found.all}
+        self._named = _next(tuple(by_name), self._named or found.current, by)
+        one, available = by_name[self._named], found.availability(self._named)
+        if available.state is State.IMPOSSIBLE:
+            self._tell(f"{one.title}: {available.reason}")
+        elif available.state is State.COMPUTABLE:
+            self._tell(f"{one.title}: {available.reason or 'not captured; press Return to let the model compute it'}")
+        else:
+            self._look_at(self._named)
+
+    def compute_perspective(self) -> None:
+        """Let the model compute the perspective that was named last."""
+        if self._named:
+            self._look_at(self._named)
+
+    def _look_at(self, name: str) -> None:
+        try:
+            self._session.look_at(name)
+        except UserError as error:
+            self._tell(str(error))
+
+    def tell_perspective(self) -> None:
+        """Show which perspective is shown."""
+        found = self._session.perspectives
+        self._named = ""
+        one = next(one for one in found.all if one.name == found.current)
+        self._tell(f"{one.title}: {one.words[0].lower()}{one.words[1:]}")
 
     # Classes, quantities and methods.
 

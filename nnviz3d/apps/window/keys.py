@@ -44,6 +44,19 @@ KEYS = (
     Key(("Shift+Left", "Shift+Right"), "Shift + ← →", "fly left, right", "fly"),
     Key(("f",), "f", "fly to the layer under the pointer", "fly_to_layer"),
     Key(("r", "R", "Home"), "r", "show everything", "home"),
+    Key(
+        ("Tab",),
+        "Tab",
+        "next perspective, such as filters or gradients; with Shift the previous",
+        "next_perspective",
+    ),
+    Key(
+        ("ISO_Left_Tab", "Shift+Tab"),
+        "Tab",
+        "next perspective, such as filters or gradients; with Shift the previous",
+        "previous_perspective",
+    ),
+    Key(("Return",), "Return", "let the model compute the perspective that Tab has named", "compute_perspective"),
     Key(("Left",), "← →", "previous, next sample", "previous_sample", repeats=True),
     Key(("Right",), "← →", "previous, next sample", "next_sample", repeats=True),
     Key((" ",), "Space", "play, pause", "play"),
@@ -73,7 +86,7 @@ KEYS = (
     Key(("Shift+k",), "k K", "add a keyframe of the camera here, remove the last one", "remove_keyframe"),
     Key(("s",), "s", "save a picture", "save"),
     Key(("w",), "w", "write a scene file that opens as it is shown, and records its keyframes", "write"),
-    Key(("Escape",), "Esc", "clear the pick", "clear"),
+    Key(("Escape",), "Esc", "clear the pick; stop the model", "clear"),
     Key(("h", "H", "?", "F1"), "h", "show, hide this help", "toggle_help"),
     Key(("q", "Q"), "q", "quit", "quit"),
 )
