@@ -99,7 +99,8 @@ def test_page_that_draws_saves_itself_with_its_camera_and_all_samples(
             stored = np.sort(small_capture.activation(layer, sample), axis=None)
             found = held.values(("wide", sample, "activation"), layer)
             np.testing.assert_array_equal(np.sort(found, axis=None), stored)
-    with shown(webgl, file, (1280, 720)) as page:
+    # At least as wide for its height as the live page, whose picture has a second bar above: the eye stays where it was.
+    with shown(webgl, file, (1320, 700)) as page:
         found = page.evaluate("nnviz3d.viewer.pose")
         for name in ("position", "target", "up"):
             np.testing.assert_allclose(found[name], getattr(pose, name), atol=1e-4)
