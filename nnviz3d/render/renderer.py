@@ -19,6 +19,7 @@ from nnviz3d.processors import processors
 from nnviz3d.render.callouts import board_places, callout_places
 from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
 from nnviz3d.render.flush import gl_flush
+from nnviz3d.render.gradient import GradientBackground
 from nnviz3d.render.label_placement import Rect, corners_of, line_map, outlines, place_labels
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
@@ -108,6 +109,7 @@ class Renderer:
         self.renderer.SetUseOIT(False)
         # Textures of exact numbers need an OpenGL context before the first block is made.
         window.Render()
+        self._gradient = GradientBackground(self.renderer)
         self._drawn: dict[tuple[type, str], _Drawn] = {}
         self._blocks: dict[str, VoxelActor] = {}
         self._atlas: VoxelAtlasActor | None = None
@@ -271,6 +273,7 @@ class Renderer:
             drawn.remove()
         for block in self._voxels():
             block.remove()
+        self._gradient.close()
         self._drawn.clear()
         self._blocks.clear()
         self._atlas = None
@@ -278,10 +281,11 @@ class Renderer:
 
     def _before_render(self, *_: object) -> None:
         low, high = self._background
-        middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
-        self.renderer.SetBackground(*(low if self.careful else middle))
-        self.renderer.SetBackground2(*high)
-        self.renderer.SetGradientBackground(self.careful)
+        if self.careful:
+            self._gradient.begin(low, high)
+        else:
+            red, green, blue = ((a + b) / 2 for a, b in zip(low, high, strict=True))
+            self._gradient.begin_plain((red, green, blue))
         clouds = [d for d in self._drawn.values() if isinstance(d, PointsActor)]
         drawn, count = (
             sum(numbers) for numbers in zip((0, 0), *(c.look(moving=not self.careful) for c in clouds), strict=True)

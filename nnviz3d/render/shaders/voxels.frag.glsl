@@ -129,7 +129,9 @@
   // Corners and creases are darker, because the eight neighbours in front of the face block light, more the nearer they
   // are. This is a loop, because software rasterizers run both sides of an "if" but leave a loop early.
   float close = smoothstep(1.5, 4.0, pixels);
-  int looks = close > 0.0 ? int(neighbours) : 0;
+  vec3 ahead = cell + normal;
+  bool within = all(greaterThanEqual(ahead, gridStart)) && all(lessThan(ahead, gridEnd));
+  int looks = close > 0.0 && within ? int(neighbours) : 0;
   vec3 u = abs(normal.x) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(1.0, 0.0, 0.0);
   vec3 w = abs(normal.z) > 0.5 ? vec3(0.0, 1.0, 0.0) : vec3(0.0, 0.0, 1.0);
   vec3 inside = clamp((at - origin) / cellSize - cell, 0.0, 1.0);
