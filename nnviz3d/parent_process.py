@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,6 +13,10 @@ from typing import IO, Any
 
 PARENT = "NNVIZ3D_PARENT"
 """Environment variable that holds the id of the parent with which a process has to end."""
+MAIN_THREAD = "NNVIZ3D_MAIN_THREAD"
+"""Environment variable that holds the parent's id too if its main thread started the process."""
+_PARENT_DEATH_SIGNAL = 1
+"""Linux' option of `prctl` for the signal that a process gets when the thread that started it has ended."""
 _INTERVAL = 0.5
 """Seconds between two checks."""
 _GRACE = 10.0
@@ -47,8 +52,17 @@ def last_output(printed: IO[bytes], most: int) -> str:
     return tail and f"It printed last:\n{tail}"
 
 
+def parent_variables() -> dict[str, str]:
+    """Return the environment variables of a process that this thread starts and that calls `end_with_parent`."""
+    own = str(os.getpid())
+    return {PARENT: own, MAIN_THREAD: own if threading.current_thread() is threading.main_thread() else ""}
+
+
 def end_with_parent(parent: int | None = None) -> None:
     """End this process when its parent has ended: by SIGTERM, and by force if it does not react.
+
+    A thread looks after the parent, which waits while a library computes, for instance a large picture. Linux itself sends
+    the signal at once, if the parent's main thread started this process.
 
     Parameters
     ----------
@@ -59,6 +73,8 @@ def end_with_parent(parent: int | None = None) -> None:
     if parent is None and named.isdigit() and os.getppid() == int(named):
         parent = int(named)
     if parent is not None:
+        if sys.platform == "linux" and os.environ.get(MAIN_THREAD) == str(parent):
+            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

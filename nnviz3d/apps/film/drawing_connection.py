@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.liveness import processor_time
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT, end_process, last_output, run_module
+from nnviz3d.parent_process import end_process, last_output, parent_variables, run_module
 
 _GRACE = 5.0
 """Seconds that the process has to end before it is killed."""
@@ -81,7 +81,7 @@ class DrawingConnection:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._printed,
-                env={**_MEMORY, **settings, **os.environ, PARENT: str(os.getpid())},
+                env={**_MEMORY, **settings, **os.environ, **parent_variables()},
                 process_group=0,  # Ctrl-C reaches only this process, which then ends that one
             )
         except OSError as error:

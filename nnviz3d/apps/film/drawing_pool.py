@@ -24,7 +24,7 @@ _AHEAD = 2
 """Most frames that are given to one process at a time, so that it need not wait for the next one."""
 _PIXELS_EACH = 40_000_000
 """Pixels of all frames for which one more process is worth its start, which takes two seconds."""
-_BYTES_EACH, _BYTES_A_PIXEL = 500_000_000, 220
+_BYTES_EACH, _BYTES_A_PIXEL = 500_000_000, 236
 """Memory of a process: for the program and a usual capture, and for each pixel of a frame, as measured."""
 _DEATHS = 3
 """Number of processes that may die one after another without a single frame between them."""
