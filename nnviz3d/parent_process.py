@@ -61,8 +61,8 @@ def parent_variables() -> dict[str, str]:
 def end_with_parent(parent: int | None = None) -> None:
     """End this process when its parent has ended: by SIGTERM, and by force if it does not react.
 
-    A thread looks after the parent, which waits while a library computes, for instance a large picture. Linux itself sends
-    the signal at once, if the parent's main thread started this process.
+    A thread of this process looks for the parent twice a second, but not while a library draws or computes. Linux itself
+    sends the signal at once if the parent's main thread started this process.
 
     Parameters
     ----------
