@@ -11,21 +11,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from nnviz3d.capture.capabilities import write_capabilities
 from nnviz3d.capture.capture_notes import first_notes
 from nnviz3d.capture.connections.finder import ConnectionFinder
 from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.token_names import TokenNames
 from nnviz3d.capture.programs.activations import TOGETHER, Batch
+from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.room_on_disk import check_room
@@ -188,7 +188,7 @@ class _Prepared:
 
     samples: Samples
     prepare: Preparation
-    arrays: Sequence[NDArray[Any]]
+    arrays: Sequence[Rows]
 
 
 def _preprocess(
@@ -215,6 +215,8 @@ class _StartedRun:
         The graph with the real shapes of all outputs.
     missing
         Ids of the nodes with an output that holds no numbers for each sample; once for each such output.
+    specs
+        The model's inputs, in the order of the graph's.
     samples
         The samples; their labels are positions among `names`.
     prepare, arrays
@@ -229,9 +231,10 @@ class _StartedRun:
 
     graph: ModelGraph
     missing: Sequence[str]
+    specs: Sequence[InputSpec]
     samples: Samples
     prepare: Preparation
-    arrays: Sequence[NDArray[Any]]
+    arrays: Sequence[Rows]
     names: ClassNames
     first: Batch
     batches: Iterator[Batch]
@@ -253,6 +256,7 @@ def _start_forward(
     return _StartedRun(
         graph=graph,
         missing=missing,
+        specs=trace.specs,
         samples=names.labelled(samples),
         prepare=prepared.prepare,
         arrays=prepared.arrays,
@@ -313,27 +317,35 @@ def _provenance(
 
 
 def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> None:
-    """Write the inputs of the model, the pictures of the samples, their labels, and the names of units."""
-    inputs, samples = run.graph.inputs, run.samples
-    for node_id, array in zip(inputs, run.arrays, strict=True):
-        if array.dtype.kind in "biuf":
-            writer.write_input(node_id, 0, array)
-        elif array.dtype.kind in "OSU":
-            write_texts(writer, node_id, array)
-    for node_id, spec in zip(inputs, trace.specs, strict=True):
-        shown = samples.shown.get(spec.name)
-        if shown is not None:
-            writer.write_pictures(node_id, shown)
-    for node_id, names in trace.unit_names(run.graph, samples.columns).items():
+    """Write what is known of the samples besides their numbers: texts, names of units, and labels."""
+    for node_id, array in zip(run.graph.inputs, run.arrays, strict=True):
+        if array.dtype.kind in "OSU":
+            write_texts(writer, node_id, np.asarray(array))
+    for node_id, names in trace.unit_names(run.graph, run.samples.columns).items():
         write_unit_names(writer, node_id, names)
-    if samples.labels is not None:
-        writer.write_labels(samples.labels)
-    if samples.truth is not None:
-        write_truth(writer, run.graph, samples.truth)
+    if run.samples.labels is not None:
+        writer.write_labels(run.samples.labels)
+
+
+def _write_inputs(writer: CaptureWriter, run: _StartedRun, batch: Batch) -> None:
+    """Write what the model was given for a batch, the pictures of its samples, and their true outputs."""
+    rows = slice(batch.start, batch.start + batch.count)
+    for node_id, spec, array in zip(run.graph.inputs, run.specs, run.arrays, strict=True):
+        if array.dtype.kind in "biuf":
+            writer.write_input(node_id, batch.start, array[rows])
+        shown = run.samples.shown.get(spec.name)
+        if shown is not None:
+            writer.write_pictures(node_id, shown[rows], batch.start)
+    if run.samples.truth is not None:
+        write_truth(writer, run.graph, run.samples.truth[rows], batch.start)
 
 
 def _write_batches(
-    writer: CaptureWriter, run: _StartedRun, finder: ConnectionFinder, tokens: TokenNames, clock: StageClock
+    writer: CaptureWriter,
+    run: _StartedRun,
+    finder: ConnectionFinder,
+    tokens: TokenNames,
+    clock: StageClock,
 ) -> None:
     """Run each batch; a thread writes its numbers and finds its connections while the next one is computed."""
     count = len(run.samples)
@@ -361,9 +373,10 @@ def _write_batch(
     clock: StageClock,
     batch: Batch,
 ) -> None:
-    """Write a batch's activations and find its strongest connections."""
+    """Write a batch's inputs and activations, and find its strongest connections."""
     count = len(run.samples)
     clock.start("write", count, batch.start)
+    _write_inputs(writer, run, batch)
     for node_id, output in batch:
         numbers = batch.numbers(node_id, output) if writer.keeps(node_id) else None
         if numbers is not None:

@@ -14,6 +14,7 @@ from PIL import Image
 from nnviz3d.analysis.embedding import EmbeddedPoints, embed, flattened, key_of
 from nnviz3d.analysis.embedding_engines import slow_note
 from nnviz3d.analysis.embedding_quality import with_new_quality
+from nnviz3d.capture.inputs.rows import Rows, ranges
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work
@@ -104,7 +105,7 @@ class LayerOutputs:
     thumbnails: NDArray[np.uint8]
 
 
-def outputs_of(work: Work, samples: Samples, arrays: Sequence[NDArray[Any]], report: Report) -> LayerOutputs:
+def outputs_of(work: Work, samples: Samples, arrays: Sequence[Rows], report: Report) -> LayerOutputs:
     """Run the model on samples, and return the outputs of the layers that are embedded.
 
     Parameters
@@ -246,11 +247,12 @@ def thumbnails_of(samples: Samples) -> NDArray[np.uint8]:
         return np.empty((0, 1, 1, 3), dtype=np.uint8)
     height, width = shown.shape[1:3]
     if height <= _THUMBNAIL:
-        return shown
+        return np.asarray(shown)
     size = (max(1, round(width * _THUMBNAIL / height)), _THUMBNAIL)
 
     def small() -> Iterator[NDArray[np.uint8]]:
-        for picture in shown:
-            yield np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), dtype=np.uint8)
+        for part in ranges(shown):
+            for picture in shown[part]:
+                yield np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), dtype=np.uint8)
 
     return np.stack(list(small()))

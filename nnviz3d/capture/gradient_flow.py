@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.programs.activations import portions, rows_per_sample
 from nnviz3d.capture.programs.describe import through
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Place, numbers_at
@@ -58,9 +59,7 @@ def _by_connection(
         return [x[c.index[:, 0]] * d[c.index[:, 1]] for c in columns]
 
 
-def _flows(
-    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], slot: Slot, pairs: Sequence[tuple[str, str]]
-) -> Any:
+def _flows(model: DifferentiableModel, arrays: Sequence[Rows], slot: Slot, pairs: Sequence[tuple[str, str]]) -> Any:
     sources, targets = sorted({a for a, _ in pairs}), sorted({b for _, b in pairs})
 
     def build() -> Compiled:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.capture.gradient_flow import write_flows
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.programs.activations import Batch, portions, rows_per_sample
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Place, numbers_at
 from nnviz3d.capture.programs.frozen import Compiled
@@ -45,7 +46,7 @@ def write_gradients(writer: CaptureWriter, work: Work, report: Report) -> None:
 
 
 def gradients(
-    model: DifferentiableModel, arrays: Sequence[NDArray[Any]], output: str | Place, index: NDArray[np.int64]
+    model: DifferentiableModel, arrays: Sequence[Rows], output: str | Place, index: NDArray[np.int64]
 ) -> Iterator[Batch]:
     """Yield the gradients of a score by every output of every node, as many samples at a time as memory allows.
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.model_loss import Loss
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 from nnviz3d.capture.request_loop import Report
@@ -359,7 +360,7 @@ class PlaneLoss:
         For each input of the model the data set as it takes it, ``(N, *shape)``.
     """
 
-    def __init__(self, model: keras.Model, loss: Loss, plane: Plane, arrays: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, model: keras.Model, loss: Loss, plane: Plane, arrays: Sequence[Rows]) -> None:
         self._model, self._loss, self._plane = model, loss, plane
         self._kinds = [tf.as_dtype(variable.dtype) for variable in plane.variables]
         self._origin = self._held(plane.origin)

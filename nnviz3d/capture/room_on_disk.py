@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows, bytes_of
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.data.request import Notice
@@ -24,8 +25,8 @@ def check_room(
     out: Path,
     first: Batch,
     samples: int,
-    inputs: Sequence[NDArray[Any]],
-    pictures: Iterable[NDArray[Any]],
+    inputs: Sequence[Rows],
+    pictures: Iterable[Rows],
     report: Report,
     *,
     keeps: Callable[[str], bool] = lambda _: True,
@@ -55,7 +56,7 @@ def check_room(
     """
     found = [as_float16(batch_numbers[0]) if float16 else batch_numbers[0] for batch_numbers in _outputs(first, keeps)]
     plain = sum(numbers.nbytes for numbers in found)
-    beside = sum(array.nbytes for array in (*inputs, *pictures))
+    beside = sum(map(bytes_of, (*inputs, *pictures)))
     if plain * samples + beside < _REPORTED:
         return
     one = sum(numbers.nbytes * stored_share(numbers) for numbers in found)

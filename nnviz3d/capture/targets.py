@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.programs.activations import batch_size, portions
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, Place
 from nnviz3d.capture.programs.frozen import Compiled
@@ -82,7 +83,7 @@ class Slot:
 
 def find_slots(
     model: DifferentiableModel,
-    arrays: Sequence[NDArray[Any]],
+    arrays: Sequence[Rows],
     targets: Sequence[str],
     classes: Sequence[str] | None,
 ) -> tuple[Slot, ...]:
@@ -143,7 +144,7 @@ def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray(np.argmax(np.where(np.isnan(scores), -math.inf, scores), axis=1), dtype=np.int64)
 
 
-def _scores(model: DifferentiableModel, arrays: Sequence[NDArray[Any]], place: Place) -> _Scored:
+def _scores(model: DifferentiableModel, arrays: Sequence[Rows], place: Place) -> _Scored:
     """Return all scores of a place ``(N, size)``, and its probabilities if the output ends in a softmax or sigmoid."""
 
     def build() -> Compiled:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from numpy.typing import NDArray
-
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
@@ -43,6 +42,7 @@ class Work:
         The model, for samples of these shapes.
     samples, arrays
         The samples of the capture, as they were read and as the model takes them: ``(N, *shape)`` for each input.
+        Slices of them are in memory.
     classes
         Names of the classes, if known.
     prepare
@@ -58,9 +58,9 @@ class Work:
     insights: Insights
     program: Runnable
     samples: Samples
-    arrays: Sequence[NDArray[Any]]
+    arrays: Sequence[Rows]
     classes: tuple[str, ...] | None
-    prepare: Callable[[Samples], list[NDArray[Any]]]
+    prepare: Callable[[Samples], list[Rows]]
     read: ReadSamples
     out: Path
     connections: Mapping[tuple[str, str], Mapping[Ranking, Sequence[Connections]]] = field(default_factory=dict)

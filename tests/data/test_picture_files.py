@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nnviz3d.data.files.memory_limit import VARIABLE
-from nnviz3d.data.files.picture_files import changes_of, eight_bits, read_image
+from nnviz3d.data.files.picture_files import PictureHeader, changes_of, eight_bits, read_header, read_image
 from nnviz3d.errors import SampleError
 
 
@@ -121,3 +121,22 @@ def test_first_of_several_pictures_in_a_file_is_read_and_told(tmp_path):
         found = read_image(tmp_path / name)
         assert np.asarray(eight_bits(found)).min() == 255
         assert changes_of(found) == ("holds 3 pictures, of which the first is used",)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".gif", ".bmp"])
+def test_header_of_a_picture_says_what_its_pixels_say(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    image = Image.effect_noise((12, 20), 60)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image.save(path, **({} if suffix in {".gif", ".bmp"} else {"exif": exif}))
+        assert read_header(path) == PictureHeader.of(read_image(path))
+    if suffix in {".tif", ".gif", ".webp", ".png"}:
+        image.save(path, save_all=True, append_images=[Image.effect_noise((12, 20), 60)])
+        assert read_header(path) == PictureHeader.of(read_image(path))
+        assert "holds 2 pictures" in read_header(path).changes[0]
+    if suffix in {".tif", ".png"}:
+        Image.fromarray(np.full((9, 7), 70, np.uint16)).save(path)
+        assert read_header(path) == PictureHeader.of(read_image(path))
+        assert "whole numbers" in read_header(path).changes[0]

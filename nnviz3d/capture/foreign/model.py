@@ -16,6 +16,7 @@ from nnviz3d.capture.foreign.axes import axes_of_tensors
 from nnviz3d.capture.foreign.operations import OperationList
 from nnviz3d.capture.foreign.pixels import scaling_of_values
 from nnviz3d.capture.inputs.pixel_scaling import PixelScaling
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
@@ -160,7 +161,7 @@ class ForeignModel:
         """Return the names of axes, where they are not those of channels last."""
         return axes_of_tensors(self.listing, ranks) if self.runtime.channels_first else {}
 
-    def trace(self, arrays: Sequence[NDArray[Any]]) -> ForeignRun:
+    def trace(self, arrays: Sequence[Rows]) -> ForeignRun:
         """Run the model on zeros, which shows the shapes of all tensors.
 
         Raises
@@ -253,10 +254,10 @@ class ForeignRun:
             ends.append(self._by_node(self.model.values(sample)))
         return scaling_of_values(self.graph, position, *ends)
 
-    def batches(self, arrays: Sequence[NDArray[Any]], nodes: Collection[str] | None = None) -> Iterator[Batch]:
+    def batches(self, arrays: Sequence[Rows], nodes: Collection[str] | None = None) -> Iterator[Batch]:
         """Run all samples, one after the other."""
         for i in range(len(arrays[0])):
-            outputs = self._by_node(self.model.values([array[i] for array in arrays]))
+            outputs = self._by_node(self.model.values([array[i : i + 1][0] for array in arrays]))
             kept = {node_id: found for node_id, found in outputs.items() if nodes is None or node_id in nodes}
             keys = frozenset((node_id, k) for node_id, found in kept.items() for k in range(len(found)))
             yield Batch(kept, keys, frozenset(), i, 1, 1)

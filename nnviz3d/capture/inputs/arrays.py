@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows, RowsOnDemand, converted, few_in_memory, ranges
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.flat_program import InputSpec
+from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.array_files import ArrayFile, batch_shape
 from nnviz3d.data.files.picture_files import PictureShape, pictures_from
 from nnviz3d.data.source_names import SampleFile
@@ -34,13 +36,11 @@ def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
     fits = [_fitting(head.shape, head.dtype, spec, name) for head, spec in zip(heads, specs, strict=True)]
     count = _count(fits, specs, name)
     rows = located.chosen(count)
-    # A single sample may come without the axis of samples.
-    read = [file.read(key, None if count == 1 else rows) for key in keys]
-    arrays = [array.reshape(len(rows), *fit[1:]) for array, fit in zip(read, fits, strict=True)]
+    arrays = [_rows_in(file, key, rows, fit) for key, fit in zip(keys, fits, strict=True)]
     key = file.labels()
     truth = None
     if key is not None and len(file.headers[key].shape) > 2 and file.headers[key].shape[0] == count:
-        truth = file.read(key, rows)
+        truth = _rows_in(file, key, rows, file.headers[key].shape)
     labels = file.read(key).reshape(-1) if key is not None and truth is None else None
     known = labels is not None and labels.size == count and labels.dtype.kind in "iu"
     alone = count == 1 and located.rows is None
@@ -88,21 +88,38 @@ def array_samples(
     )
 
 
+def _rows_in(file: ArrayFile, key: str, rows: range, fit: tuple[int, ...]) -> Rows:
+    """Return some rows of an array in a file as samples ``(n, *fit[1:])``, which are read in ranges if they are large."""
+    shape, dtype = (len(rows), *fit[1:]), file.headers[key].dtype
+    if fit[0] == 1 or not file.reads_rows(key):
+        # A single sample may come without the axis of samples.
+        return file.read(key, None if fit[0] == 1 else rows).reshape(shape)
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        return file.read(key, range(rows.start + start, rows.start + stop)).reshape(stop - start, *fit[1:])
+
+    read(len(rows) - 1, len(rows))  # a file that is cut short is refused at once
+    return few_in_memory(RowsOnDemand(shape, dtype, read))
+
+
 def _samples(
-    arrays: Sequence[NDArray[Any]],
+    arrays: Sequence[Rows],
     specs: Sequence[InputSpec],
     names: tuple[str, ...],
     labels: NDArray[np.int64] | None = None,
-    truth: NDArray[Any] | None = None,
+    truth: Rows | None = None,
 ) -> Samples:
-    arrays = [array.astype(np.float32) if array.dtype.name in _EXTRA else array for array in arrays]
+    arrays = [
+        converted(array, lambda values: values.astype(np.float32)) if array.dtype.name in _EXTRA else array
+        for array in arrays
+    ]
     for array, spec in zip(arrays, specs, strict=True):
-        if "int" in spec.dtype and array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
+        if "int" in spec.dtype and array.dtype.kind == "f" and not all(map(_is_whole, _parts(array))):
             raise SampleError(
                 f"{names[0]} holds fractions, but the model's input {spec.name!r} takes whole numbers ({spec.dtype}); "
                 "round them first, array.round()."
             )
-    shown = {spec.name: pictures_from(array, spec.axes) for array, spec in zip(arrays, specs, strict=True)}
+    shown = {spec.name: _shown(array, spec) for array, spec in zip(arrays, specs, strict=True)}
     return Samples(
         tuple(arrays),
         names,
@@ -111,6 +128,36 @@ def _samples(
         labels,
         truth=truth if truth is not None and truth.dtype.kind in "biuf" else None,
     )
+
+
+def _parts(rows: Rows) -> Iterator[NDArray[Any]]:
+    """Read all samples, range by range."""
+    return (rows[part] for part in ranges(rows))
+
+
+def _is_whole(values: NDArray[Any]) -> bool:
+    return np.array_equal(values, np.trunc(values))
+
+
+def _shown(rows: Rows, spec: InputSpec) -> Rows | None:
+    """Return samples as pictures for people; `None` if they are none."""
+    if PictureShape.of(rows.shape[1:], spec.axes) is None or rows.dtype.kind not in "uif":
+        return None
+    ends = [(float(part.min()), float(part.max())) for part in _parts(rows) if part.size]
+    if not ends:
+        return None
+    # A minimum of Python's would lose a NaN.
+    low, high = float(np.min([low for low, _ in ends])), float(np.max([high for _, high in ends]))
+    if pictures_from(rows[:1], spec.axes, (low, high)) is None:
+        return None
+    return converted(rows, lambda values: _as_pictures(values, spec.axes, (low, high)))
+
+
+def _as_pictures(values: NDArray[Any], axes: Axes, span: tuple[float, float]) -> NDArray[np.uint8]:
+    found = pictures_from(values, axes, span)
+    if found is None:
+        raise SampleError(f"Samples of the shape {values.shape[1:]} are no pictures.")
+    return found
 
 
 def _check_number(arrays: Sequence[Any], specs: Sequence[InputSpec], name: str) -> None:
@@ -156,7 +203,7 @@ def _count(fits: Sequence[tuple[int, ...]], specs: Sequence[InputSpec], name: st
     return count
 
 
-def _is_picture(array: NDArray[Any], spec: InputSpec) -> bool:
+def _is_picture(array: Rows, spec: InputSpec) -> bool:
     return (
         array.dtype == np.uint8
         and spec.dtype.startswith(("float", "bfloat"))

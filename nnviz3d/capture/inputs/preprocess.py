@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import keras
@@ -13,6 +13,7 @@ from keras.applications import imagenet_utils
 from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.pixel_scaling import PixelScaling
+from nnviz3d.capture.inputs.rows import Rows, converted
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.data.axes import Axes, as_arranged, channels_in, channels_last, named_axes
 from nnviz3d.data.graph import ModelGraph
@@ -126,10 +127,10 @@ class Preparation:
     asked: Preprocessing | None
     family: tuple[str, Preprocessing] | None
 
-    def __call__(self, samples: Samples) -> list[NDArray[Any]]:
+    def __call__(self, samples: Samples) -> list[Rows]:
         """Preprocess pictures; arrays of real numbers only if the user chose a mode."""
         return [
-            apply(self._decision(i, picture).mode, array, self._axes(i))
+            converted(array, partial(apply, self._decision(i, picture).mode, axes=self._axes(i)))
             if picture or (self.asked and array.dtype.kind == "f")
             else array
             for i, (array, picture) in enumerate(zip(samples.arrays, samples.is_picture, strict=True))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows, joined
 from nnviz3d.data.sample_sources import joined_name
 from nnviz3d.errors import SampleError
 
@@ -20,7 +20,7 @@ class Samples:
     Parameters
     ----------
     arrays
-        Array of each input of the model, ``(N, *shape)``.
+        Array of each input of the model, ``(N, *shape)``; slices of it are in memory.
     names
         N names: ``china.jpg``, ``digits:7``, ``random (seed 0)``.
     is_picture
@@ -41,15 +41,15 @@ class Samples:
         For each input, whether it holds sounds; empty if none does.
     """
 
-    arrays: tuple[NDArray[Any], ...]
+    arrays: tuple[Rows, ...]
     names: tuple[str, ...]
     is_picture: tuple[bool, ...]
-    shown: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    shown: Mapping[str, Rows] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
     notes: tuple[tuple[str, ...], ...] = ()
     classes: tuple[str, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    truth: NDArray[Any] | None = None
+    truth: Rows | None = None
     sounds: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
@@ -98,15 +98,15 @@ def join(parts: Sequence[Samples]) -> Samples:
     alike = len(truths) == len(parts) and len({truth.shape[1:] for truth in truths}) == 1
     shown = [name for name in parts[0].shown if all(name in part.shown for part in parts)]
     return Samples(
-        tuple(np.concatenate(arrays) for arrays in zip(*(part.arrays for part in parts), strict=True)),
+        tuple(joined(arrays) for arrays in zip(*(part.arrays for part in parts), strict=True)),
         tuple(name for part in parts for name in part.names),
         parts[0].is_picture,
-        {name: np.concatenate([part.shown[name] for part in parts]) for name in shown},
+        {name: joined([part.shown[name] for part in parts]) for name in shown},
         np.concatenate([x for x in labels if x is not None]) if all(x is not None for x in labels) else None,
         tuple(notes for part in parts for notes in part.notes_each),
         parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
         {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
-        np.concatenate(truths) if alike else None,
+        joined(truths) if alike else None,
         parts[0].sounds,
     )
 

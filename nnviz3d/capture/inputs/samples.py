@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
-from PIL import Image
 
 from nnviz3d.capture.inputs import pictures
 from nnviz3d.capture.inputs.aids import NO_AIDS, Aids
 from nnviz3d.capture.inputs.arrays import file_samples
+from nnviz3d.capture.inputs.pictures import PictureSource, notes_on
+from nnviz3d.capture.inputs.rows import converted
 from nnviz3d.capture.inputs.sample_set import Samples, beside, join
 from nnviz3d.capture.inputs.sounds import sound_samples
 from nnviz3d.capture.inputs.tables import table_samples
@@ -21,8 +22,8 @@ from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.paths import is_folder, user_path
-from nnviz3d.data.files.picture_files import PictureShape, read_image
-from nnviz3d.data.files.sample_folders import SampleFolder, find_in_folder, read_folder
+from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.sample_folders import SampleFolder, find_in_folder, names_class, read_folder
 from nnviz3d.data.files.sound_files import SOUNDS, read_sound
 from nnviz3d.data.files.text_files import text_lines, whole_text
 from nnviz3d.data.sample_sources import named_inputs
@@ -40,6 +41,8 @@ from nnviz3d.errors import SampleError
 
 Shapes = Sequence[tuple[int, ...]]
 """A shape for each input of the model, without the batch; empty while the shapes are not known."""
+_SENTENCE, _PICTURE = "sentence", "picture"
+"""Kinds of sources that are read together if they follow each other."""
 
 
 def read_samples(
@@ -83,17 +86,20 @@ def read_samples(
     if together is not None:
         return _of_each_input(together, specs, seed, aids, shapes)
     parts: list[Samples] = []
-    texts = [source not in rows and sentence_in(source) is not None for source in sources or ("random",)]
-    for is_text, run in groupby(zip(texts, sources or ("random",), strict=True), key=lambda one: one[0]):
+    kinds = [None if source in rows else _together(source) for source in sources or ("random",)]
+    for kind, run in groupby(zip(kinds, sources or ("random",), strict=True), key=lambda one: one[0]):
         named = [source for _, source in run]
-        # Sentences in a row are read together, so that they get one length.
-        for group in [named] if is_text else [[source] for source in named]:
+        # Sentences in a row get one length, and pictures in a row are not all held in memory.
+        for group in [[source] for source in named] if kind is None else [named]:
             taken = tuple(shapes) or (parts[0].shapes if parts else ())
             if held is not None and group[0] in rows:
                 part = held.take(rows[group[0]])
-            elif is_text:
+            elif kind == _SENTENCE:
                 sentences = [sentence_in(source) or "" for source in group]
                 part = text_samples(sentences, specs, encoders=aids.encoders, taken=taken)
+            elif kind == _PICTURE:
+                files = [located.path for located in map(locate, group) if located is not None]
+                part = _picture_samples([PictureSource.of_file(path.name, path) for path in files], specs, taken)
             else:
                 part = _read(group[0], specs, seed, aids, taken)
             if taken and part.shapes != taken:
@@ -103,6 +109,16 @@ def read_samples(
                 )
             parts.append(part)
     return parts[0] if len(parts) == 1 else join(parts)
+
+
+def _together(source: str) -> str | None:
+    """Return the kind of a source that is read together with those beside it; `None` if it is read alone."""
+    if sentence_in(source) is not None:
+        return _SENTENCE
+    located = locate(source)
+    if located is None or is_folder(located.path, SampleError) or names_class(source):
+        return None
+    return _PICTURE if is_picture(located.path) else None
 
 
 def _of_each_input(
@@ -171,7 +187,7 @@ def _read(source: str, specs: Sequence[InputSpec], seed: int, aids: Aids, taken:
     if member is not None:
         return _folder(replace(member[0], samples=(member[1],)), specs, aids, taken)
     if is_picture(located.path):
-        return _picture_samples([(located.path.name, read_image(located.path))], specs, taken)
+        return _picture_samples([PictureSource.of_file(located.path.name, located.path)], specs, taken)
     if located.suffix in SOUNDS:
         named = [(located.path.name, read_sound(located.path))]
         return sound_samples(named, specs, rates=aids.rates, taken=taken)
@@ -196,7 +212,7 @@ def _folder(folder: SampleFolder, specs: Sequence[InputSpec], aids: Aids, taken:
         names = [name for name, _ in paths]
         samples = text_samples(texts, specs, names, file=names[0], encoders=aids.encoders, taken=taken)
     else:
-        samples = _picture_samples([(name, read_image(path)) for name, path in paths], specs, taken)
+        samples = _picture_samples([PictureSource.of_file(name, path) for name, path in paths], specs, taken)
     if folder.classes is None:
         return samples
     labels = [one.label for one in folder.samples if one.label is not None]
@@ -205,41 +221,42 @@ def _folder(folder: SampleFolder, specs: Sequence[InputSpec], aids: Aids, taken:
 
 def _digits(numbers: range, specs: Sequence[InputSpec], taken: Shapes) -> Samples:
     images, labels = digits()
-    samples = _picture_samples([(f"digits:{i}", Image.fromarray(images[i])) for i in numbers], specs, taken)
+    samples = _picture_samples([PictureSource.of_bytes(f"digits:{i}", images[i]) for i in numbers], specs, taken)
     truth = labels[numbers.start : numbers.stop]
     return replace(samples, labels=truth, classes=DIGIT_NAMES)
 
 
-def _picture_samples(named: Sequence[tuple[str, Image.Image]], specs: Sequence[InputSpec], taken: Shapes) -> Samples:
+def _picture_samples(sources: Sequence[PictureSource], specs: Sequence[InputSpec], taken: Shapes) -> Samples:
+    first = sources[0].name
     if len(specs) != 1:
         raise SampleError(
             f"The model has {len(specs)} inputs ({', '.join(s.name for s in specs)}), but a picture is only one; write "
-            f"NAME={named[0][0]} for each input, or give {_file_for(specs)}."
+            f"NAME={first} for each input, or give {_file_for(specs)}."
         )
     spec = specs[0]
     shape = spec.picture
     if spec.dtype == "string":
         raise SampleError(
-            f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes text; give a sentence, or a "
+            f"{first} is a picture, but the model's input {spec.name!r} takes text; give a sentence, or a "
             ".txt file with one on each line."
         )
     if shape is None:
         raise SampleError(
-            f"{named[0][0]} is a picture, but the model's input {spec.name!r} takes {spec.shape}; give a .npy file of that "
+            f"{first} is a picture, but the model's input {spec.name!r} takes {spec.shape}; give a .npy file of that "
             "shape, or random."
         )
     before = PictureShape.of(taken[0], spec.axes) if taken and len(taken[0]) == 3 else None
     if before is not None:
         shape = replace(shape, height=before.height, width=before.width)
-    shape = shape.sized_for(named[0][1])
-    fitted = [pictures.fit(image, shape, name) for name, image in named]
-    pixels, shown = pictures.stack(fitted)
+    headers = [source.header() for source in sources]
+    shape = shape.sized_for(headers[0].size)
+    rank, fitted = len(spec.shape), pictures.PictureRows(tuple(sources), shape).pixels
     return Samples(
-        (shape.as_model_input(pixels, len(spec.shape)),),
-        tuple(name for name, _ in named),
+        (converted(fitted, lambda pixels: shape.as_model_input(pixels, rank)),),
+        tuple(source.name for source in sources),
         (True,),
-        {spec.name: shown},
-        notes=tuple(p.notes for p in fitted),
+        {spec.name: converted(fitted, pictures.shown_from)},
+        notes=tuple(notes_on(header, shape, source.name) for header, source in zip(headers, sources, strict=True)),
     )
 
 

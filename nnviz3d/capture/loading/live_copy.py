@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.loading.keras_file import load_file
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.loading.model_archive import read_model_file
@@ -50,7 +51,7 @@ def is_of_keras_2(model: object) -> bool:
     return keras_2_package(type(model)) is not None and callable(getattr(model, "save", None))
 
 
-def check_copy(original: Any, copy: keras.Model, inputs: Inputs, arrays: Sequence[NDArray[Any]]) -> None:
+def check_copy(original: Any, copy: keras.Model, inputs: Inputs, arrays: Sequence[Rows]) -> None:
     """Refuse a copy of a model of Keras 2 that computes other numbers than the original.
 
     Parameters

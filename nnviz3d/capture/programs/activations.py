@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.python.framework import op_def_registry
 
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.capture.programs.frozen import Compiled, frozen, operations
@@ -152,7 +153,7 @@ class Forward:
         self._function.graph  # noqa: B018 - known once it is compiled
         return self._drew
 
-    def batches(self, arrays: Sequence[NDArray[Any]]) -> Iterator[Batch]:
+    def batches(self, arrays: Sequence[Rows]) -> Iterator[Batch]:
         """Run all samples, in batches that fit into memory.
 
         Parameters
@@ -240,9 +241,7 @@ def rows_per_sample(
     )
 
 
-def portions(
-    arrays: Sequence[NDArray[Any]], size: int, only: int | None
-) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
+def portions(arrays: Sequence[Rows], size: int, only: int | None) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
     """Split samples into batches; yields the first sample's number, the number of samples, and each input's array.
 
     Parameters

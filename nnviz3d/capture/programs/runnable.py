@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from numpy.typing import NDArray
-
 from nnviz3d.capture.connections.finder import Pairs
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
@@ -75,7 +74,7 @@ class Runnable(Protocol):
     def scaled(self) -> ModelInputs:
         """The inputs, and what the model does with pixels."""
 
-    def batches(self, arrays: Sequence[NDArray[Any]], nodes: Collection[str] | None = None) -> Iterator[Batch]:
+    def batches(self, arrays: Sequence[Rows], nodes: Collection[str] | None = None) -> Iterator[Batch]:
         """Run all samples in batches that fit into memory, and return the outputs of some nodes, by default of all.
 
         Parameters
@@ -155,7 +154,7 @@ class RunnableModel(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Versions of further packages that the numbers depend on."""
 
-    def trace(self, arrays: Sequence[NDArray[Any]]) -> Runnable:
+    def trace(self, arrays: Sequence[Rows]) -> Runnable:
         """Return the model for samples ``(N, *shape)`` for each input; a `ModelError` if it cannot take them."""
 
     def ran(self, trace: Any) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import keras
-from numpy.typing import NDArray
 
 from nnviz3d.capture.capture_notes import notes_on_model
 from nnviz3d.capture.connections.finder import Pairs
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.token_names import Words, nodes_of_tokens
 from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.loading.loaded_model import LoadedModel
@@ -76,7 +75,7 @@ class Trace:
         """The inputs, and what the model does with pixels."""
         return self.described
 
-    def batches(self, arrays: Sequence[NDArray[Any]], nodes: Collection[str] | None = None) -> Iterator[Batch]:
+    def batches(self, arrays: Sequence[Rows], nodes: Collection[str] | None = None) -> Iterator[Batch]:
         """Run all samples; a program of some nodes alone is compiled and run without the others."""
         if nodes is None:
             return self._forward.batches(arrays)
@@ -144,7 +143,7 @@ class TracedModel:
         """Versions of further packages: none, since every capture holds those of Keras and TensorFlow."""
         return {}
 
-    def trace(self, arrays: Sequence[NDArray[Any]]) -> Trace:
+    def trace(self, arrays: Sequence[Rows]) -> Trace:
         """Return the trace for samples ``(N, *shape)`` for each input.
 
         Raises

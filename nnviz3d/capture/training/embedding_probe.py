@@ -67,7 +67,8 @@ class EmbeddedProbe:
         samples = kept.samples(kept.sources)
         inputs, count = kept.inputs, len(samples)
         only = only_batch(inputs.specs)
-        self._arrays, self._specs = samples.arrays, inputs.specs
+        # In memory, because they are run again at every step that is recorded.
+        self._arrays, self._specs = [np.asarray(array) for array in samples.arrays], inputs.specs
         self._size = only or min(_BATCH, count)
         described = described_for(model, inputs, self._arrays, self._size)
         fit = max(1, _MOST_NUMBERS // max(1, sum(node.size or 0 for node in described.graph)))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.statistics import can_die, saturates
+from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.activations import filled, only_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
@@ -196,7 +197,7 @@ class Probe:
         return rows
 
 
-def described_for(model: keras.Model, inputs: Inputs, arrays: Sequence[NDArray[Any]], size: int) -> DescribedModel:
+def described_for(model: keras.Model, inputs: Inputs, arrays: Sequence[Rows], size: int) -> DescribedModel:
     """Trace a model for batches of one size, because the shapes of a built model may include its batch size.
 
     Parameters

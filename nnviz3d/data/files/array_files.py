@@ -103,6 +103,10 @@ class ArrayFile:
             file.seek(start + rows.start * row)
             return _numbers(file, (len(rows), *header.shape[1:]), header.dtype)
 
+    def reads_rows(self, name: str) -> bool:
+        """Whether some rows of an array are read without the others: not of one that is packed or lies by columns."""
+        return not (self._packed or self.headers[name].columns_first)
+
     def labels(self) -> str | None:
         """Return the name of the array that holds the true classes, if there is one."""
         return next((name for name in _LABELS if name in self.headers), None)

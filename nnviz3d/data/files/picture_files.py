@@ -39,6 +39,10 @@ _PIXEL = 12
 """Bytes of memory per pixel: three colours as float32, the input of a model."""
 _FRAMES = "nnviz3d frames"
 """Key of Pillow's facts about a picture: the number of pictures in its file."""
+_ORIENTATION = 0x0112
+"""Number of the EXIF entry that says how a picture is turned."""
+_TURNED = frozenset({5, 6, 7, 8})
+"""Its values for pictures whose rows are columns."""
 _TIFF = " If it holds numbers of another kind, such as colours of 32 bits, save them as a .npy file."
 _END = 64
 """Bytes at the end of a file in which a complete picture's mark is looked for."""
@@ -115,17 +119,63 @@ class PictureShape:
             return np.moveaxis(pictures, -1, 1)
         return pictures if rank == 3 else pictures[..., 0] if rank == 2 else pictures.reshape(len(pictures), -1)
 
-    def sized_for(self, image: Image.Image) -> PictureShape:
-        """Fill in a size that the model leaves open: the picture's own size, with at most `LONGEST` pixels per side."""
+    def sized_for(self, size: tuple[int, int]) -> PictureShape:
+        """Fill in a size that the model leaves open: the picture's own size, with at most `LONGEST` pixels per side.
+
+        Parameters
+        ----------
+        size
+            Width and height of the picture.
+        """
         if self.height is not None and self.width is not None:
             return self
-        scale = min(1.0, LONGEST / max(image.size))
-        width, height = (max(1, round(side * scale)) for side in image.size)
+        scale = min(1.0, LONGEST / max(size))
+        width, height = (max(1, round(side * scale)) for side in size)
         return replace(self, height=self.height or height, width=self.width or width)
 
 
 def _large(side: int | None) -> bool:
     return side is None or side >= _SMALLEST
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What is known of a picture without its pixels.
+
+    Attributes
+    ----------
+    size
+        Width and height in pixels, upright.
+    changes
+        What reading its pixels changes or leaves out, as the ends of sentences that begin with its name.
+    """
+
+    size: tuple[int, int]
+    changes: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(image: Image.Image) -> PictureHeader:
+        """Return the header of a picture that was read."""
+        return PictureHeader(image.size, changes_of(image))
+
+
+def read_header(path: Path) -> PictureHeader:
+    """Read what the beginning of a picture file says; pixels are read only where that is not enough.
+
+    Raises
+    ------
+    SampleError
+        As `read_image`, except that a file may be cut short.
+    """
+    refuse_special(path, SampleError)
+    with _damage_as_sentence(path):
+        with _header_of(path) as image:
+            check_size(_told(path, image), _PIXEL * math.prod(image.size), SampleError)
+            # TIFF files are turned by their reader, and notes on other numbers than bytes need the numbers.
+            if image.format != "TIFF" and not image.mode.startswith(("I", "F")):
+                size = image.size[::-1] if image.getexif().get(_ORIENTATION) in _TURNED else image.size
+                return PictureHeader(size, _frames_left_out(getattr(image, "n_frames", 1)))
+        return PictureHeader.of(read_image(path))
 
 
 def read_image(path: Path, *, least: int | None = None) -> Image.Image:
@@ -143,12 +193,10 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
         If the file is not a picture, is damaged, or takes more memory than the limit.
     """
     refuse_special(path, SampleError)
-    try:
+    with _damage_as_sentence(path):
         check_size(path.name, path.stat().st_size, SampleError)
         with _header_of(path) as image:
-            check_size(
-                f"{path.name}, {image.width:,} by {image.height:,} pixels,", _PIXEL * math.prod(image.size), SampleError
-            )
+            check_size(_told(path, image), _PIXEL * math.prod(image.size), SampleError)
             if least is not None:
                 image.draft(None, (least, least))
             frames = getattr(image, "n_frames", 1)
@@ -160,6 +208,17 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
             upright = ImageOps.exif_transpose(image)
             upright.info[_FRAMES] = frames
             return upright
+
+
+def _told(path: Path, image: Image.Image) -> str:
+    return f"{path.name}, {image.width:,} by {image.height:,} pixels,"
+
+
+@contextmanager
+def _damage_as_sentence(path: Path) -> Iterator[None]:
+    """Turn the errors of Pillow's readers into a `SampleError`."""
+    try:
+        yield
     except _DAMAGES as error:
         # Pillow's own sentence holds the path of the file, which a browser must not learn.
         unknown = isinstance(error, UnidentifiedImageError)
@@ -263,15 +322,16 @@ def eight_bits(image: Image.Image, *, alpha: bool = False) -> Image.Image:
 
 def changes_of(image: Image.Image) -> tuple[str, ...]:
     """Return what reading a picture changed or left out, as the ends of sentences that begin with its name."""
-    found = []
-    frames = image.info.get(_FRAMES, 1)
-    if frames > 1:
-        found.append(f"holds {frames:,} pictures, of which the first is used")
+    found = list(_frames_left_out(image.info.get(_FRAMES, 1)))
     if image.mode.startswith(("I", "F")):
         low, high = _range_of(image)
         kind = "whole numbers" if image.mode.startswith("I") else "floats"
         found.append(f"holds {kind}, of which {low:g} to {high:g} became 0 to 255")
     return tuple(found)
+
+
+def _frames_left_out(frames: int) -> tuple[str, ...]:
+    return (f"holds {frames:,} pictures, of which the first is used",) if frames > 1 else ()
 
 
 def _range_of(image: Image.Image) -> tuple[float, float]:
@@ -283,7 +343,9 @@ def _range_of(image: Image.Image) -> tuple[float, float]:
     return (0.0, top) if low >= 0 and top is not None else (float(numbers.min()), high)
 
 
-def pictures_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | None:
+def pictures_from(
+    values: NDArray[Any], axes: Axes = (), span: tuple[float, float] | None = None
+) -> NDArray[np.uint8] | None:
     """Convert an array of pictures to pictures for people.
 
     Parameters
@@ -292,6 +354,8 @@ def pictures_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | 
         ``(N, *shape)`` with a shape that `PictureShape` accepts; bytes, or floats in 0..1, -1..1 or 0..255.
     axes
         Names of the axes of ``shape``, if known.
+    span
+        The smallest and the largest number, if these samples are some of several; by default those of the array.
 
     Returns
     -------
@@ -303,7 +367,7 @@ def pictures_from(values: NDArray[Any], axes: Axes = ()) -> NDArray[np.uint8] | 
         return None
     if values.dtype.kind not in "uif" or not values.size:
         return None
-    low, high = float(values.min()), float(values.max())
+    low, high = span or (float(values.min()), float(values.max()))
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
     numbers = shape.upright(values.astype(np.float32))

@@ -131,11 +131,17 @@ def find_in_folder(source: str) -> tuple[SampleFolder, FolderSample] | None:
     SampleError
         If the folder no longer holds samples.
     """
-    root, mark, name = source.rpartition(_MARK)
-    if not mark or name.count("/") != 1 or not is_folder(Path(root), SampleError):
+    root = source.rpartition(_MARK)[0]
+    if not names_class(source) or not is_folder(Path(root), SampleError):
         return None
     folder = read_folder(Path(root))
     return next(((folder, one) for one in folder.samples if one.source == source), None)
+
+
+def names_class(source: str) -> bool:
+    """Whether a source is written as that of a sample in a folder of class folders; nothing is read."""
+    _, mark, name = source.rpartition(_MARK)
+    return bool(mark) and name.count("/") == 1
 
 
 def _readable(paths: list[Path], endings: frozenset[str]) -> tuple[list[Path], list[tuple[Path, str]]]:

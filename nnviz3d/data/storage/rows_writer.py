@@ -83,9 +83,9 @@ class RowsWriter:
         """Write the array that an input of the model was given, ``(n, *shape)``."""
         self.rows(schema.input_path(name), start, values, self.axes_of(name))
 
-    def write_pictures(self, name: str, values: NDArray[np.uint8]) -> None:
-        """Write the samples as pictures for people, ``(N, H, W, 3)`` uint8."""
-        self.rows(schema.picture_path(name), 0, values, ("row", "column", "color"))
+    def write_pictures(self, name: str, values: NDArray[np.uint8], start: int = 0) -> None:
+        """Write samples from ``start`` on as pictures for people, ``(n, H, W, 3)`` uint8."""
+        self.rows(schema.picture_path(name), start, values, ("row", "column", "color"))
 
     def write_labels(self, labels: NDArray[np.integer[Any]]) -> None:
         """Write the true class of each sample, ``(N,)``."""

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from nnviz3d.data.storage.zarr_reader import StoredArrays
 
 
-def write_truth(writer: ArrayWriter, graph: ModelGraph, truth: NDArray[Any]) -> None:
-    """Write the true output of each sample, if it fits exactly one output of the model; else write nothing.
+def write_truth(writer: ArrayWriter, graph: ModelGraph, truth: NDArray[Any], start: int = 0) -> None:
+    """Write the true output of samples from ``start`` on, if it fits exactly one output; else write nothing.
 
     Parameters
     ----------
     truth
-        ``(N, *shape)`` with the shape of an output, or ``(N, *locations)`` with one number or class for each location.
+        ``(n, *shape)`` with the shape of an output, or ``(n, *locations)`` with one number or class for each location.
     """
     fitting = [name for name in graph.outputs if _fits(truth.shape[1:], graph.node(name))]
     if len(fitting) == 1:
-        writer.rows(schema.truth_path(fitting[0]), 0, truth)
+        writer.rows(schema.truth_path(fitting[0]), start, truth)
 
 
 def read_truth(stored: StoredArrays, node_id: str, sample: int) -> NDArray[Any] | None:
