@@ -39,6 +39,7 @@ def describe(
         Names of all samples that the user gave, if the model ran on one of them only.
     together
         Whether the statistics are of all captured samples together; ``input_details`` and ``targets`` are of one always.
+        The connections of all samples are read then, too.
 
     Returns
     -------
@@ -54,6 +55,11 @@ def describe(
     ``statistics``),
     ``numbers_of``, the last step with stored weights, ``weights_of``, and ``alarms``: for each fault of a layer the
     step at which it began, the figure, the threshold, a sentence, and whether it is still present at the last step.
+
+    Raises
+    ------
+    CaptureError
+        If what is read of the capture is damaged.
     """
     graph = capture.graph
     measured = list(range(capture.committed)) if together else [sample][: capture.committed]
@@ -90,7 +96,16 @@ def describe(
     }
     if capture.training is not None:
         found["training"] = _training(capture, capture.training)
+    if together:
+        _read_connections(capture, measured)
     return found
+
+
+def _read_connections(capture: CaptureReader, samples: Sequence[int]) -> None:
+    """Read the connections of samples, so that a capture whose connections are damaged is refused too."""
+    for sample in samples:
+        for edge in capture.graph.edges:
+            capture.connections(edge.source, edge.target, sample=sample)
 
 
 def _training(capture: CaptureReader, training: Training) -> dict[str, Any]:

@@ -17,7 +17,10 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.packed_connections import write_packed
+from nnviz3d.data.storage.schema import PACKED, connection_path
 from nnviz3d.data.target_words import find_target
+from nnviz3d.errors import DamagedCapture
 from tests.support import captures
 from tests.support.graphs import chain
 from tests.support.trainings import faulty_training
@@ -157,6 +160,22 @@ def test_statistics_of_all_samples_are_those_of_their_numbers_together():
     one = describe(capture, 3)
     assert one["statistics_of"] == [3]
     assert one["nodes"][4]["statistics"] != told["nodes"][4]["statistics"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_connections_that_are_cut_short_are_found_if_all_samples_are_inspected(tmp_path: Path, packed: bool):
+    values, path = captures.small_values(), tmp_path / "run.zarr"
+    found = captures.small_connections(values)
+    most = {pair: records["weight"][0].shown for pair, records in found.items()}
+    also = [lambda writer: write_packed(writer, 0, found, most)] if packed else []
+    captures.write(path, captures.small_graph(), values, connections=None if packed else found, also=also)
+    whole = describe(open_capture(path), together=True)
+    assert whole["samples"] == list(open_capture(path).provenance.samples)
+    (file,) = (path / (PACKED if packed else connection_path("flatten", "dense")) / "weight").glob("c*")
+    file.write_bytes(file.read_bytes()[:-40])
+    describe(open_capture(path))
+    with pytest.raises(DamagedCapture, match="connections"):
+        describe(open_capture(path), together=True)
 
 
 def test_table_lists_the_samples_and_says_whose_numbers_it_shows():
