@@ -1,7 +1,7 @@
 """VTK actor for `Points`: opaque lit balls, each drawn by a shader on a square of pixels that faces the camera.
 
-The squares of a small cloud are meshes, which are also drawn where only a part of a ball is in the picture. A large cloud
-is one vertex a point, read from the arrays of `Points` without a copy, and the rasterizer makes the squares.
+The squares of a small cloud are meshes. A large cloud is one vertex a point, read from the arrays of `Points` without a
+copy, and the rasterizer makes the squares.
 """
 
 from __future__ import annotations
@@ -270,7 +270,17 @@ void main()
   vec3 ballCorner = vec3(0.0, 0.0, ballSize);
 {body}
   gl_PointSize = ballSize * ballScale;
-  ballMiddle = vec3((gl_Position.xy / gl_Position.w * 0.5 + 0.5) * windowSize, 2.0 / gl_PointSize);
+  vec2 middle = gl_Position.xy / gl_Position.w;
+  ballMiddle = vec3((middle * 0.5 + 0.5) * windowSize, 2.0 / gl_PointSize);
+  // A vertex outside of the picture is not drawn: of a ball that reaches into it, a larger square begins at the border.
+  vec2 border = clamp(middle, -1.0, 1.0);
+  vec2 away = abs(middle - border) * 0.5 * windowSize;
+  float farthest = max(away.x, away.y);
+  if (gl_Position.w > 0.0 && farthest > 0.0 && farthest * 2.0 < gl_PointSize)
+  {{
+    gl_Position.xy = border * gl_Position.w;
+    gl_PointSize += 2.0 * farthest;
+  }}
 }}
 """
 # VTK declares the output `fragOutput0` if `gl_FragData[0]` is in the text.

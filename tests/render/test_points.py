@@ -35,6 +35,20 @@ def test_large_cloud_looks_like_a_small_one(shoot, monkeypatch, rings: bool):
         assert (np.abs(one - other).max(axis=2) > 3).mean() < 0.001
 
 
+def test_balls_of_a_large_cloud_reach_into_the_picture_from_outside_of_it(shoot, monkeypatch):
+    some = cloud(300)
+    wide = replace(some, points=some.points * 2, sizes=some.sizes * 4)
+    small = [shoot(picture_of(wide), pose).astype(int) for pose in (FRONT, SLANTED)]
+    shoot(picture_of(), FRONT)
+    monkeypatch.setattr(module, "FEW", 10)
+    large = [shoot(picture_of(wide), pose).astype(int) for pose in (FRONT, SLANTED)]
+    for one, other in zip(small, large, strict=True):
+        border = np.ones(one.shape[:2], dtype=bool)
+        border[8:-8, 8:-8] = False
+        assert (one.max(axis=2) > 0)[border].mean() > 0.2
+        assert (np.abs(one - other).max(axis=2) > 3)[border].mean() < 0.005
+
+
 def test_large_cloud_follows_its_arrays(shoot, monkeypatch):
     monkeypatch.setattr(module, "FEW", 10)
     first = cloud(50)
