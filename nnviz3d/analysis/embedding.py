@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.affinities import Report
 from nnviz3d.analysis.embedding_engines import EnginePoints, check_installed, resolved, run_engine
 from nnviz3d.analysis.embedding_quality import judge_placed
-from nnviz3d.analysis.landmarks import choose, place_among
+from nnviz3d.analysis.landmarks import Place, choose, place_among
 from nnviz3d.analysis.reduction import REDUCED
 from nnviz3d.data.axes import Axes, channels_last
 from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions
@@ -56,7 +56,12 @@ class EmbeddedPoints:
     settings: dict[str, object]
 
 
-def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda done, total: None) -> EmbeddedPoints:
+def embed(
+    vectors: Floats,
+    options: EmbeddingOptions,
+    report: Report = lambda done, total: None,
+    place: Place = place_among,
+) -> EmbeddedPoints:
     """Embed vectors as points. Equal arguments give equal points.
 
     Parameters
@@ -65,6 +70,8 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda do
         ``(M, D)``, finite.
     report
         Called after every 25 of 750 iterations of t-SNE.
+    place
+        Places the vectors that are no landmarks; another one than `place_among` returns the same.
 
     Raises
     ------
@@ -88,7 +95,7 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda do
     else:
         options = resolved(options, count)
         settings |= {"perplexity": perplexity, "engine": options.engine} if options.method == "tsne" else {}
-        found = _found(reduced, first, perplexity, options, report)
+        found = _found(reduced, first, perplexity, options, report, place)
     quality, judged = judge_placed(vectors, reduced, found.points, options.seed)
     if found.divergence is not None:
         quality["kl"] = found.divergence
@@ -100,7 +107,7 @@ def embed(vectors: Floats, options: EmbeddingOptions, report: Report = lambda do
 
 
 def _found(
-    reduced: Floats, first: Floats, perplexity: float, options: EmbeddingOptions, report: Report
+    reduced: Floats, first: Floats, perplexity: float, options: EmbeddingOptions, report: Report, place: Place
 ) -> EnginePoints:
     """Embed all vectors, or landmarks among them, and then place the others."""
     start = start_of(first, options.seed)
@@ -109,7 +116,7 @@ def _found(
     chosen = choose(len(reduced), options.landmarks, options.seed)
     part = run_engine(reduced[chosen], start[chosen], perplexity, options, report)
     every = np.moveaxis(part.snapshots, 0, 1)  # a landmark's points in all snapshots are placed together
-    placed = place_among(reduced[chosen], np.ascontiguousarray(every.reshape(len(chosen), -1)), reduced)
+    placed = place(reduced[chosen], np.ascontiguousarray(every.reshape(len(chosen), -1)), reduced)
     snapshots = np.moveaxis(placed.reshape(len(reduced), *every.shape[1:]), 1, 0)
     details = {**part.settings, "landmarks": len(chosen)}
     return EnginePoints(np.ascontiguousarray(snapshots[-1]), snapshots, part.divergence, details)

@@ -6,12 +6,16 @@ on the process that computes it. So a million vectors are placed by parts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Place = Callable[[Floats, Floats, Floats], Floats]
+"""Places vectors among landmarks; see `place_among`."""
 
 PLACED_BY = 10
 """Number of nearest landmarks that place a vector."""

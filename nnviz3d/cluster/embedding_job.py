@@ -8,7 +8,7 @@ landmarks, and all others are placed among these.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,8 @@ from nnviz3d.data.storage.address import store_at
 from nnviz3d.data.storage.array_writer import GroupWriter
 from nnviz3d.data.storage.schema import OUTPUTS
 from nnviz3d.errors import ModelError
+
+Floats = NDArray[np.float32]
 
 MEMORY = 2**30
 """Bytes of outputs that are embedded as by one process, as in a capture without a cluster."""
@@ -172,15 +174,24 @@ def _embedded_by_parts(
         sums = merged(_sums(answer) for _, answer in job.answers(tasks.sum_rows, orders, in_order=True))
         mean, basis = components(sums)
         variance = {"variance": kept_variance(sums, basis)}
-        for name, values in (("mean", mean), ("basis", basis)):
-            zarr.create_array(store_at(scratch), name=f"{path}_{name}", data=values, overwrite=True)
+        _write(scratch, {f"{path}_mean": mean, f"{path}_basis": basis})
         found = [answer for _, answer in job.answers(tasks.reduce_rows, orders, in_order=True)]
         reduced = np.frombuffer(b"".join(found), dtype=np.float32).reshape(count, -1)
     else:
         reduced = np.asarray(outputs[...], dtype=np.float32)
     if options.method != "pca" and options.landmarks is None and count > LANDMARKS:
         options = replace(options, landmarks=LANDMARKS)
-    points = embed(reduced, options, placing)
+
+    def placed(landmarks: Floats, among: Floats, _vectors: Floats) -> Floats:
+        """Let the workers place all vectors; the result is that of `place_among`."""
+        _write(scratch, {f"{path}_landmarks": landmarks, f"{path}_points": among})
+        rows: list[bytes] = []
+        for number, answer in job.answers(tasks.place_rows, orders, in_order=True):
+            rows.append(answer)
+            placing(min((number + 1) * _ROWS, count), count)
+        return np.frombuffer(b"".join(rows), dtype=np.float32).reshape(count, -1)
+
+    points = embed(reduced, options, placing, placed)
     some = choose(count, JUDGED, options.seed)
     quality, judged = judge(np.asarray(outputs.oindex[some]), points.points[some], options.seed)
     settings = {**points.settings, "dimensions": width, "judged": judged}
@@ -194,6 +205,12 @@ def _embedded_by_parts(
         settings=settings,
     )
     return made, digest.hexdigest()
+
+
+def _write(store: str, arrays: Mapping[str, Floats]) -> None:
+    """Write arrays for the workers."""
+    for name, values in arrays.items():
+        zarr.create_array(store_at(store), name=name, data=values, overwrite=True)
 
 
 def _sums(answer: tuple[int, bytes, bytes]) -> PartialSums:

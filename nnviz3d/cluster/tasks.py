@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnviz3d.apps.worker import Worker
 from nnviz3d.cluster.frame_drawer import CompressedFrame, FrameDrawer
@@ -180,13 +181,45 @@ def reduce_rows(order_json: str) -> Answer:
     order = RowsOrder.from_json(order_json)
 
     def work() -> bytes:
-        from nnviz3d.analysis.reduction import reduced_by
-        from nnviz3d.cluster.publishing import array_at, rows_of
-
-        mean, basis = (np.asarray(array_at(order.store, f"{order.path}_{name}")[...]) for name in ("mean", "basis"))
-        return reduced_by(rows_of(order), mean, basis).tobytes()
+        return _reduced(order).tobytes()
 
     return _answer(order.job, work)
+
+
+def place_rows(order_json: str) -> Answer:
+    """Reduce some vectors, and place them among landmarks; the result is ``(n, d)`` as bytes of float32.
+
+    The landmarks and their points are arrays beside that of the vectors.
+
+    Parameters
+    ----------
+    order_json
+        JSON of `RowsOrder`.
+    """
+    order = RowsOrder.from_json(order_json)
+
+    def work() -> bytes:
+        from nnviz3d.analysis.landmarks import place_among
+
+        return place_among(_beside(order, "landmarks"), _beside(order, "points"), _reduced(order)).tobytes()
+
+    return _answer(order.job, work)
+
+
+def _reduced(order: RowsOrder) -> NDArray[np.float32]:
+    """Read some vectors, and reduce them if there is a PCA for them."""
+    from nnviz3d.analysis.reduction import REDUCED, reduced_by
+    from nnviz3d.cluster.publishing import rows_of
+
+    rows = rows_of(order)
+    return rows if rows.shape[1] <= REDUCED else reduced_by(rows, _beside(order, "mean"), _beside(order, "basis"))
+
+
+def _beside(order: RowsOrder, name: str) -> NDArray[np.float32]:
+    """Read an array beside that of the vectors."""
+    from nnviz3d.cluster.publishing import array_at
+
+    return np.asarray(array_at(order.store, f"{order.path}_{name}")[...])
 
 
 def _answer(job: str, work: Callable[[], Any]) -> Answer:

@@ -152,15 +152,19 @@ def test_workers_are_counted_by_the_scheduler_not_by_what_the_client_remembers(c
 
 
 @pytest.mark.parametrize(
-    ("without", "sentence"),
-    [("tensorflow", "needs tensorflow, which the worker"), ("nnviz3d", "has no nnviz3d")],
+    ("without", "version", "sentence"),
+    [
+        (["tensorflow"], "", "needs tensorflow, which the worker"),
+        (["nnviz3d"], "", "has no nnviz3d"),
+        ([], "0.0.9", r"has nnviz3d 0\.0\.9, and this program .*; install one version everywhere"),
+    ],
 )
-def test_worker_that_lacks_a_package_is_named_before_any_work(
-    cluster: RunningCluster, tmp_path: Path, without: str, sentence: str
+def test_worker_that_lacks_a_package_or_has_another_version_is_named_before_any_work(
+    cluster: RunningCluster, without: list[str], version: str, sentence: str
 ):
     with connected(ClusterOptions(cluster.address), MODELS) as found:
         before = found.threads
-        worker = cluster.start_worker(without)
+        worker = cluster.start_worker(*without, version=version)
         try:
             wait_until(lambda: found.threads > before, "the worker joins", patience=60, pause=0.2)
             with pytest.raises(UserError, match=sentence):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 pytest.importorskip("distributed")
 
+from nnviz3d.analysis.embedding import embed
 from nnviz3d.apps.worker import run_capture
 from nnviz3d.cluster import embedding_job
 from nnviz3d.cluster.capture_job import capture_on_cluster
@@ -86,3 +88,22 @@ def test_embedding_by_parts_reduces_as_a_pca_of_all_outputs_and_keeps_every_samp
 
 def distances(vectors: np.ndarray) -> np.ndarray:
     return np.linalg.norm(vectors[:, np.newaxis] - vectors[np.newaxis], axis=-1)
+
+
+@pytest.mark.parametrize("layer", ["conv2d_2", "dense"])
+def test_workers_place_samples_among_landmarks_as_one_process_places_them(
+    cluster: Connected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str
+):
+    monkeypatch.setattr(embedding_job, "MEMORY", 1)
+    monkeypatch.setattr(embedding_job, "_ROWS", 128)
+    monkeypatch.setattr(embedding_job, "LANDMARKS", 100)
+    options = EmbeddingOptions(method="tsne", seed=3)
+    insights = Insights(embeddings=(layer,), dataset=("digits:0-399",), embedding_options=options)
+    asked = request(tmp_path / "run.zarr").model_copy(update={"insights": insights})
+    capture_on_cluster(asked, cluster)
+    found = open_capture(tmp_path / "run.zarr").embedding(layer)
+    assert found.settings["landmarks"] == 100
+    assert found.vectors.shape[0] == 400
+    expected = embed(found.vectors, replace(options, landmarks=100))
+    assert np.array_equal(found.points, expected.points)
+    assert np.array_equal(found.snapshots, expected.snapshots)

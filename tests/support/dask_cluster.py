@@ -22,6 +22,11 @@ SCHEDULER = (
     "--scheduler-file",
 )
 WORKER = ("distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--scheduler-file")
+OTHER_VERSION = """
+import nnviz3d.version
+
+nnviz3d.version.__version__ = {version!r}
+"""
 HIDE = "import sys\nfor name in {names!r}: sys.modules[name] = None\n"
 
 
@@ -37,14 +42,15 @@ class RunningCluster:
         wait_until(ready, "the scheduler starts", patience=60, pause=0.1)
         self.address: str = json.loads(self.file.read_text())["address"]
 
-    def start_worker(self, *without: str) -> subprocess.Popen[bytes]:
-        """Start a worker that cannot import some packages; it works in a folder of its own."""
+    def start_worker(self, *without: str, version: str = "") -> subprocess.Popen[bytes]:
+        """Start a worker in a folder of its own that cannot import some packages, or has another version of nnviz3d."""
         environment = dict(os.environ)
         number = len(self.workers)
         own = self.folder / f"worker-{number}"
         own.mkdir()
-        if without:
-            (own / "sitecustomize.py").write_text(HIDE.format(names=without))
+        if without or version:
+            start = OTHER_VERSION.format(version=version) if version else HIDE.format(names=without)
+            (own / "sitecustomize.py").write_text(start)
             environment["PYTHONPATH"] = f"{own}{os.pathsep}{environment.get('PYTHONPATH', '')}"
         words = (*WORKER, str(self.file), "--name", f"worker-{number}", "--local-directory", str(own))
         self.workers.append(self._start(*words, environment=environment, folder=own))
