@@ -20,7 +20,7 @@ from nnviz3d.capture.capabilities import write_capabilities
 from nnviz3d.capture.capture_notes import first_notes
 from nnviz3d.capture.connections.finder import ConnectionFinder
 from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
-from nnviz3d.capture.inputs.preprocess import Preparation
+from nnviz3d.capture.inputs.preprocess import Preparation, family_of
 from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.token_names import TokenNames
@@ -196,8 +196,7 @@ def _preprocess(
 ) -> _Prepared:
     """Prepare the samples for the model, and report how, and the notes on model and samples."""
     loaded = model.loaded
-    family = (loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None
-    prepare = Preparation(trace.scaled, samples.is_picture, asked, family)
+    prepare = Preparation(trace.scaled, samples.is_picture, asked, family_of(loaded.name, loaded.family))
     for sentence in prepare.sentences:
         report(Notice(text=sentence))
     for note in (*loaded.notes, *first_notes(list(itertools.chain.from_iterable(samples.notes)))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nnviz3d.capture.capture_model import CaptureSettings, versions
 from nnviz3d.capture.embedding import outputs_of
 from nnviz3d.capture.inputs.class_names import settle_names
-from nnviz3d.capture.inputs.preprocess import Preparation
+from nnviz3d.capture.inputs.preprocess import Preparation, family_of
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.runnable import RunnableModel
 from nnviz3d.capture.request_loop import Report
@@ -33,7 +33,7 @@ def capture_outputs(
     """
     loaded = model.loaded
     trace = model.trace(samples.arrays)
-    family = (loaded.name.removeprefix("keras:"), loaded.family) if loaded.family else None
+    family = family_of(loaded.name, loaded.family)
     prepare = Preparation(trace.scaled, samples.is_picture, settings.preprocess, family)
     names = settle_names(settings.classes, samples, trace.graph)
     work = Work(

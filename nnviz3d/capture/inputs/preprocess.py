@@ -208,6 +208,19 @@ def apply(mode: Preprocessing, values: NDArray[Any], axes: Axes = LAST) -> NDArr
     return np.ascontiguousarray(as_arranged(np.asarray(prepared, dtype=np.float32), axes))
 
 
+def family_of(name: str, mode: Preprocessing | None) -> tuple[str, Preprocessing] | None:
+    """Return the family of a model for `decide`; `None` if the model is not of keras.applications.
+
+    Parameters
+    ----------
+    name
+        The model's name, ``keras:NAME`` for one of keras.applications.
+    mode
+        The mode of its family, if it has one.
+    """
+    return None if mode is None else (name.removeprefix("keras:"), mode)
+
+
 def family_mode(name: str) -> Preprocessing:
     """Find the mode of a model of keras.applications from the results of its own `preprocess_input`."""
     builder = getattr(keras.applications, name)
