@@ -132,10 +132,9 @@ def _array_of_samples(
 
 def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, ...], part: int) -> zarr.Array[Any]:
     """Make an array in the layout of captures, in which every part of the samples fills files of its own."""
-    row = math.prod(shape[1:]) * like.dtype.itemsize
-    layout = layout_of(
-        shape, like.dtype, samples_per_file(row, part), compressed=bool(shape) and like.size > 0 and pays(_first(like))
-    )
+    per_shard = schema.samples_per_shard(part, math.prod(shape[1:]) * like.dtype.itemsize)
+    compressed = bool(shape) and like.size > 0 and pays(_first(like))
+    layout = layout_of(shape, like.dtype, per_shard, compressed=compressed)
     return zarr.create_array(
         target,
         name=path,
@@ -153,20 +152,6 @@ def _created(target: Store, path: str, like: zarr.Array[Any], shape: tuple[int, 
 
 def _first(array: zarr.Array[Any]) -> NDArray[Any]:
     return np.asarray(array[:1])
-
-
-def samples_per_file(row: int, part: int) -> int:
-    """Return the number of samples in a file of an array: all of a part, or a power of two of large ones.
-
-    Parameters
-    ----------
-    row
-        Bytes of a sample.
-    part
-        Number of samples of a part, a power of two.
-    """
-    fitting = max(1, schema.SHARD_BYTES // max(row, 1))
-    return int(min(part, 1 << (fitting.bit_length() - 1)))
 
 
 def array_at(store: str, path: str) -> zarr.Array[Any]:

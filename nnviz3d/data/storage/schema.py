@@ -126,14 +126,14 @@ def training_path(name: str) -> str:
 
 
 def samples_per_shard(samples: int, largest: int) -> int:
-    """Return the number of samples in one file of every array of a capture, a power of 2.
+    """Return the number of samples in one file of an array, a power of 2.
 
     Parameters
     ----------
     samples
-        Number of samples of the capture.
+        Number of samples of the capture, or of one part of it.
     largest
-        Bytes of one sample of its largest array.
+        Bytes of one sample of the array, or of the largest array if all arrays have files of as many samples.
     """
     fitting = max(1, min(SHARD_BYTES // max(largest, 1), MOST_IN_A_SHARD))
     return int(min(2 ** (fitting.bit_length() - 1), 2 ** (max(samples, 1) - 1).bit_length()))
