@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Protocol, Self
 
 from nnviz3d.data.files.locks import WriterLock, check_free
-from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.data.files.unfinished import discard, move_to, partial_path
 from nnviz3d.data.storage.address import AddressStore, address_of
 from nnviz3d.data.storage.capture_writer import check_destination, zip_folder
 from nnviz3d.errors import UserError
@@ -124,8 +123,7 @@ class LocalDestination:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with DelayedSignals():
-            shutil.rmtree(self._partial, ignore_errors=True)
+        discard(self._partial)
 
     def finish(self) -> None:
         """Move the capture to its destination; an earlier one stays there until the new one is complete.
@@ -141,19 +139,9 @@ class LocalDestination:
             check_destination(self.path)
             made = Path(self.store)
             if self.path.suffix == ".zip":
-                packed = self._partial / "capture.zip"
-                zip_folder(made, packed)
-                packed.replace(self.path)
-                return
-            earlier = self._partial / "earlier"
-            try:
-                if self.path.exists():
-                    self.path.replace(earlier)
-                made.replace(self.path)
-            except BaseException:
-                if earlier.exists() and not self.path.exists():
-                    earlier.replace(self.path)
-                raise
+                folder, made = made, self._partial / "capture.zip"
+                zip_folder(folder, made)
+            move_to(self.path, made, self._partial / "earlier")
         except OSError as error:
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
         finally:

@@ -1,4 +1,4 @@
-"""Hidden names for unfinished files and folders, and removal of those that killed processes left behind."""
+"""Unfinished files and folders: hidden names, the move to the destination, and removal of what killed processes left."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nnviz3d.data.files.process_identity import runs, started
 from nnviz3d.errors import UserError
+from nnviz3d.stopping import DelayedSignals
 
 _MADE_BY = re.compile(r"\.([0-9a-f]{8})-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}\.partial")
 """Ending of a hidden name: the machine, the process and its start time, and a part that makes the name unique."""
@@ -52,6 +53,43 @@ def make_temporary_folder() -> Path:
             f"No temporary folder can be made ({error.strerror or error}); set TMPDIR to a folder with room."
         ) from None
     return folder
+
+
+def move_to(path: Path, made: Path, aside: Path) -> None:
+    """Move a finished file or folder to its destination; an earlier folder there is removed from it only then.
+
+    Parameters
+    ----------
+    path
+        The destination.
+    made
+        The finished file or folder, on the same file system.
+    aside
+        A free name for the earlier folder, which the caller removes.
+
+    Raises
+    ------
+    OSError
+        If the system refuses to; an earlier file or folder is then still at its place.
+    """
+    if not made.is_dir():
+        made.replace(path)
+        return
+    # A folder cannot be replaced in one operation.
+    try:
+        if path.exists():
+            path.replace(aside)
+        made.replace(path)
+    except BaseException:
+        if aside.exists() and not path.exists():
+            aside.replace(path)
+        raise
+
+
+def discard(folder: Path) -> None:
+    """Remove a hidden folder; a signal meanwhile waits."""
+    with DelayedSignals():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_unfinished(name: str) -> bool:

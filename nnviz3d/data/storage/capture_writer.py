@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import zipfile
 import zlib
 from collections.abc import Collection, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Self
 from nnviz3d.data.capture import is_capture
 from nnviz3d.data.files.locks import WriterLock, check_free
 from nnviz3d.data.files.paths import exists, is_folder
-from nnviz3d.data.files.unfinished import partial_path
+from nnviz3d.data.files.unfinished import discard, move_to, partial_path
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage import schema
@@ -121,13 +120,13 @@ class CaptureWriter(RowsWriter):
             except OSError as problem:
                 raise UserError(f"Cannot write {self.path}: {problem.strerror or problem}.") from None
             finally:
-                self._discard()
+                discard(self._partial)
             return
         self._give_up(error)
 
     def _give_up(self, error: BaseException | None) -> None:
         """Remove unfinished files; an error of the system becomes a sentence."""
-        self._discard()
+        discard(self._partial)
         if isinstance(error, OSError):
             raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from None
 
@@ -156,23 +155,7 @@ class CaptureWriter(RowsWriter):
         self._sink.update({"committed": self._attributes["committed"], "complete": not self._growing})
         self._sink.close()
         check_destination(self.path)
-        if self.path.suffix == ".zip":
-            self._made.replace(self.path)
-            return
-        # A folder cannot be replaced in one operation. So the earlier one is moved aside, and removed after the new one.
-        earlier = self._partial / "earlier"
-        try:
-            if self.path.exists():
-                self.path.replace(earlier)
-            self._made.replace(self.path)
-        except BaseException:
-            if earlier.exists() and not self.path.exists():
-                earlier.replace(self.path)
-            raise
-
-    def _discard(self) -> None:
-        with DelayedSignals():
-            shutil.rmtree(self._partial, ignore_errors=True)
+        move_to(self.path, self._made, self._partial / "earlier")
 
 
 def check_destination(path: Path) -> None:
