@@ -113,7 +113,7 @@ class RowsLayout:
 
     def file(self, shard: int) -> str:
         """Return the name of a shard in the array's folder."""
-        return ".".join(["c", str(shard), *("0" for _ in self.shape[1:])])
+        return chunk_file((shard, *(0 for _ in self.shape[1:])))
 
     def expected(self, shard: int) -> int:
         """Return the number of chunks that a shard holds when all its samples are written."""
@@ -142,6 +142,11 @@ def layout_of(shape: tuple[int, ...], dtype: np.dtype[Any], per_shard: int, *, c
     """
     chunk = schema.chunks_for((per_shard, *shape[1:]), dtype.itemsize)
     return RowsLayout(shape, dtype, (2 ** (chunk[0].bit_length() - 1), *chunk[1:]), per_shard, compressed)
+
+
+def chunk_file(index: Sequence[int]) -> str:
+    """Return the name of the file of a chunk or a shard in its array's folder."""
+    return ".".join(["c", *map(str, index)])
 
 
 def decoded(data: bytes | NDArray[np.uint8], codec: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

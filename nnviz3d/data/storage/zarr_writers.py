@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.storage import schema
-from nnviz3d.data.storage.shards import MISSING, RowsLayout, index_data, layout_of, pays
+from nnviz3d.data.storage.shards import MISSING, RowsLayout, chunk_file, index_data, layout_of, pays
 from nnviz3d.errors import CaptureError
 
 Names = tuple[str | None, ...]
@@ -86,9 +86,7 @@ class FolderSink:
     def write(self, path: str, samples: int, start: int, values: NDArray[Any], names: Names) -> None:
         """Write some samples of an array."""
         if path not in self._arrays:
-            shape = (samples, *values.shape[1:])
-            compressed = len(values) > 0 and pays(values[0])
-            layout = layout_of(shape, values.dtype, self._per_shard, compressed=compressed)
+            layout = _of_samples(samples, values, self._per_shard)
             self._describe(path, layout.description(names))
             self._arrays[path] = _FolderRows(self._folder / path, layout)
         self._arrays[path].rows.check(path, values)
@@ -96,10 +94,10 @@ class FolderSink:
 
     def put(self, path: str, values: NDArray[Any]) -> None:
         """Write a whole array."""
-        layout = _whole(values, compressed=values.size > 0 and pays(values))
+        layout = _whole(values)
         self._describe(path, _unsharded(layout, None))
         for index, block in _blocks(values, layout.chunk):
-            _append(self._folder / path / ".".join(["c", *map(str, index)]), layout.encoded(block))
+            _append(self._folder / path / chunk_file(index), layout.encoded(block))
 
     def close(self) -> None:
         """Write the chunks that are not full, and the indices of their files."""
@@ -139,9 +137,7 @@ class ZipSink:
     def write(self, path: str, samples: int, start: int, values: NDArray[Any], names: Names) -> None:
         """Write some samples of an array."""
         if path not in self._arrays:
-            shape = (samples, *values.shape[1:])
-            compressed = not self._fast and len(values) > 0 and pays(values[0])
-            layout = layout_of(shape, values.dtype, self._per_shard, compressed=compressed)
+            layout = _of_samples(samples, values, self._per_shard, compressible=not self._fast)
             self._describe(path, _unsharded(layout, names))
             self._arrays[path] = _Rows(layout)
         rows = self._arrays[path]
@@ -150,10 +146,10 @@ class ZipSink:
 
     def put(self, path: str, values: NDArray[Any]) -> None:
         """Write a whole array."""
-        layout = _whole(values, compressed=not self._fast and values.size > 0 and pays(values))
+        layout = _whole(values, compressible=not self._fast)
         self._describe(path, _unsharded(layout, None))
         for index, block in _blocks(values, layout.chunk):
-            self._entry("/".join([path, ".".join(["c", *map(str, index)])]), b"".join(layout.encoded(block)))
+            self._entry(f"{path}/{chunk_file(index)}", b"".join(layout.encoded(block)))
 
     def close(self) -> None:
         """Write the chunks that are not full, the root, and the file's table of contents."""
@@ -164,7 +160,7 @@ class ZipSink:
 
     def _chunks(self, path: str, rows: _Rows, found: Iterable[tuple[int, tuple[int, ...], list[Any]]]) -> None:
         for number, part, buffers in found:
-            self._entry("/".join([path, ".".join(["c", *map(str, (number, *part))])]), b"".join(buffers))
+            self._entry(f"{path}/{chunk_file((number, *part))}", b"".join(buffers))
 
     def _describe(self, path: str, description: Mapping[str, Any]) -> None:
         text = json.dumps(description).encode()
@@ -301,8 +297,15 @@ def _group(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
 
 
-def _whole(values: NDArray[Any], *, compressed: bool) -> RowsLayout:
+def _of_samples(samples: int, values: NDArray[Any], per_shard: int, *, compressible: bool = True) -> RowsLayout:
+    """Return the layout of an array ``(samples, *shape)``; whether it is compressed depends on the first values."""
+    compressed = compressible and len(values) > 0 and pays(values[0])
+    return layout_of((samples, *values.shape[1:]), values.dtype, per_shard, compressed=compressed)
+
+
+def _whole(values: NDArray[Any], *, compressible: bool = True) -> RowsLayout:
     """Return the layout of an array that is written whole: one chunk, or several of a large one."""
+    compressed = compressible and values.size > 0 and pays(values)
     whole = values.nbytes <= schema.CHUNK_BYTES
     chunk = tuple(max(1, n) for n in values.shape) if whole else schema.chunks_for(values.shape, values.dtype.itemsize)
     return RowsLayout(values.shape, values.dtype, chunk, chunk[0] if chunk else 1, compressed)
