@@ -37,10 +37,13 @@ class Source:
         Kind of the view, as in a scene file.
     layer
         Node id, for a primitive of one layer.
+    part
+        The part of the view, if others have to tell it from the rest: ``gradients``, ``curves``, ``edges`` or ``scale``.
     """
 
     view: str
     layer: str | None = None
+    part: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -406,6 +409,7 @@ class Panel:
     name: str
     corner: Corner
     rows: tuple[Row, ...]
+    source: Source | None = None
 
 
 @dataclass(frozen=True)

@@ -146,10 +146,14 @@ def _connections(primitives: Iterable[Primitive]) -> pv.MultiBlock:
 def _other_lines(primitives: Iterable[Primitive]) -> Iterable[tuple[str, pv.PolyData]]:
     """Yield the lines that are neither connections nor edges of the network, such as axes and contours."""
     for one in primitives:
-        if isinstance(one, Lines) and one.ends is None and len(one.points) and not one.name.startswith("edges/"):
+        if isinstance(one, Lines) and one.ends is None and len(one.points) and not _are_edges(one):
             mesh = polylines(list(one.points))
             mesh.cell_data["color"] = colored(one.colors)
             yield one.name, mesh
+
+
+def _are_edges(lines: Lines) -> bool:
+    return lines.source is not None and lines.source.part == "edges"
 
 
 def _points(cloud: Points, context: SceneContext) -> pv.PolyData:

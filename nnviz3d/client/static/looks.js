@@ -180,7 +180,7 @@ export class Looks {
     const [what, back] = this.legends.get(before[first]);
     if (!this.kept.has(what)) {
       const blocks = after.filter((one) => one.kind === "Voxels" && one.source?.view === "activations");
-      const shown = blocks.filter((one) => one.name.startsWith("gradient:") === back);
+      const shown = blocks.filter((one) => (one.source.part === "gradients") === back);
       const odd = before.filter((one) => this.legends.has(one)).flatMap(({ rows }) => rows.filter((row) => row.kind === "SwatchRow"));
       this.kept.set(what, { from: before[first], panels: scalePanels(shown, { ...look, what, odd }) });
     }

@@ -217,7 +217,9 @@ class ActivationsView(View):
 
     def _drawn_to(self, lines: Lines, t: float) -> Lines:
         """Return the part of a block's curves on the revealed side of the block."""
-        placement = self._context.placement(lines.name.rpartition(" (")[0])
+        if lines.source is None or lines.source.layer is None:
+            return lines
+        placement = self._context.placement(lines.source.layer)
         share = self._timeline.revealed(placement.rank, t)
         if share >= 1:
             return lines
@@ -242,6 +244,7 @@ class ActivationsView(View):
         return replace(
             block,
             name=f"gradient:{block.name}",
+            source=Source("activations", block.name, part="gradients"),
             since=1 - share,
             front=1 - share if 0 < share < 1 else None,
             glow=_GLOW * self._timeline.afterglow(rank, t) * share,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.colors import repeated
 from nnviz3d.scene.context import LayerValues
 from nnviz3d.scene.layout.plan import Placement
-from nnviz3d.scene.primitives import Lines
+from nnviz3d.scene.primitives import Lines, Source
 
 _INK, _BAND, _ZERO = (0.93, 0.97, 1.0), (0.36, 0.53, 0.80), (0.55, 0.60, 0.70)
 _FILLED = 0.84
@@ -58,12 +58,15 @@ def curves(name: str, layer: LayerValues, placement: Placement, seen: float) -> 
             zeros.append([[left, level, front], [left + width, level, front]])
     segments = np.concatenate(parts).astype(np.float32)
     found = []
+    source = Source("activations", name, part="curves")
     if zeros:
         ground = np.array(zeros, dtype=np.float32)
-        found.append(Lines(f"{name} (zero)", ground, repeated(_ZERO, 0.5 * seen, len(ground)), width=1.0))
+        paint = repeated(_ZERO, 0.5 * seen, len(ground))
+        found.append(Lines(f"{name} (zero)", ground, paint, width=1.0, source=source))
     if len(segments):
         ink, width = (_INK, 1.8) if len(segments) <= _DENSE * channels else (_BAND, 1.0)
-        found.append(Lines(f"{name} (curve)", segments, repeated(ink, seen, len(segments)), width=width))
+        paint = repeated(ink, seen, len(segments))
+        found.append(Lines(f"{name} (curve)", segments, paint, width=width, source=source))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from nnviz3d.data.targets import LOSS, Explained
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, ValueStatistics, number, score
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
-from nnviz3d.scene.primitives import Panel, Voxels
+from nnviz3d.scene.primitives import Panel, Source, Voxels
 from nnviz3d.scene.selection import Selection
 
 _NAMED = 3
@@ -89,7 +89,8 @@ def scale_panels(
     for color, count, kind in ((NAN_COLOR, nans, "NaN"), (INF_COLOR, infinities, "infinite")):
         if count:
             scales[-1].append(SwatchRow(((color, f"{count:,} {kind}"),)))
-    return tuple(Panel(f"scale/{k}", "bottom-left", tuple(rows)) for k, rows in enumerate(scales))
+    source = Source("activations", part="scale")
+    return tuple(Panel(f"scale/{k}", "bottom-left", tuple(rows), source) for k, rows in enumerate(scales))
 
 
 def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:

@@ -99,9 +99,9 @@ class StructureView(View):
             points = np.stack([r.points for r in routes if (r.kind, r.skips, len(r.points)) == (kind, skips, count)])
             color, opacity = (FAMILIES["merge"], 0.85) if skips else (_FLOW, _OPACITY[kind])
             colors = repeated(color, opacity, len(points))
-            lines.append(
-                Lines(f"edges/{kind}/{'skip' if skips else 'next'}/{count}", points, colors, width=1.6, avoided=True)
-            )
+            name = f"edges/{kind}/{'skip' if skips else 'next'}/{count}"
+            source = Source("structure", part="edges")
+            lines.append(Lines(name, points, colors, width=1.6, source=source, avoided=True))
         return tuple(lines)
 
     def _names(self, selection: Selection) -> tuple[Primitive, ...]:

@@ -27,8 +27,6 @@ _MOST_LAYERS = 64
 """Maximum number of layers whose highlights are written; of larger networks the page dims cells, lines and names only."""
 _DIMMED_CELLS, _DIMMED_PICTURE = 0.3, 0.45
 """What the page multiplies the brightness of other layers than the highlighted one with, as `looks.js` has it."""
-_SCALE = "scale/"
-"""Beginning of the names of the legends that `looks.js` writes itself, because they depend on all choices together."""
 
 Moment = tuple[float, DrawList]
 Block = list[Any]
@@ -275,7 +273,8 @@ def _words(panel: Panel, scene: Scene, selection: Selection) -> list[Any]:
 
 
 def _is_scale(one: Primitive) -> bool:
-    return isinstance(one, Panel) and one.name.startswith(_SCALE)
+    """Whether a primitive is a legend that `looks.js` writes itself, because it depends on all choices together."""
+    return isinstance(one, Panel) and one.source is not None and one.source.part == "scale"
 
 
 def same(a: Any, b: Any) -> bool:

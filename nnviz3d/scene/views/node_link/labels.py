@@ -16,7 +16,7 @@ from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links
 from nnviz3d.scene.layout.nodes import BallLayout
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
-from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Vector, vector
+from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Source, Vector, vector
 from nnviz3d.scene.views.columns import named_inputs, words_beside
 from nnviz3d.scene.views.legends import listed
 from nnviz3d.scene.views.node_link.colors import Scale
@@ -107,7 +107,7 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
         ]
         if some and not panels:
             rows.append(TextRow("k of n: those with the largest |activation|; of an output, the highest", "quiet"))
-        panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows)))
+        panels.append(Panel(f"scale/{len(panels)}", "bottom-left", tuple(rows), Source("nodes", part="scale")))
     return tuple(panels)
 
 

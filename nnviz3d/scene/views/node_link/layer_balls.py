@@ -112,7 +112,8 @@ class LayerBallsView(View):
             cloud = Points("nodes", self._points, colors, sizes, units=units, haze=_HAZE, source=Source("nodes"))
             ticks = ((0.0, number(scale[1][0])), (1.0, number(top)))
             what = f"ball colour: mean activation of a layer as a share of its maximum ({int(known.sum()):,} captured)"
-            panel = Panel("scale/0", "bottom-left", (TextRow(what, "quiet"), ScaleRow(table, ticks)))
+            rows = (TextRow(what, "quiet"), ScaleRow(table, ticks))
+            panel = Panel("scale/0", "bottom-left", rows, Source("nodes", part="scale"))
             self._sample = (sample, cloud, (*title(self._context, sample), panel))
         return self._sample[1], self._sample[2]
 
