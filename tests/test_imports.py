@@ -94,7 +94,7 @@ def test_class_names_are_unique():
     files: dict[str, list[str]] = {}
     for file in PACKAGE.rglob("*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.ClassDef):
                 files.setdefault(node.name, []).append(file.relative_to(PACKAGE).as_posix())
     assert len(files) > 100
     assert {name: found for name, found in files.items() if len(found) > 1} == {}

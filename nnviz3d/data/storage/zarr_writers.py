@@ -124,7 +124,7 @@ class ZipSink:
         self._per_shard = per_shard
         self._fast = fast
         self._attributes: dict[str, Any] = {}
-        self._arrays: dict[str, _Rows] = {}
+        self._arrays: dict[str, _Chunks] = {}
 
     def update(self, attributes: Mapping[str, Any]) -> None:
         """Change attributes of the root, which is written last because a zip file cannot be changed."""
@@ -139,7 +139,7 @@ class ZipSink:
         if path not in self._arrays:
             layout = _of_samples(samples, values, self._per_shard, compressible=not self._fast)
             self._describe(path, _unsharded(layout, names))
-            self._arrays[path] = _Rows(layout)
+            self._arrays[path] = _Chunks(layout)
         rows = self._arrays[path]
         rows.check(path, values)
         self._chunks(path, rows, rows.add(start, values))
@@ -158,7 +158,7 @@ class ZipSink:
         self._describe("", _group(self._attributes))
         self._zip.close()
 
-    def _chunks(self, path: str, rows: _Rows, found: Iterable[tuple[int, tuple[int, ...], list[Any]]]) -> None:
+    def _chunks(self, path: str, rows: _Chunks, found: Iterable[tuple[int, tuple[int, ...], list[Any]]]) -> None:
         for number, part, buffers in found:
             self._entry(f"{path}/{chunk_file((number, *part))}", b"".join(buffers))
 
@@ -174,7 +174,7 @@ class ZipSink:
         self._zip.writestr(entry, data)
 
 
-class _Rows:
+class _Chunks:
     """Cuts samples of an array into chunks; samples that share a chunk wait until it is full."""
 
     def __init__(self, layout: RowsLayout) -> None:
@@ -227,7 +227,7 @@ class _FolderRows:
     """The shards of one array, written chunk by chunk."""
 
     def __init__(self, folder: Path, layout: RowsLayout) -> None:
-        self.rows = _Rows(layout)
+        self.rows = _Chunks(layout)
         self._folder = folder
         self._shards: dict[int, _Shard] = {}
 

@@ -37,7 +37,7 @@ _ROUNDED = f"the numbers of the cells are {ROUNDED_NUMBERS}"
 
 
 @dataclass(frozen=True)
-class _Page:
+class _PackedParts:
     """The packed content of a page, and sentences on what it lacks."""
 
     title: str
@@ -120,7 +120,9 @@ def packed_page(job: ExportJob, report: Callable[[int, int], None]) -> PackedPag
     return PackedPage(tuple(texts), size, len(page.words["samples"]), tuple(page.lacks))
 
 
-def _fitting(job: ExportJob, samples: Sequence[int], most: int | None, report: Callable[[int, int], None]) -> _Page:
+def _fitting(
+    job: ExportJob, samples: Sequence[int], most: int | None, report: Callable[[int, int], None]
+) -> _PackedParts:
     """Pack what fits into a size: first without the samples and quantities that come last, then without large layers."""
     dropped: set[str] = set()
     while True:
@@ -151,14 +153,14 @@ def _packed(
     most: int | None,
     dropped: frozenset[str],
     report: Callable[[int, int], None],
-) -> _Page:
+) -> _PackedParts:
     """Pack the tables of a page in their order, as many as fit, but at least one."""
     encoder, packer = Encoder(), Packer(rounded=job.settings.float16)
     scenes = scenes_of(job.found, job.selection)
     keys = list(_keys(scenes, job, samples))
     quantities: tuple[Quantity | None, ...] = tuple(dict.fromkeys(key.quantity for key in keys))
     words = page_words(scenes, samples, quantities, job.selection, encoder)
-    page = _Page(scenes["wide"].title(samples[0]), words, [], [])
+    page = _PackedParts(scenes["wide"].title(samples[0]), words, [], [])
     gradients = any(quantity in OF_GRADIENTS for quantity in quantities)
     lacks: dict[str, None] = {}
     for number, key in enumerate(keys):
@@ -193,7 +195,7 @@ def _left_out(keys: Sequence[TableKey], kept: Sequence[TableKey], job: ExportJob
             yield f"left out, because it does not fit into {limit}: {words}"
 
 
-def _size(page: _Page, parts: int) -> int:
+def _size(page: _PackedParts, parts: int) -> int:
     """Return the bytes of a file with the first parts of a page."""
     index, packs = _packs(replace(page, parts=page.parts[:parts]), [])
     around = sum(len(text.encode()) for text in document(page.title, [index]))
@@ -209,7 +211,7 @@ def _keys(scenes: dict[str, Scene], job: ExportJob, samples: Sequence[int]) -> I
                 yield TableKey(layout, sample, quantity)
 
 
-def _packs(page: _Page, notes: list[str]) -> tuple[Pack, list[Pack]]:
+def _packs(page: _PackedParts, notes: list[str]) -> tuple[Pack, list[Pack]]:
     """Return the pack with the page's words, which is the first one of the file, and the others."""
     packs: list[Pack] = []
     listed = []
