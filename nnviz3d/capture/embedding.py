@@ -86,7 +86,7 @@ def write_embeddings(writer: CaptureWriter, work: Work, report: Report) -> None:
 
 @dataclass(frozen=True)
 class LayerOutputs:
-    """What is known of samples that are embedded; the names are those of `Embedding`.
+    """Outputs of layers for the embedded samples, with facts about these samples; names are those of `Embedding`.
 
     Attributes
     ----------

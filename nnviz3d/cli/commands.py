@@ -121,7 +121,7 @@ def serve(
     live: _Live = None,
     in_notebook: _InNotebook = False,
 ) -> None:
-    """Show the target in the browser. The printed address holds a secret: everyone who has the address can look.
+    """Show the target in the browser. The printed address contains a secret key: anyone with the address can open the page.
 
     Examples:
 

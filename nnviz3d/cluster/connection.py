@@ -39,7 +39,7 @@ _GRACE = 5.0
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where the work is done.
+    """The cluster that a command uses: one that runs, or processes on this machine.
 
     Attributes
     ----------
@@ -72,14 +72,14 @@ class ClusterOptions:
 
 @dataclass(frozen=True)
 class Need:
-    """What the workers have to have.
+    """A package that the workers need.
 
     Attributes
     ----------
     package
-        The package that has to be installed.
+        Name by which it is imported.
     purpose
-        What it is needed for, as the subject of a sentence.
+        The work that needs it, as the subject of a sentence.
     """
 
     package: str
@@ -124,7 +124,7 @@ class Connected:
 
     @property
     def last_output(self) -> str:
-        """How the processes of this machine ended, and what they printed last; empty for another cluster."""
+        """Exit codes and last output of the workers that this program started, as sentences; empty without such workers."""
         if self._printed is None:
             return ""
         self._printed.seek(0)
@@ -225,7 +225,7 @@ def _local(count: int) -> Iterator[Connected]:
 
 
 _KEYS = ("require_encryption", "tls_ca_file", "tls_worker_cert", "tls_worker_key")
-"""What a worker has to know of the keys of a cluster."""
+"""Settings of `Security` that a worker needs."""
 
 
 def _start(processes: list[subprocess.Popen[str]], order: dict[str, Any], printed: IO[str], folder: Path) -> None:

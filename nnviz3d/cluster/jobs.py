@@ -76,7 +76,7 @@ class Job:
             Whether results are yielded by their numbers. Orders are then handed out as results are taken, so that results
             that wait for an earlier one take little memory.
         check
-            Is called again and again meanwhile, and may raise an error.
+            Called at least once a second; an error that it raises ends the work.
 
         Raises
         ------

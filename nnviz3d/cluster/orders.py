@@ -17,7 +17,7 @@ from nnviz3d.errors import UserError
 
 
 class Order(BaseModel):
-    """What all orders say.
+    """Base class of the orders.
 
     Attributes
     ----------

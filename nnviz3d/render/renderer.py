@@ -305,7 +305,7 @@ class Renderer:
                 creases=self.careful,
             )
         if not self._text_stays:
-            self._tell_fewer({"points": (drawn, count), "connections": connections})
+            self._add_count_panel({"points": (drawn, count), "connections": connections})
             # What is invisible when a frame begins is not in it, so only text that is there can wait.
             self._text_waits = bool(self._lines.runs) and self._text.visible
             if not self._text_waits:
@@ -321,7 +321,7 @@ class Renderer:
     def _voxels(self) -> list[VoxelBoxes]:
         return [*self._blocks.values(), *([] if self._atlas is None else [self._atlas])]
 
-    def _tell_fewer(self, numbers: Mapping[str, tuple[int, int]]) -> None:
+    def _add_count_panel(self, numbers: Mapping[str, tuple[int, int]]) -> None:
         """Say in a panel what is not drawn; the numbers are how many of a kind are drawn, and the number of all."""
         panels = [p for p in self._panels if p.name != _FEWER]
         rows = tuple(

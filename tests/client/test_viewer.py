@@ -115,7 +115,7 @@ class TestBlocks:
         fine, coarse, _ = rendered(page, "null")
         lit = [(one.max(-1) > 60).sum() for one in (fine, coarse)]
         assert 0.9 * lit[0] < lit[1] < lit[0], "60,000 points of 61,000, from the whole cloud"
-        told = page.page.evaluate("client.tellingFewerPoints(shown[0]).primitives[1].rows[0].text")
+        told = page.page.evaluate("client.withCountOfPoints(shown[0]).primitives[1].rows[0].text")
         assert told == "60,000 of 61,000 points are drawn while the picture moves"
 
     def test_ranks_in_javascript_skip_no_cell_that_is_shown(self, page):

@@ -22,7 +22,7 @@ from nnviz3d.cluster.orders import CaptureOrder
 from nnviz3d.cluster.publishing import publish
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import CaptureRequest
-from nnviz3d.data.storage.address import AddressStore, address_of, everywhere, store_at
+from nnviz3d.data.storage.address import AddressStore, absolute, address_of, store_at
 from nnviz3d.errors import CaptureError, DamagedCapture, UserError
 from tests.support.object_store import object_store
 
@@ -68,7 +68,7 @@ def publish_whole(capture: Capture, address: str) -> None:
 )
 def test_address_is_recognized_by_its_protocol_at_the_beginning(path: Path | str, address: str | None):
     assert address_of(path) == address
-    assert everywhere(Path(path)) == (address or str(Path(path).absolute()))
+    assert absolute(Path(path)) == (address or str(Path(path).absolute()))
 
 
 def test_capture_at_an_address_reads_as_the_one_that_was_published(published: str, small_capture: Capture):

@@ -439,7 +439,7 @@ def test_the_strongest_of_very_many_connections_are_drawn_while_the_picture_move
     assert np.array_equal(studio.picture(picture_of(np.arange(100)), pose), every)
     assert not renderer._panels
     renderer.careful = False
-    monkeypatch.setattr(renderer, "_tell_fewer", lambda numbers: None)
+    monkeypatch.setattr(renderer, "_add_count_panel", lambda numbers: None)
     assert np.array_equal(studio.picture(picture_of(np.arange(100)), pose), strongest)
     studio.close()
 

@@ -16,7 +16,7 @@ from nnviz3d.apps.snapshot import require_graphics
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.storage.address import everywhere
+from nnviz3d.data.storage.address import absolute
 from nnviz3d.data.targets import Target
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.scene.camera import CameraPose
@@ -360,7 +360,7 @@ def _paths(capture: CaptureReader) -> tuple[str, ...] | None:
     for part in parts:
         if not isinstance(part, Capture) or not part.complete or not _finished(part):
             return None
-        found.append(everywhere(part.path))
+        found.append(absolute(part.path))
     return tuple(found)
 
 

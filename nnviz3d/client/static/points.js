@@ -20,7 +20,7 @@ ${SHADERS["points.frag.glsl"]}}
 
 /** Most points of a cloud in a coarse picture. */
 const MOST_COARSE_POINTS = 60000;
-const fewerTold = new WeakMap();
+const counted = new WeakMap();
 
 /** Return the numbers 0 to count - 1, of which the first are chosen at random, always the same ones. */
 export function chosenFirst(count, chosen) {
@@ -35,10 +35,10 @@ export function chosenFirst(count, chosen) {
 }
 
 /** Return a draw list for a coarse picture: if it has fewer points, a panel says how many. */
-export function tellingFewerPoints(drawList) {
+export function withCountOfPoints(drawList) {
   const counts = drawList.primitives.filter(({ kind }) => kind === "Points").map(({ points }) => points.shape[0]);
   if (!counts.some((count) => count > MOST_COARSE_POINTS)) return drawList;
-  if (!fewerTold.has(drawList)) {
+  if (!counted.has(drawList)) {
     const all = counts.reduce((sum, count) => sum + count, 0);
     const drawn = counts.reduce((sum, count) => sum + Math.min(count, MOST_COARSE_POINTS), 0);
     const [some, of] = [drawn, all].map((count) => count.toLocaleString("en"));
@@ -47,9 +47,9 @@ export function tellingFewerPoints(drawList) {
     // In a free corner it moves no other panel.
     const corner = ["bottom-right", "top-right", "top-left"].find((one) => !taken.includes(one)) ?? "bottom-right";
     const panel = { kind: "Panel", name: "fewer points", corner, rows: [{ kind: "TextRow", text, style: "quiet" }] };
-    fewerTold.set(drawList, { ...drawList, primitives: [...drawList.primitives, panel] });
+    counted.set(drawList, { ...drawList, primitives: [...drawList.primitives, panel] });
   }
-  return fewerTold.get(drawList);
+  return counted.get(drawList);
 }
 
 /** Return numbers, some for each thing, as often as each thing has vertices. */

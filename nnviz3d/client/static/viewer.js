@@ -3,7 +3,7 @@
 import { PoseFlight } from "./camera.js";
 import { Controls } from "./controls.js";
 import { closeUpPose, pick } from "./picking.js";
-import { tellingFewerPoints } from "./points.js";
+import { withCountOfPoints } from "./points.js";
 import { Renderer } from "./renderer.js";
 import { StillPicture } from "./still_picture.js";
 import { TextLayer, pictureScale } from "./text.js";
@@ -364,7 +364,7 @@ export class Viewer {
     );
     resized(this.words, size);
     this.renderer.render(this.camera, { scale: this.scale * share, careful, coarse });
-    const told = coarse ? tellingFewerPoints(this.drawList) : this.drawList;
+    const told = coarse ? withCountOfPoints(this.drawList) : this.drawList;
     const placed = this.text.arrange(told, this.renderer.matrix(this.camera, size), size, this.scale, !careful);
     // A canvas with text over the picture takes a third of the time of a coarse frame.
     const inPicture = coarse && this.pace.slow && placed.every(({ sprite }) => sprite !== undefined);

@@ -33,8 +33,8 @@ def address_of(path: Path | str) -> str | None:
     return f"{match['scheme']}://{match['rest'].rstrip('/')}"
 
 
-def everywhere(path: Path) -> str:
-    """Return a path as every process finds it: an address, or an absolute path."""
+def absolute(path: Path) -> str:
+    """Return an address as it is, and any other path as an absolute one."""
     return address_of(path) or str(path.absolute())
 
 
