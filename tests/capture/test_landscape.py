@@ -6,12 +6,13 @@ import pytest
 from keras import layers
 
 from nnviz3d import TrainingRecorder
-from nnviz3d.capture.landscape import Plane, PlaneLoss, filters_of
+from nnviz3d.capture.landscape import PlaneLoss
 from nnviz3d.capture.live_model import capture
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.capture.model_loss import Loss
+from nnviz3d.capture.weight_planes import Plane, filters_of
 from nnviz3d.data.capabilities.landscape import LandscapeOptions, read_landscape
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest, Insights, Notice

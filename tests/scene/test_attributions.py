@@ -15,6 +15,7 @@ from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap, limits_for, statistics_of
+from nnviz3d.scene.derived.attribution_maps import GREYS, laid_over, painted
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.panel_rows import BarRow, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Image, Labels, Lines, Panel, Voxels
@@ -22,7 +23,6 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.activations import picture_of
-from nnviz3d.scene.views.attributions import GREYS, laid_over, painted
 from tests.support import captures
 from tests.support.captures import explained_maps
 from tests.support.graphs import chain

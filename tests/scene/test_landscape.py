@@ -15,12 +15,13 @@ from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import Eye, pick
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.hits import PointHit, SurfaceHit
+from nnviz3d.scene.layout.landscape import HEIGHT
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
 from nnviz3d.scene.primitives import Callout, Labels, Lines, Panel, Points, Surface
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
-from nnviz3d.scene.views.landscape import HEIGHT, KeptWeightsPick, LandscapeView, LossPick
+from nnviz3d.scene.views.landscape import KeptWeightsPick, LandscapeView, LossPick
 from tests.data.test_landscape import found as random_landscape
 from tests.support import captures
 

@@ -24,7 +24,7 @@ from nnviz3d.scene.colors import (
     statistics_of,
 )
 from nnviz3d.scene.context import SceneContext, head_of
-from nnviz3d.scene.derived.attribution_maps import over_input, title_of
+from nnviz3d.scene.derived.attribution_maps import laid_over, over_input, painted, title_of
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.photo import lay_out_photo
@@ -43,8 +43,6 @@ from nnviz3d.scene.views.outputs import NAMED_CELLS, best_rows, names_of
 
 _APPEARS = 1.0
 """Seconds in which a map fades in after the forward pass."""
-GREYS = (36, 148)
-"""Grey levels of black and white in a picture under a map: brighter than the map's zero, darker than its maximum."""
 _MANY, _STRONG = 10_000, 99.0
 """Minimum number of locations for which a map's scale ends at a percentile, and this percentile."""
 _LIFT = 0.004
@@ -345,52 +343,6 @@ def _colors(maps: Sequence[Attribution]) -> _Colors:
         statistics = replace(statistics, strong=max(strong, statistics.strong / 4))
     limits = limits_for(statistics, "symmetric" if signed else "layer")
     return colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL), limits
-
-
-def painted(values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]) -> NDArray[np.uint8]:
-    """Turn a map ``(H, W)`` into colours ``(H, W, 3)``; NaN and infinite numbers are black."""
-    low, high = limits
-    share = np.nan_to_num((np.clip(values, low, high) - low) / (high - low), nan=0.0)
-    pixels = np.asarray(table.table[np.round(share * 255).astype(np.intp)])
-    pixels[np.isnan(values)] = 0
-    return pixels
-
-
-def laid_over(
-    picture: NDArray[np.uint8],
-    values: NDArray[np.float32],
-    table: Colormap,
-    limits: tuple[float, float],
-    opacity: float,
-) -> NDArray[np.uint8]:
-    """Blend a map with a picture: the dimmed grey picture where the map is zero, colour where it is strong.
-
-    Parameters
-    ----------
-    picture
-        ``(h, w, 3)``.
-    values
-        ``(H, W)``, in the resolution of the model's input.
-    opacity
-        How much of the picture the strongest colour hides.
-
-    Returns
-    -------
-    ``(H', W', 3)``, in the higher of both resolutions.
-    """
-    rows, columns = (max(a, b) for a, b in zip(picture.shape[:2], values.shape, strict=True))
-    light = _repeated(picture @ np.array([0.2126, 0.7152, 0.0722]), rows, columns) / 255
-    grey = GREYS[0] + light * (GREYS[1] - GREYS[0])
-    fine = _repeated(values, rows, columns)
-    strength = np.nan_to_num(np.clip(np.abs(fine) / max(abs(limits[0]), abs(limits[1])), 0, 1))[..., np.newaxis]
-    hidden = opacity * np.sqrt(strength)
-    color = painted(fine, table, limits)
-    return np.asarray(np.round(grey[..., np.newaxis] * (1 - hidden) + color * hidden), dtype=np.uint8)
-
-
-def _repeated(values: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.floating]:
-    """Resize ``(h, w)`` to more rows and columns by nearest neighbour."""
-    return values[np.ix_(np.arange(rows) * values.shape[0] // rows, np.arange(columns) * values.shape[1] // columns)]
 
 
 def _room(placement: Placement) -> tuple[Vector, Vector]:

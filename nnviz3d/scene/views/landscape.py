@@ -1,13 +1,12 @@
-"""The loss landscape: a lit surface over a plane through the weights, and the path of a training over it.
+"""View of the loss landscape: a lit surface over a plane through the weights, and the path of a training over it.
 
 Li, Xu, Taylor, Studer, Goldstein 2018, "Visualizing the Loss Landscape of Neural Nets", arXiv:1712.09913.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from nnviz3d.scene.colors import Colormap, colormap, number, repeated
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, PointHit, SurfaceHit
+from nnviz3d.scene.layout.landscape import HEIGHT, WIDTH, LandscapeWorld, round_ticks
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import (
     Label,
@@ -38,24 +38,16 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, Sequential, ViewSpec
 from nnviz3d.scene.views.marks import framed
 
-WIDTH, HEIGHT = 16.0, 5.0
-"""World units of the longer side of the grid, and of the highest loss above the lowest one."""
-_FACTOR = 100.0
-"""Factor between the highest and the lowest loss from which heights follow the logarithm."""
 _CONTOURS = 14
 """Contour lines, evenly spread over the height."""
-_LIFT, _PATH_LIFT = 0.025, 0.07
-"""World distance of contour lines, and of path and balls, from the surface, so that they are not hidden by it."""
-_PIECES = 12
-"""Straight pieces of the path between two kept weights."""
+_LIFT = 0.025
+"""World distance of contour lines from the surface, so that they are not hidden by it."""
 _TRAINED, _KEPT, _SHOWN = 17.0, 8.0, 20.0
 """Diameters in pixels of a 720 pixels high picture: of the trained weights, of kept weights, and of the shown step's."""
 _MANY = 60
 """Kept weights up to which each has a ball."""
 _LIGHT, _GRID, _CONTOUR, _AHEAD = (0.97, 0.98, 1.0), (0.62, 0.70, 0.80), (0.02, 0.03, 0.05), 0.28
 """Colours of the path, the frame and the contour lines; opacity of the path after the shown step."""
-_TICKS, _APART = 5, 0.14
-"""Numbers along an axis, at most; smallest share of the height between two of them."""
 _WHICH = ("first", "second")
 KIND = "landscape"
 
@@ -123,7 +115,7 @@ class LandscapeView(View):
                 "--dataset DATA --labels FILE."
             )
         self._spec, self.landscape = spec, found
-        self._world = _World.of(found, spec.scale)
+        self._world = LandscapeWorld.of(found, spec.scale)
         animate = spec.animate
         self.duration = animate.start + animate.duration if len(found.steps) > 1 else 0.0
         self._maps: dict[str, tuple[Primitive, ...]] = {}
@@ -227,106 +219,13 @@ def _coordinates(at: tuple[float, float] | NDArray[np.float64]) -> tuple[tuple[s
     return tuple((f"{which} direction", exact(np.float64(x))) for which, x in zip(_WHICH, at, strict=True))
 
 
-@dataclass(frozen=True)
-class _World:
-    """The landscape in world coordinates.
-
-    Attributes
-    ----------
-    low, high
-        The losses at heights 0 and `HEIGHT`.
-    logarithmic
-        Whether heights follow the logarithm.
-    unit
-        World units of a unit of the plane's coordinates.
-    middle
-        The plane's coordinates at the world's x and z of 0.
-    along, across
-        ``(n,)`` and ``(m,)``: world x of the columns and z of the rows.
-    heights
-        ``(m, n)``: world y; NaN where the loss is not finite.
-    """
-
-    low: float
-    high: float
-    logarithmic: bool
-    unit: float
-    middle: tuple[float, float]
-    along: NDArray[np.float64]
-    across: NDArray[np.float64]
-    heights: NDArray[np.float64]
-
-    @staticmethod
-    def of(found: LossLandscape, scale: str | None) -> _World:
-        losses = np.concatenate([found.values.reshape(-1), found.path_losses]).astype(np.float64)
-        finite = losses[np.isfinite(losses)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        logarithmic = low > 0 and (scale == "log" or (scale is None and high > _FACTOR * low))
-        unit = WIDTH / max(float(np.ptp(found.along)), float(np.ptp(found.across)))
-        middle = float(found.along[[0, -1]].mean()), float(found.across[[0, -1]].mean())
-        along, across = (found.along - middle[0]) * unit, (found.across - middle[1]) * unit
-        flat = _World(low, high if high > low else low + 1, logarithmic, unit, middle, along, across, np.empty((0, 0)))
-        return replace(flat, heights=flat.height(found.values))
-
-    def height(self, losses: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the world heights of losses; NaN where one is not finite."""
-        losses = np.where(np.isfinite(losses), losses, np.nan).astype(np.float64)
-        if self.logarithmic:
-            return np.asarray(np.log(losses / self.low) / math.log(self.high / self.low) * HEIGHT)
-        return np.asarray((losses - self.low) / (self.high - self.low) * HEIGHT)
-
-    @property
-    def ticks(self) -> tuple[tuple[float, str], ...]:
-        """Losses to write along the height: their shares of it, 0 to 1, and their text."""
-        if self.logarithmic:
-            decades = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
-            every = math.ceil(len(decades) / _TICKS) if decades else 1
-            inner = [10.0**k for k in decades if k % every == 0]
-        else:
-            inner = _ticks(self.low, self.high)
-        shares = self.height(np.array([self.low, *inner, self.high])) / HEIGHT
-        clear = [k for k, share in enumerate(shares[1:-1], 1) if _APART < share < 1 - _APART]
-        written = [self.low, *inner, self.high]
-        return tuple((float(shares[k]), number(written[k])) for k in (0, *clear, len(written) - 1))
-
-    def on_surface(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return world coordinates, ``(n, 3)``, a little above the surface at coordinates of the plane, ``(n, 2)``.
-
-        Heights between grid points are interpolated bilinearly; in a hole they are those of the ground.
-        """
-        corners, shares, places = [], [], []
-        for axis, middle, values in ((self.across, self.middle[1], at[:, 1]), (self.along, self.middle[0], at[:, 0])):
-            where = (values - middle) * self.unit
-            first = np.clip(np.searchsorted(axis, where) - 1, 0, len(axis) - 2)
-            corners.append(first)
-            shares.append(np.clip((where - axis[first]) / (axis[first + 1] - axis[first]), 0, 1))
-            places.append(where)
-        (row, column), (down, right) = corners, shares
-        back = self.heights[row, column] * (1 - right) + self.heights[row, column + 1] * right
-        front = self.heights[row + 1, column] * (1 - right) + self.heights[row + 1, column + 1] * right
-        return np.stack([places[1], np.nan_to_num(back * (1 - down) + front * down) + _PATH_LIFT, places[0]], axis=1)
-
-    def way(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a line on the surface through coordinates of the plane, ``(n, 2)`` to ``(m, 3)``."""
-        pieces = np.linspace(0, len(at) - 1, _PIECES * (len(at) - 1) + 1)
-        return self.on_surface(np.stack([np.interp(pieces, np.arange(len(at)), at[:, k]) for k in (0, 1)], axis=1))
-
-    @property
-    def extent(self) -> NDArray[np.float64]:
-        """The points of the surface, and of the ground with room for the words beside it, ``(n, 3)``."""
-        x, z = np.meshgrid(self.along, self.across)
-        surface = np.stack([x, np.nan_to_num(self.heights), z], axis=-1).reshape(-1, 3)
-        ground = np.stack([x, np.zeros_like(x), z], axis=-1)[[0, 0, -1, -1], [0, -1, 0, -1]]
-        return np.concatenate([surface, ground + np.array([-0.06 * WIDTH, -0.6, 0]), ground])
-
-
-def _surface(world: _World, colors: Colormap) -> Surface:
+def _surface(world: LandscapeWorld, colors: Colormap) -> Surface:
     table = colors.at(np.nan_to_num(world.heights / HEIGHT))
     along, across, heights, paint = (a.astype(np.float32) for a in (world.along, world.across, world.heights, table))
     return Surface("loss", along, across, heights, paint, Source(KIND))
 
 
-def _contours(world: _World) -> NDArray[np.float32]:
+def _contours(world: LandscapeWorld) -> NDArray[np.float32]:
     """Return the pieces of the lines of equal loss at their heights, ``(n, 2, 3)``."""
     from contourpy import contour_generator
 
@@ -347,14 +246,14 @@ def _contours_on_the_ground(contours: NDArray[np.float32], colors: Colormap) -> 
     return Lines("contours on the ground", contours * np.array([1, 0, 1], np.float32), paint, width=1.4)
 
 
-def _axes(world: _World, found: LossLandscape) -> tuple[Primitive, ...]:
+def _axes(world: LandscapeWorld, found: LossLandscape) -> tuple[Primitive, ...]:
     """Draw the ground with its axes, and the axis of the loss at the left edge."""
     left, right, back, front = (float(n) for n in (*world.along[[0, -1]], *world.across[[0, -1]]))
     corners = [(left, 0.0, back), (right, 0.0, back), (right, 0.0, front), (left, 0.0, front)]
     edges = [*zip(corners, [*corners[1:], corners[0]], strict=True), ((left, 0.0, back), (left, HEIGHT, back))]
     labels = []
     for k, axis in enumerate((found.along, found.across)):
-        for tick in _ticks(float(axis[0]), float(axis[-1])):
+        for tick in round_ticks(float(axis[0]), float(axis[-1])):
             at = (tick - world.middle[k]) * world.unit
             anchor = (at, 0.0, front) if k == 0 else (left, 0.0, at)
             labels.append(_label(anchor, (number(tick),), "below" if k == 0 else "left", 5.0, small=True))
@@ -376,7 +275,7 @@ def _directions(found: LossLandscape) -> tuple[str, str]:
     return first, second
 
 
-def _legend(world: _World, found: LossLandscape, colors: Colormap) -> Panel:
+def _legend(world: LandscapeWorld, found: LossLandscape, colors: Colormap) -> Panel:
     how = "logarithm of the loss" if world.logarithmic else "loss"
     rows: list[Row] = [
         TextRow(f"{found.loss} on {found.count:,} samples of {found.dataset}"),
@@ -394,14 +293,6 @@ def _legend(world: _World, found: LossLandscape, colors: Colormap) -> Panel:
     if holes:
         rows.append(TextRow(f"{holes:,} of {found.values.size:,} grid points are not finite: holes", "quiet"))
     return Panel("landscape", "bottom-right", tuple(rows))
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return up to five round numbers in a range, 0 among them if it lies inside."""
-    rough = (high - low) / _TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _label(
