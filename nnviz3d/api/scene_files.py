@@ -1,4 +1,4 @@
-"""Reads scenes for Python."""
+"""Reader of scene files for the Python API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits a command's standard error into progress output and the final error message."""
+"""Split a command's standard error into progress output and the final error message."""
 
 from __future__ import annotations
 

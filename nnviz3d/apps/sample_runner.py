@@ -1,4 +1,4 @@
-"""Runs the model on further samples while a session goes on: one request at a time, the newest request first."""
+"""Runner of the model on further samples while a session goes on: one request at a time, the newest one first."""
 
 from __future__ import annotations
 

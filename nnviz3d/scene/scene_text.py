@@ -1,4 +1,4 @@
-"""Writes a scene as the text of a scene file."""
+"""Write a scene as the text of a scene file."""
 
 from __future__ import annotations
 

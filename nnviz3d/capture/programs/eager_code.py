@@ -1,4 +1,4 @@
-"""Records what an opened composite would compute without any symbolic tensor: random draws, and operations on variables.
+"""Record what an opened composite would compute without any symbolic tensor: random draws, and operations on variables.
 
 Keras runs such code at once, on numbers. The trace would hold these numbers instead of the computation, and they would
 neither follow later changes of the variables nor be drawn anew.

@@ -1,4 +1,4 @@
-"""When a training is recorded: at multiples of a number of steps, or as often as the time that a record takes allows."""
+"""Steps at which a training is recorded: multiples of a number, or as often as the time that a record takes allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-/** What all drawers need of WebGL2: programs, meshes and textures, and the sentences for what a browser cannot draw. */
+/** WebGL2 programs, meshes and textures for all drawers, and messages about what a browser cannot draw. */
 
 /** Texels from which an upload may find no room. */
 const LARGE_TEXTURE = 4e6;

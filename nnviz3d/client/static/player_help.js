@@ -1,4 +1,4 @@
-// The dialog of an exported file with its keys, and with where its numbers come from.
+// The help dialog of an exported file: its keys, and the origin of its numbers.
 
 import { iconButton, make } from "./dom.js";
 

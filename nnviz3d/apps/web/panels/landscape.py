@@ -1,4 +1,4 @@
-"""The loss landscape: its loss and data set, and for a training a slider over the weights that were kept."""
+"""Panel of the loss landscape: its loss and data set, and for a training a slider over the weights that were kept."""
 
 from __future__ import annotations
 

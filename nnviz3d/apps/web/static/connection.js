@@ -1,4 +1,4 @@
-// Says on the page why its program or its websocket does not come: refused by the server, or not passed on by a proxy.
+// Message on the page if its program or its websocket does not load: refused by the server, or not passed on by a proxy.
 // Hands trame the websocket's messages without the detour by blobs.
 (() => {
   const noSockets =

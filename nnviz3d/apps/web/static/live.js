@@ -1,4 +1,4 @@
-// Draws the scene in the browser where it can, with the parts that the server sends; else lets the server draw.
+// Drawing of a live scene in the browser, from the parts that the server sends, if the browser can; else the server draws.
 (() => {
   const topic = "nnviz3d.draw";
   // Keys that move the camera of a focused picture; all others are the page's own.

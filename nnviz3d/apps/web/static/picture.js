@@ -1,4 +1,4 @@
-// Shows the pictures that the server draws, and tells it which one is displayed: it draws no more than a page can display.
+// Display of the pictures that the server draws. The page reports each one, so that the server draws no more than it can show.
 (() => {
   const topic = "nnviz3d.picture";
   const session = window.trame.client.getConnection().getSession();

@@ -1,4 +1,4 @@
-// Keeps the view in the page's address, opens the view of an address, and saves scene files and keyframes.
+// Saves: the view in the page's address, which opens it again, and downloads of scene files and keyframes.
 (() => {
   const trame = window.trame;
   const asked = new URLSearchParams(location.search).get("view");

@@ -1,4 +1,4 @@
-// Uploads files that the user chooses by the button or drops anywhere on the page.
+// Upload of files that the user chooses by the button or drops anywhere on the page.
 (() => {
   const say = (text) => window.trame.state.set("message", text);
   const allowed = () => window.trame && window.trame.state.get("uploads");
