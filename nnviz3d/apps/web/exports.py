@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from nnviz3d.apps.export.html.order import PageOrder, Place
+from nnviz3d.apps.export.html.order import PageOrder, StoredSample
 from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.saved_scene import selection_at_rest, spec_as_shown
 from nnviz3d.apps.session import Session
@@ -154,17 +154,17 @@ class Exports:
         samples = [one for one in dict.fromkeys(asked) if one == selection.sample or _holds_quantity(session, one)]
         lacking = len(dict.fromkeys(asked)) - len(samples)
         notes = (f"{lacking} samples without gradients are left out.",) if lacking else ()
-        places = _Places(CaptureSeries.of(session.scene.capture))
+        stored = _StoredSamples(CaptureSeries.of(session.scene.capture))
         make = partial(
             PageOrder,
             spec=spec,
             selection=selection,
-            samples=tuple(map(places.of, samples)),
-            against=None if selection.against is None else places.of(selection.against),
+            samples=tuple(map(stored.of, samples)),
+            against=None if selection.against is None else stored.of(selection.against),
             trajectory=session.scene.context.trajectory,
             float16=choices.rounded,
         )
-        return lambda folder: make(captures=places.files(folder), out=folder / self._name), notes
+        return lambda folder: make(captures=stored.files(folder), out=folder / self._name), notes
 
     # Work.
 
@@ -240,8 +240,8 @@ def _talk(process: subprocess.Popen[bytes], order: PageOrder, report: Callable[[
     return last
 
 
-class _Places:
-    """The captures of a session on disk, and the place of each sample in them.
+class _StoredSamples:
+    """The captures of a session on disk, and the position of each sample in them.
 
     Parameters
     ----------
@@ -251,17 +251,17 @@ class _Places:
 
     def __init__(self, series: CaptureSeries) -> None:
         self._paths: list[Path] = []
-        self._places: dict[int, Place] = {}
+        self._stored: dict[int, StoredSample] = {}
         start = 0
         for part in series.parts:
             if part.capture is not None:
-                self._places |= {start + i: (len(self._paths), i) for i in range(len(part.names))}
+                self._stored |= {start + i: (len(self._paths), i) for i in range(len(part.names))}
                 self._paths.append(part.capture.path)
             start += len(part.names)
 
-    def of(self, sample: int) -> Place:
-        """Return the place of a sample."""
-        return self._places[sample]
+    def of(self, sample: int) -> StoredSample:
+        """Return the position of a sample."""
+        return self._stored[sample]
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         """Return the captures; later ones, which the session may remove, as files of their own in a folder."""

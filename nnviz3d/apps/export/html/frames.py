@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nnviz3d.apps.export.html.looks import Telling, table_looks
+from nnviz3d.apps.export.html.looks import LookMoments, table_looks
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.client.pick_tables import pick_tables
@@ -138,7 +138,7 @@ def table_of(
     background: list[list[float]] = []
     shown: list[Frame] = []
     drawn: list[tuple[float, DrawList]] = []
-    telling = Telling()
+    look_moments = LookMoments()
     motions: dict[int, tuple[int, tuple[float, ...]]] = {}
     for moment in moments(scene.duration):
         what = _without(scene.at(moment, chosen), dropped)
@@ -154,12 +154,12 @@ def table_of(
         shown.append(frame)
         drawn.append((moment, what))
         motions |= _motions(scene, moment, chosen, what, encoder)
-        telling.add(moment, what)
+        look_moments.add(moment, what)
     found = pick_tables(scene, drawn, chosen, gradients=gradients, without=dropped)
     picks = [encoder.record(table) for table in found.tables], list(found.of_frame)
-    looks = table_looks(scene, chosen, telling.moments, encoder)
+    looks = table_looks(scene, chosen, look_moments.moments, encoder)
     blocks: dict[str, set[int]] = {}
-    for _, what in telling.moments:
+    for _, what in look_moments.moments:
         for one in what.primitives:
             if isinstance(one, Voxels) and one.source is not None and one.source.layer is not None:
                 blocks.setdefault(one.source.layer, set()).add(encoder.cells(one))

@@ -26,7 +26,7 @@ _MOST = 40
 _MOST_LAYERS = 64
 """Maximum number of layers whose highlights are written; of larger networks the page dims cells, lines and names only."""
 _DIMMED_CELLS, _DIMMED_PICTURE = 0.3, 0.45
-"""What the page multiplies the brightness of other layers than the highlighted one with, as `looks.js` has it."""
+"""Factors of the brightness of all layers but the highlighted one, as `looks.js` has them."""
 
 Moment = tuple[float, DrawList]
 Block = list[Any]
@@ -49,7 +49,7 @@ def page_looks(scene: Scene, selection: Selection, encoder: Encoder) -> dict[str
     }
 
 
-class Telling:
+class LookMoments:
     """The moments of a table at which blocks have other numbers, or other legends are shown; the last one always."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ def table_looks(scene: Scene, selection: Selection, moments: Sequence[Moment], e
     selection
         What the table shows.
     moments
-        The moments of `Telling`.
+        The moments of `LookMoments`.
     """
     base = scene.spec.views
     view = next((view for view in base if isinstance(view, ActivationsSpec)), None)

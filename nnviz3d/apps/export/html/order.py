@@ -21,7 +21,7 @@ from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
 
-Place = tuple[int, int]
+StoredSample = tuple[int, int]
 """A sample by the position of its capture among several, and its index in that capture."""
 _SELECTION = TypeAdapter(Selection)
 _PICKS: dict[str, type[Pick]] = {"cell": CellPick, "layer": LayerPick}
@@ -51,9 +51,9 @@ class PageOrder:
     captures: tuple[Path, ...]
     spec: SceneSpec
     selection: Selection
-    samples: tuple[Place, ...]
+    samples: tuple[StoredSample, ...]
     out: Path
-    against: Place | None = None
+    against: StoredSample | None = None
     trajectory: EmbeddingTrajectory | None = None
     float16: bool = False
 
