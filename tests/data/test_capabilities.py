@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from nnviz3d.capability_options import CapabilityOptions
-from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.capabilities import ATTENTION, ATTRIBUTIONS, CAPABILITIES, FEATURES, GRADIENTS
 from nnviz3d.data.capabilities.capability import Capability, imported
 from nnviz3d.data.request import STAGES, Insights, Progress
 from nnviz3d.scene.views import BY_KIND
@@ -93,8 +93,14 @@ computed = [one for one in CAPABILITIES if one.name != "targets"]
 def test_capability_of_samples_is_asked_for_with_further_samples_and_one_of_the_model_is_not(capability: Capability):
     request = asking_for(capability)
     assert capability.wanted(request.of_samples) is capability.of_sample
-    model = capability.dataset_option or capability.name == "features"
-    assert capability.of_sample is not bool(model), "features and everything of a data set belong to the model"
+    assert not (capability.of_sample and capability.dataset_option), (
+        "what is computed of a data set belongs to the model"
+    )
+
+
+def test_explanations_belong_to_samples_and_features_to_the_model():
+    assert all(one.of_sample for one in (GRADIENTS, ATTRIBUTIONS, ATTENTION))
+    assert not FEATURES.of_sample
 
 
 @pytest.mark.parametrize("capability", computed, ids=lambda one: one.name)

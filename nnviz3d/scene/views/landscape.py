@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.landscape import LossLandscape, read_landscape
+from nnviz3d.data.capabilities.landscape import LANDSCAPE, LossLandscape, read_landscape
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import Colormap, colormap, number, repeated
@@ -110,10 +110,7 @@ class LandscapeView(View):
     def __init__(self, spec: LandscapeSpec, context: SceneContext, timeline: Timeline) -> None:
         found = read_landscape(context.capture.stored)
         if found is None:
-            raise SceneError(
-                f"kind: {context.capture.path.name} holds no loss landscape; capture the model with --landscape "
-                "--dataset DATA --labels FILE."
-            )
+            raise SceneError(f"kind: {LANDSCAPE.missing(context.capture, spec.needs)}")
         self._spec, self.landscape = spec, found
         self._world = LandscapeWorld.of(found, spec.scale)
         animate = spec.animate

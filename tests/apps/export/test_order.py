@@ -11,7 +11,7 @@ import pytest
 
 from nnviz3d.apps.export.html.order import PageOrder
 from nnviz3d.apps.export.html.write import packed_page, write_page
-from nnviz3d.apps.web.exports import _Places, _talk
+from nnviz3d.apps.web.exports import _StoredSamples, _talk
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.targets import Target
@@ -42,7 +42,7 @@ def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them
     first, removed, later = made
     own = shutil.copyfile(later.path, tmp_path / "live-2.zarr.zip")
     series = CaptureSeries.of(first).plus(removed).plus(open_capture(own)).without(2)
-    places = _Places(series)
+    places = _StoredSamples(series)
     (tmp_path / "kept").mkdir()
     files = places.files(tmp_path / "kept")
     own.unlink()
