@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from nnviz3d.apps.web.origins import PublicAddress
-from nnviz3d.apps.web.surroundings import Surroundings
+from nnviz3d.apps.web.server_environment import ServerEnvironment
 
 
 class Served:
@@ -58,7 +58,7 @@ class Served:
     @property
     def notices(self) -> tuple[str, str]:
         """What a server on the loopback may print on its standard error, when the usual port is free or taken."""
-        told = Surroundings(os.environ, self.port).instructions("127.0.0.1", PublicAddress(), self.token)
+        told = ServerEnvironment(os.environ, self.port).instructions("127.0.0.1", PublicAddress(), self.token)
         lines = "".join(f"{sentence}\n" for sentence in told)
         return lines, f"Port 8080 is taken; using {self.port}.\n{lines}"
 

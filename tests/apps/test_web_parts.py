@@ -29,7 +29,7 @@ from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.ports import PortTaken
 from nnviz3d.apps.web.sample_files import safe_name, thumbnail
 from nnviz3d.apps.web.security import Gate, address
-from nnviz3d.apps.web.surroundings import Surroundings
+from nnviz3d.apps.web.server_environment import ServerEnvironment
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
@@ -424,7 +424,7 @@ def test_signal_while_another_program_takes_the_port_ends_the_server(session, mo
     monkeypatch.setattr(server, "bind_error", signalled)
     port = taken.getsockname()[1]
     serving = server._serve(
-        session, Gate("127.0.0.1", port), Surroundings({}, port), "127.0.0.1", open_browser=False, drawer="server"
+        session, Gate("127.0.0.1", port), ServerEnvironment({}, port), "127.0.0.1", open_browser=False, drawer="server"
     )
     if when is None:
         with pytest.raises(PortTaken):

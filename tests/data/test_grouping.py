@@ -144,7 +144,7 @@ class TestEveryGrouping:
                 else:
                     assert tensors == {(edge.source, edge.output)}
 
-    def test_opening_all_groups_gives_the_original_graph(self, grouping: Grouping):
+    def test_batch_axis_all_groups_gives_the_original_graph(self, grouping: Grouping):
         assert contract(grouping, grouping.everything).graph == grouping.graph
 
     def test_parameters_inputs_and_outputs_are_those_of_the_graph(self, grouping: Grouping):

@@ -21,7 +21,7 @@ from nnviz3d.apps.web.drawing import Drawer
 from nnviz3d.apps.web.origins import PublicAddress
 from nnviz3d.apps.web.ports import PORT, PortTaken, bind_error, choose_port
 from nnviz3d.apps.web.security import Gate, address, is_loopback, is_wildcard
-from nnviz3d.apps.web.surroundings import Surroundings
+from nnviz3d.apps.web.server_environment import ServerEnvironment
 from nnviz3d.parent_process import run_module
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
@@ -84,10 +84,10 @@ def serve(
         while True:
             if port is None and chosen != PORT:
                 print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)
-            surroundings = Surroundings(os.environ, chosen)
-            gate = Gate(host, chosen, surroundings.trusted(public or PublicAddress()))
+            environment = ServerEnvironment(os.environ, chosen)
+            gate = Gate(host, chosen, environment.trusted(public or PublicAddress()))
             try:
-                asyncio.run(_serve(session, gate, surroundings, host, open_browser, drawer))
+                asyncio.run(_serve(session, gate, environment, host, open_browser, drawer))
             except PortTaken:
                 if port is not None:
                     raise
@@ -99,12 +99,12 @@ def serve(
 
 
 async def _serve(
-    session: Session, gate: Gate, surroundings: Surroundings, host: str, open_browser: bool, drawer: Drawer
+    session: Session, gate: Gate, environment: ServerEnvironment, host: str, open_browser: bool, drawer: Drawer
 ) -> None:
     asyncio.get_running_loop().set_exception_handler(_report_task_error)
     with _isolated_trame(), _signals() as stop:
         try:
-            await _serve_until(stop.event, session, gate, surroundings, host, open_browser, drawer)
+            await _serve_until(stop.event, session, gate, environment, host, open_browser, drawer)
         except PortTaken:
             if not stop.asked:  # otherwise the caller would serve at another port
                 raise
@@ -114,7 +114,7 @@ async def _serve_until(
     stop: asyncio.Event,
     session: Session,
     gate: Gate,
-    surroundings: Surroundings,
+    environment: ServerEnvironment,
     host: str,
     open_browser: bool,
     drawer: Drawer,
@@ -122,7 +122,7 @@ async def _serve_until(
     # Imported only when needed: importing trame takes a second.
     from nnviz3d.apps.web.app import WebApp
 
-    port = surroundings.port
+    port = environment.port
     app = WebApp(session, gate, drawer)
     serving = asyncio.ensure_future(app.listen(host, port))
     drawing, watching = asyncio.ensure_future(app.draw()), asyncio.ensure_future(app.watch())
@@ -133,7 +133,7 @@ async def _serve_until(
             await serving  # raises its error
         if stop.is_set():  # before the address was printed
             return
-        _announce(gate, surroundings, host, open_browser)
+        _announce(gate, environment, host, open_browser)
         done, _ = await asyncio.wait({serving, drawing, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -154,10 +154,10 @@ def _report_task_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
         loop.default_exception_handler(context)
 
 
-def _announce(gate: Gate, surroundings: Surroundings, host: str, open_browser: bool) -> None:
-    port = surroundings.port
+def _announce(gate: Gate, environment: ServerEnvironment, host: str, open_browser: bool) -> None:
+    port = environment.port
     base = f"{address(host, port)}{quote(gate.public.base_path)}"
-    elsewhere = surroundings.instructions(host, gate.public, gate.token)
+    elsewhere = environment.instructions(host, gate.public, gate.token)
     for sentence in elsewhere:
         print(sentence, file=sys.stderr, flush=True)
     if is_wildcard(host) and not elsewhere:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.texts import Encoder
 from nnviz3d.capture.inputs.vocabulary import spare_vocabulary
+from nnviz3d.capture.programs.batch_axis import open_with_rows
 from nnviz3d.capture.programs.flat_program import Inputs, Program
-from nnviz3d.capture.programs.opening import open_with_rows
 from nnviz3d.capture.programs.tracer import layers_inside
 
 

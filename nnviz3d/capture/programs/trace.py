@@ -15,11 +15,11 @@ from nnviz3d.capture.inputs.token_names import Words, nodes_of_tokens
 from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.activations import Batch, Forward, memory_of_sample, only_batch
+from nnviz3d.capture.programs.batch_axis import open_with_rows
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, Program
 from nnviz3d.capture.programs.layer_axes import axes_of_calls
-from nnviz3d.capture.programs.opening import open_with_rows
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.picture_files import PictureShape

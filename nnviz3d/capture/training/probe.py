@@ -15,10 +15,10 @@ from nnviz3d.analysis.statistics import can_die, saturates
 from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.activations import filled, only_batch
+from nnviz3d.capture.programs.batch_axis import open_for_batch
 from nnviz3d.capture.programs.describe import DescribedModel, describe
 from nnviz3d.capture.programs.flat_program import Inputs
 from nnviz3d.capture.programs.frozen import Compiled, frozen
-from nnviz3d.capture.programs.opening import open_for_batch
 from nnviz3d.data.axes import location_axes
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.printable import reason

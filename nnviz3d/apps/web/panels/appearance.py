@@ -8,10 +8,10 @@ from typing import Any, get_args
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web.asked import asked_choice, asked_number
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice, asked_number
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
 from nnviz3d.scene.views.activations import ActivationsSpec

@@ -8,11 +8,11 @@ from typing import Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web.asked import asked_choice
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
+from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy

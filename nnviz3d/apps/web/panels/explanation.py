@@ -9,10 +9,10 @@ from typing import Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.web.asked import asked_choice, asked_index
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice, asked_index
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.target_words import search_text
 from nnviz3d.errors import UserError

@@ -11,11 +11,11 @@ from trame.widgets import vuetify3 as v
 from trame_client.widgets.core import HtmlElement
 
 from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
-from nnviz3d.apps.web.asked import asked_choice, asked_number
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice, asked_number
 from nnviz3d.data.training import STATISTICS, Training
 from nnviz3d.scene.views.history import WORDS, HistorySpec, recorded_words
 

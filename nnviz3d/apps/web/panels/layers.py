@@ -12,10 +12,10 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.analysis.health import alarms
 from nnviz3d.apps.groups import Groups
-from nnviz3d.apps.web.asked import shown
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
+from nnviz3d.apps.web.value_checks import shown
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
 from nnviz3d.data.training import Training

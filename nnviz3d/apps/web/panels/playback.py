@@ -11,9 +11,9 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web import theme
-from nnviz3d.apps.web.asked import asked_number
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_number
 from nnviz3d.errors import UserError
 
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -12,10 +12,10 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.provenance import answering_output, sample_note
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
-from nnviz3d.apps.web.asked import asked_index
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.sample_files import RUN
+from nnviz3d.apps.web.value_checks import asked_index
 from nnviz3d.errors import CaptureError
 
 _LONG = 12

@@ -7,10 +7,10 @@ from typing import Any
 
 from trame.widgets import html
 
-from nnviz3d.apps.web.asked import asked_index
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import step_field
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_index
 from nnviz3d.scene.views.training import figures, step_text
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.asked import asked_choice
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.scene.views.channels import unfolds
 
 

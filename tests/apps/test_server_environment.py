@@ -14,7 +14,7 @@ from yarl import URL
 from nnviz3d.apps.web.base_path import below
 from nnviz3d.apps.web.origins import Endpoint, PublicAddress, endpoint_of, endpoint_of_origin, public_address
 from nnviz3d.apps.web.security import Gate
-from nnviz3d.apps.web.surroundings import Surroundings
+from nnviz3d.apps.web.server_environment import ServerEnvironment
 from nnviz3d.errors import UserError
 
 QUERY = "?secret=s"
@@ -127,7 +127,7 @@ def test_usual_ports_are_the_same_as_none():
     ],
 )
 def test_instructions_say_what_to_type_elsewhere(tmp_path, environ, arguments, words):
-    here = Surroundings(environ, 8080, tmp_path)
+    here = ServerEnvironment(environ, 8080, tmp_path)
     said = here.instructions("127.0.0.1", here.trusted(public_address(*arguments)), "s")
     assert len(said) == bool(words)
     for word in words:
@@ -136,14 +136,16 @@ def test_instructions_say_what_to_type_elsewhere(tmp_path, environ, arguments, w
 
 def test_container_that_listens_outside_is_told_its_address(tmp_path):
     (tmp_path / ".dockerenv").touch()
-    (said,) = Surroundings({}, 8080, tmp_path).instructions("0.0.0.0", PublicAddress(), "s")
+    (said,) = ServerEnvironment({}, 8080, tmp_path).instructions("0.0.0.0", PublicAddress(), "s")
     assert said.endswith(f"-p 8080:8080: http://localhost:8080/{QUERY}")
 
 
 def test_origins_of_the_environment_are_trusted_unless_they_are_odd():
-    odd = Surroundings({"JUPYTERHUB_PUBLIC_URL": "https://a b/", "VSCODE_PROXY_URI": "./proxy/{{port}}"}, 1, Path())
+    odd = ServerEnvironment(
+        {"JUPYTERHUB_PUBLIC_URL": "https://a b/", "VSCODE_PROXY_URI": "./proxy/{{port}}"}, 1, Path()
+    )
     assert odd.trusted(PublicAddress()) == PublicAddress()
-    hub = Surroundings({"JUPYTERHUB_PUBLIC_URL": "https://h.example/user/x/"}, 1, Path())
+    hub = ServerEnvironment({"JUPYTERHUB_PUBLIC_URL": "https://h.example/user/x/"}, 1, Path())
     assert hub.trusted(PublicAddress()) == public_address(("https://h.example",), None)
 
 

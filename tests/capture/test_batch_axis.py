@@ -9,8 +9,8 @@ from keras import layers, ops
 import nnviz3d
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model
 from nnviz3d.capture.live_model import prepare_live_model
+from nnviz3d.capture.programs.batch_axis import open_with_rows
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, open_model
-from nnviz3d.capture.programs.opening import open_with_rows
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import Insights
 from tests.capture import zoo

@@ -1,4 +1,4 @@
-"""Ways to the page from elsewhere: through a proxy or hub, over SSH, and from outside a container."""
+"""Addresses of the page from other machines: through a proxy or hub, over SSH, and from outside a container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SSH_PORT = "22"
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ServerEnvironment:
     """The environment of this process, as far as it says where the user's browser runs.
 
     Parameters
