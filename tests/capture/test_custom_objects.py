@@ -181,7 +181,7 @@ def test_custom_is_refused_for_models_without_code_of_their_own():
     assert "--custom goes with a model file of Keras" in refusal("keras:VGG16", custom=("my_layers:Scaling",))
 
 
-def test_nothing_is_imported_that_is_not_named(folder):
+def test_module_that_the_user_does_not_name_is_not_imported(folder):
     refusal(folder[0] / "class.keras")
     refusal(folder[0] / "registered.keras", custom=("of_keras_2:json",))
     assert "my_layers" not in sys.modules

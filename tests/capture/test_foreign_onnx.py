@@ -164,7 +164,7 @@ def onnx_models_with_batch(model, batch):
 @pytest.mark.parametrize(
     "insights", [{"gradients": True}, {"attributions": ("vanilla",)}, {"features": ("conv1",)}, {"landscape": True}]
 )
-def test_what_needs_gradients_is_refused_with_the_reason_and_a_way(tmp_path, cnn, insights):
+def test_request_for_gradients_of_a_foreign_model_is_refused_with_a_way_that_works(tmp_path, cnn, insights):
     with pytest.raises(ModelError, match=r"no gradients in a \.onnx file.*capture the Keras model"):
         captured(tmp_path, cnn, "digits:3", insights=Insights(**insights))
     assert not (tmp_path / "run.zarr").exists()

@@ -104,7 +104,7 @@ def test_maps_and_embeddings_do_not_need_the_layers_that_are_left_out(whole, cap
     assert np.allclose(placed.vectors @ placed.basis.T + placed.mean, whole.activations("flatten").values, atol=1e-4)
 
 
-def test_what_was_left_out_is_told(part):
+def test_inspect_picture_and_pick_say_which_layers_were_not_kept(part):
     assert part.provenance.kept == ("conv*,dense",)
     assert part.provenance.notes[0] == "Numbers of 6 of 9 layers were kept: inputs, outputs, conv*, dense."
     told = {node["id"]: node for node in describe(part)["nodes"]}

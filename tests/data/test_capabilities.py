@@ -60,7 +60,7 @@ def test_ready_capture_lacks_nothing_of_an_empty_request(capability: Capability,
 
 
 @every_capability
-def test_what_a_capture_holds_is_a_request_of_which_it_lacks_nothing(capability: Capability, explained_capture):
+def test_capture_lacks_nothing_of_the_request_for_what_it_holds(capability: Capability, explained_capture):
     held = capability.held(explained_capture)
     assert set(held) <= {one.name for one in fields(capability.fields)}
     assert capability.missing(explained_capture, Insights(**held)) == ""

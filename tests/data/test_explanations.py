@@ -245,13 +245,13 @@ def test_a_lost_chunk_is_noticed(folder):
         ("embeddings/block%2Fdense@1", "quality", lambda c: c.embedding("block/dense@1")),
     ],
 )
-def test_what_is_not_described_is_damaged(folder, path, key, read):
+def test_array_without_its_description_is_damage(folder, path, key, read):
     described(folder, path, lambda attributes: attributes.pop(key))
     with pytest.raises(CaptureError, match=rf"is damaged: {path} .*{key}\. Capture again"):
         read(open_capture(folder))
 
 
-def test_a_map_that_is_listed_and_not_there(folder):
+def test_listed_map_that_is_missing_is_damage(folder):
     described(folder, "attributions/grad_cam/predicted", lambda attributes: attributes["layers"].insert(0, "dense"))
     with pytest.raises(CaptureError, match="holds no attributions/grad_cam/predicted/dense/@0/values"):
         open_capture(folder).explanations().attribution("grad_cam")

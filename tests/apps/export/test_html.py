@@ -123,7 +123,7 @@ def test_samples_are_listed_with_the_shown_one_first(small_capture, tmp_path):
     assert {sample for _, sample, _ in page.tables} == {0, 1, 2}
 
 
-def test_what_does_not_fit_into_a_size_is_left_out_by_name(bundled_target, bundled_page, tmp_path, capsys):
+def test_tables_beyond_the_maximum_size_are_left_out_and_named(bundled_target, bundled_page, tmp_path, capsys):
     found, whole = bundled_target("digits"), bundled_page("digits").stat().st_size
     limit = f"{whole // 1000 - 20}kB"
     page = exported(found, tmp_path / "page.html", samples="0:3", max_size=limit)

@@ -93,7 +93,7 @@ TRIES = """async (there) => {
 }"""
 
 
-def test_nothing_that_is_added_to_a_file_acts(webgl, bundled_page, tmp_path, visits):
+def test_content_that_was_added_to_an_exported_page_does_not_run(webgl, bundled_page, tmp_path, visits):
     there, found = visits
     text = bundled_page("structure").read_text()
     (tmp_path / "x.html").write_text(text.replace("</body>", f"{INJECTED.format(there=there)}</body>"))
