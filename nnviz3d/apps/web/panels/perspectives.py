@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from trame.widgets import html
 
 from nnviz3d.apps.perspectives import Availability, Perspective, State
-from nnviz3d.apps.web.asked import asked_choice
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice
 
 _CLASSES = "['perspective', one.state, { chosen: one.name === perspective, computing: one.name === computing }]"
 
