@@ -23,7 +23,7 @@ TRIALS = {
     "exports": 25,
 }
 """Number of trials of each kind in three hundred; ``python -m tests.fuzz`` runs thousands."""
-TOTAL = int(os.environ.get("NNVIZ3D_TRIALS", "100"))
+TOTAL = int(os.environ.get("NNVIZ3D_TRIALS", "300"))
 """Number of trials of all kinds together."""
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
