@@ -51,11 +51,6 @@ NO_TRAINING = r"^kind: this capture of \w+ holds no training; record one with"
 REFUSED = {
     ("attention", "birdnet"): "^birdnet has no attention layer .* choose another scene or model.$",
     ("attention", "wine"): "^wine has no attention layer .* choose another scene or model.$",
-    (
-        "kernels",
-        "wine",
-    ): r"^views\[2\].layer: wine has no convolution, .* choose another scene, .*are wide, narrow, sort.$",
-    ("kernels", "reviews"): r"^views\[2\].layer: reviews has no convolution, .*those with a kernel are mood.$",
     ("features", "wine"): r"^Features need a model of one picture, .*; this model takes \(9,\).$",
     ("features", "reviews"): r"^Features need a model of one picture, .*; this model takes \(6,\).$",
     (
@@ -130,6 +125,10 @@ def test_scene_shows_the_layer_of_its_kind_in_another_model(look):
     assert {name for name in shown(look("kernels", "birdnet"), Voxels) if name.startswith("filter 0 of")} == {
         "filter 0 of filter0"
     }
+    assert "filter 0 of wide" in shown(look("kernels", "wine"), Voxels), (
+        "the first dense layer, for lack of a convolution"
+    )
+    assert "filter 0 of mood" in shown(look("kernels", "reviews"), Voxels)
 
 
 def test_scene_shows_the_layers_that_a_capture_holds(kept, tmp_path):
