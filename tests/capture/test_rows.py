@@ -132,7 +132,7 @@ def test_capture_of_samples_in_ranges_is_that_of_samples_in_memory(photos, tmp_p
         one, other = tmp_path / f"{name}-whole.zarr", tmp_path / f"{name}-ranges.zarr"
         assert _files(one) == _files(other)
         differ = filecmp.cmpfiles(one, other, _files(one), shallow=False)[1:]
-        assert differ == (["zarr.json"], []), "the time of the capture is the only difference"
+        assert differ in ((["zarr.json"], []), ([], [])), "the second of the capture is the only difference"
 
 
 def test_picture_that_turns_out_to_be_damaged_late_is_one_sentence(photos, tmp_path, few):

@@ -71,11 +71,11 @@ class _Interrupter:
             signal.raise_signal(signal.SIGINT)
 
 
-def _still_running(threads: set[threading.Thread]) -> list[str]:
-    """Return the child processes, and the threads other than these, that do not end within seconds."""
+def _still_running(processes: set[int], threads: set[threading.Thread]) -> list[str]:
+    """Return the child processes and threads, other than these, that do not end within seconds."""
     found: list[str] = []
     for _ in range(_PATIENCE):
-        found = [f"process {one}" for one in descendants(os.getpid())]
+        found = [f"process {one}" for one in descendants(os.getpid()) if one not in processes]
         found += [thread.name for thread in threading.enumerate() if thread not in threads]
         if not found:
             break
@@ -101,7 +101,8 @@ def left_by_interruptions(
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     hook, unraisable = sys.excepthook, sys.unraisablehook
-    threads, problems = set(threading.enumerate()), []
+    # Other tests may have left a process for those after them, such as the one that `command_line` forks.
+    processes, threads, problems = set(descendants(os.getpid())), set(threading.enumerate()), []
     moments: list[float] = [math.inf]
     try:
         for number, moment in enumerate(moments):
@@ -121,10 +122,10 @@ def left_by_interruptions(
                 moments += sorted({i * interrupter.count // most for i in range(most)})
             files = sorted(path.relative_to(own).as_posix() for path in own.rglob("*"))
             left = [name for name in files if name.split("/")[0] not in keeps]
-            left += _still_running(threads)
+            left += _still_running(processes, threads)
             if left:
                 problems.append(f"{interrupter.where} leaves {left}")
-            for one in descendants(os.getpid()):
+            for one in set(descendants(os.getpid())) - processes:
                 os.kill(one, signal.SIGKILL)
             shutil.rmtree(own)
         return problems
