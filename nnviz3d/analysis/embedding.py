@@ -148,10 +148,14 @@ def index_of(embedding: Embedding, vector: Floats) -> int | None:
     ModelError
         If it has another length than the embedded vectors, or is not finite.
     """
-    known = embedding.vectors
-    away = np.linalg.norm(known - _reduced(embedding, vector[np.newaxis]), axis=1)
+    away = np.linalg.norm(embedding.vectors - reduce_new(embedding, vector[np.newaxis]), axis=1)
     nearest = int(away.argmin())
-    return nearest if away[nearest] <= _EQUAL * float(np.linalg.norm(known, axis=1).mean()) else None
+    return nearest if away[nearest] <= rounding_of(embedding) else None
+
+
+def rounding_of(embedding: Embedding) -> float:
+    """Return the largest distance in `Embedding.vectors` of two outputs for one sample."""
+    return _EQUAL * float(np.linalg.norm(embedding.vectors, axis=1).mean())
 
 
 def project(embedding: Embedding, vectors: Floats) -> Floats:
@@ -175,7 +179,7 @@ def project(embedding: Embedding, vectors: Floats) -> Floats:
     ModelError
         If they have another length than the embedded vectors, or are not finite.
     """
-    known, reduced = embedding.vectors, _reduced(embedding, vectors)
+    known, reduced = embedding.vectors, reduce_new(embedding, vectors)
     if embedding.method == "pca":
         return principal(known, reduced, embedding.points.shape[1])
     if embedding.settings.get("engine") not in _BY_LIBRARY or "landmarks" in embedding.settings:
@@ -235,8 +239,14 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
     return options.perplexity
 
 
-def _reduced(embedding: Embedding, vectors: Floats) -> Floats:
-    """Reduce new vectors as the embedded ones were."""
+def reduce_new(embedding: Embedding, vectors: Floats) -> Floats:
+    """Reduce new vectors, ``(n, D)``, as the embedded ones were, to ``(n, k)``.
+
+    Raises
+    ------
+    ModelError
+        If they have another length than the embedded vectors, or are not finite.
+    """
     if not np.isfinite(vectors).all():
         raise ModelError(f"{embedding.name}: there are NaN or infinite numbers among the new outputs.")
     length = len(embedding.mean) or embedding.vectors.shape[1]

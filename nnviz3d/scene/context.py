@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data import target_words
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
@@ -92,8 +93,7 @@ class SceneContext:
     """The groups of the network's nodes."""
     opened: frozenset[str] = frozenset()
     """The groups that are open; the others are single nodes of the capture."""
-    projected: dict[tuple[str, int], ProjectedSample] = field(default_factory=dict)
-    """Projected samples by embedding and sample; the view that projects a sample stores it here."""
+    _projected: dict[tuple[str, int], ProjectedSample] = field(default_factory=dict)
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
     _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
     _explanations: dict[int, SampleExplanations] = field(default_factory=dict)
@@ -164,6 +164,13 @@ class SceneContext:
     def graph(self) -> ModelGraph:
         """The architecture."""
         return self.capture.graph
+
+    def projected_sample(self, found: Embedding, sample: int) -> ProjectedSample:
+        """Return a sample of the capture among the points of an embedding; computed once for each sample."""
+        key = (found.name, sample)
+        if key not in self._projected:
+            self._projected[key] = ProjectedSample.find(self.capture, found, sample)
+        return self._projected[key]
 
     def values(self, node_id: str, sample: int) -> LayerValues:
         """Return a layer's numbers for a sample; repeated calls for the same sample return the same object."""

@@ -187,7 +187,9 @@ class LookSpec(Strict):
         )
 
 
-_PLAIN = tuple(field.name for field in fields(Selection) if field.name not in ("sample", "target", "unfolded", "pick"))
+_OTHERWISE = ("sample", "target", "unfolded", "pick", "points")
+"""The fields of `Selection` that a look leaves out or holds in another form."""
+_PLAIN = tuple(field.name for field in fields(Selection) if field.name not in _OTHERWISE)
 """The fields of `Selection` that a look holds as they are."""
 _ANYWHERE = ("threshold", "colormap", "normalize", "ranking", "channel_order", "channel_pictures", "colored_by")
 """The fields of a look that mean the same for every model."""

@@ -48,6 +48,25 @@ class LayerPick(Pick):
 
 
 @dataclass(frozen=True)
+class PointFilter:
+    """A choice among the samples of an embedding.
+
+    Attributes
+    ----------
+    name
+        A part of their names, in any case; empty: any name.
+    of_class
+        Their class, by label or by prediction as the points are coloured; `None`: any class.
+    wrong
+        Whether only samples with a wrong prediction are meant.
+    """
+
+    name: str = ""
+    of_class: int | None = None
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
 class Selection:
     """Choices that change the picture; `None` means the default of the scene.
 
@@ -82,6 +101,8 @@ class Selection:
         Layer of the shown embedding.
     colored_by
         What the colours of points show: the label or the prediction.
+    points
+        The points that are searched for.
     step
         A step of a recorded training: everything is shown as it was last recorded up to this step. By default the
         clock's step, or else the last one.
@@ -107,6 +128,7 @@ class Selection:
     channel_pictures: ChannelPictures | None = None
     embedding: str | None = None
     colored_by: ColoredBy | None = None
+    points: PointFilter = PointFilter()
     step: int | None = None
     statistic: str | None = None
     pick: Pick | None = None

@@ -20,7 +20,7 @@ from nnviz3d.scene.hits import PointHit
 from nnviz3d.scene.panel_rows import PictureRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Callout, DrawList, Labels, Panel, Points
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import PointFilter, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.points.samples import PointPick
 from tests.support import captures
@@ -82,6 +82,27 @@ def test_balls_are_drawn_at_their_points_in_their_colours(scene):
         seen, own = picture[y, x], cloud.colors[i, :3]
         # Light changes the brightness of a ball, not its hue.
         assert seen @ own / np.linalg.norm(seen) / np.linalg.norm(own) > 0.93, (i, seen, own)
+
+
+def test_points_that_are_not_searched_for_are_small_and_stay_where_they_are(scene, capture):
+    found, before = capture.embedding("dense"), cloud_of(scene, 8.0)
+    selection = Selection(points=PointFilter(of_class=4, wrong=True))
+    primitives = scene.at(8.0, selection).primitives
+    after = next(p for p in primitives if isinstance(p, Points))
+    meant = (found.labels == 4) & (found.predictions != 4)
+    assert meant.sum() == 1
+    assert after.points is before.points
+    assert (after.colors[meant] == before.colors[meant]).all()
+    assert (after.sizes[meant] == before.sizes[meant]).all()
+    assert (after.sizes[~meant] < before.sizes.min() / 2).all()
+    assert after.rings is not None
+    assert before.rings is not None
+    assert (after.rings[meant] == before.rings[meant]).all()
+    assert not after.rings[~meant].any()
+    legend = next(p for p in primitives if isinstance(p, Panel) and p.name == "embedding")
+    assert "1 of 1,000 samples searched for; the others are small" in [getattr(row, "text", "") for row in legend.rows]
+    again = next(p for p in scene.at(8.0, selection).primitives if isinstance(p, Points))
+    assert again is after
 
 
 def test_cloud_fills_the_frame_and_rests_after_its_animation(scene):

@@ -10,6 +10,8 @@ _LARGEST = 1e12
 """No number that a page asks for is larger."""
 _MOST = 60
 """Most characters of a value in a sentence."""
+_LONGEST = 1000
+"""Most characters of a text that a page asks for."""
 _NAMED = 12
 """Most choices that a sentence lists."""
 
@@ -37,6 +39,34 @@ def asked_index(what: str, value: object, count: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
         raise UserError(f"The page asked for an unknown {what}, {shown(value)}; they are 0 to {count - 1}.")
+    return value
+
+
+def asked_flag(what: str, value: object) -> bool:
+    """Return yes or no, as a page asks for it.
+
+    Raises
+    ------
+    UserError
+        If it is neither.
+    """
+    if not isinstance(value, bool):
+        raise UserError(f"The page asked for an impossible {what}, {shown(value)}; it is yes or no.")
+    return value
+
+
+def asked_text(what: str, value: object) -> str:
+    """Return some words that a page asks for.
+
+    Raises
+    ------
+    UserError
+        If they are no text, or a long one.
+    """
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise UserError(
+            f"The page asked for an impossible {what}, {shown(value)}; it has at most {_LONGEST} characters."
+        )
     return value
 
 

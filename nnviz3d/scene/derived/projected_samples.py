@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nnviz3d.analysis.embedding import flattened, index_of, project
+from nnviz3d.analysis.embedding import flattened, index_of, project, reduce_new
 from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
@@ -26,6 +26,8 @@ class ProjectedSample:
         Its coordinates, ``(3,)`` or ``(2,)``, in the units of `Embedding.points`; `None` if it cannot be projected.
     index
         Index of its point in the embedding, if it is one of the embedded samples.
+    vector
+        ``(k,)``: the layer's output for it, in the units of `Embedding.vectors`; `None` if it cannot be projected.
     problem
         The reason why it cannot be projected, as a sentence.
     """
@@ -33,6 +35,7 @@ class ProjectedSample:
     sample: int
     point: NDArray[np.float32] | None = None
     index: int | None = None
+    vector: NDArray[np.float32] | None = None
     problem: str = ""
 
     @staticmethod
@@ -46,10 +49,9 @@ class ProjectedSample:
         answer = capture.activation(found.name, sample)[np.newaxis]
         vectors = flattened(answer, capture.graph.node(found.name).axes, pooled=bool(found.settings.get("pooled")))
         try:
-            index = index_of(found, vectors[0])
-            if index is not None:
-                return ProjectedSample(sample, found.points[index], index)
-            return ProjectedSample(sample, project(found, vectors)[0])
+            index, vector = index_of(found, vectors[0]), reduce_new(found, vectors)[0]
+            point = project(found, vectors)[0] if index is None else found.points[index]
+            return ProjectedSample(sample, point, index, vector)
         except UserError as error:
             return ProjectedSample(sample, problem=f"{name} cannot be projected: {error}")
 

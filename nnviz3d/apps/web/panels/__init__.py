@@ -13,6 +13,7 @@ from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.panels.perspectives import PerspectivesPanel
 from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
+from nnviz3d.apps.web.panels.points import PointsPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
 from nnviz3d.data.capabilities import CAPABILITIES
@@ -25,6 +26,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     PerspectivesPanel,
     SamplesPanel,
     PickPanel,
+    PointsPanel,
     TrainingPanel,
     HistoryPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),

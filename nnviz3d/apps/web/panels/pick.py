@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from trame.widgets import html
 
-from nnviz3d.apps.png import encode_png
+from nnviz3d.apps.web.data_address import png_address
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.data.axes import channel_axis
@@ -274,11 +272,6 @@ def examples_of(context: SceneContext, pick: CellPick) -> tuple[list[dict[str, s
         listed.append({"name": name, "words": f"{name}: {number(float(mean))}", "picture": picture})
     unit = "channel" if len(grid.shape) > 1 else "neuron"
     return listed, f"Activate {unit} {channel} most, of {found.count:,} samples"
-
-
-def png_address(pixels: NDArray[np.uint8]) -> str:
-    """Return a picture, ``(h, w, 3)``, as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(encode_png(np.ascontiguousarray(pixels))).decode('ascii')}"
 
 
 def _channel(found: ChannelNumbers, value: float | None) -> dict[str, Any]:

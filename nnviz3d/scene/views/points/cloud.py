@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,20 +18,21 @@ from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.panel_rows import PictureRow, Row, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Callout, Label, Labels, Panel, Points, Primitive, Source, Span
-from nnviz3d.scene.selection import ColoredBy, Selection
+from nnviz3d.scene.selection import ColoredBy, PointFilter, Selection
 from nnviz3d.scene.timeline import Timeline
+from nnviz3d.scene.views.points.neighbours import matching, share_of_variance
 from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample
 
 COLORED = 10
 """Maximum number of classes with separate colours; these are the most frequent ones."""
 _SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
 """Diameters in pixels of a 720 pixels high picture."""
+_SMALL, _FAINT = 0.35, 0.6
+"""Points that are not searched for: share of the usual size, and factor of their colours and opacity."""
 _MANY = 1500
 """Maximum number of points at full size; the points of larger clouds are smaller."""
 RADIUS = 10.0
 """World radius of the cloud."""
-_ROUNDED_UP = 0.9995
-"""Minimum share that would be rounded to 100.0%, although it is smaller."""
 _METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pacmap": "PaCMAP", "pca": "PCA"}
 _ACROSS = 5
 """Number of classes in a row of the legend."""
@@ -55,7 +56,7 @@ class Painted(NamedTuple):
         ``(M,)``: class of each point; empty if the classes are unknown.
     palette
         Colours of the most frequent classes.
-    colors, rings
+    colors, sizes, rings
         As in `Points`.
     """
 
@@ -63,6 +64,7 @@ class Painted(NamedTuple):
     classes: NDArray[np.int64]
     palette: dict[int, Color]
     colors: NDArray[np.float32]
+    sizes: NDArray[np.float32]
     rings: NDArray[np.float32] | None
     legend: Panel
 
@@ -108,6 +110,7 @@ class Cloud:
         self._sizes = np.where(self._wrong, wrong, _SIZE).astype(np.float32) * np.float32(shrunk)
         self.title = self._titled()
         self._painted: dict[ColoredBy | None, Painted] = {}
+        self._searched: dict[tuple[ColoredBy | None, PointFilter], Painted] = {}
         self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
         self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
 
@@ -119,23 +122,25 @@ class Cloud:
         """Return the finished share of the points' way, from 0 to 1."""
         return share if self.moves else 1.0
 
-    def at(self, share: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
+    def at(self, share: float, color: ColoredBy, sample: int, wanted: PointFilter) -> tuple[Primitive, ...]:
         """Return the primitives at a share of the points' way; the same objects as before if nothing has changed.
 
         Parameters
         ----------
+        wanted
+            The points that are searched for; the others are small.
         sample
             The selected sample. All samples that were captured after the embedding are shown as projected samples.
         """
         by = self.colored_by(color)
-        if self._kept[0] != (share, by, sample):
-            painted = self.paint(by)
+        if self._kept[0] != (share, by, sample, wanted):
+            painted = self.paint(by, wanted)
             points = self._points(share)
             if share >= 1 and self._more[0] != (by, sample):
                 self._more = ((by, sample), tuple(self._placed(painted, sample)))
             more = self._more[1] if share >= 1 else ()
             kept = (self.balls(points, painted), self.names(points, painted), self.title, painted.legend, *more)
-            self._kept = ((share, by, sample), kept)
+            self._kept = ((share, by, sample, wanted), kept)
         return self._kept[1]
 
     def marked(self, share: float, pick: PointPick) -> tuple[Primitive, ...]:
@@ -151,7 +156,7 @@ class Cloud:
             self._found.name,
             points,
             painted.colors,
-            self._sizes,
+            painted.sizes,
             painted.rings,
             source=Source("embedding", self._found.name),
         )
@@ -162,11 +167,7 @@ class Cloud:
         return _callout("pick", points[index], facts_of_point(self._context.capture, self._found, index), picture)
 
     def _projected(self, sample: int) -> ProjectedSample:
-        known = self._context.projected
-        key = (self._found.name, sample)
-        if key not in known:
-            known[key] = ProjectedSample.find(self._context.capture, self._found, sample)
-        return known[key]
+        return self._context.projected_sample(self._found, sample)
 
     def _placed(self, painted: Painted, selected: int) -> Iterable[Primitive]:
         """Yield the projected samples; the selected sample has its picture."""
@@ -214,15 +215,35 @@ class Cloud:
         part = np.float32(at - before)
         return np.asarray(self._way[before] * (1 - part) + self._way[before + 1] * part)
 
-    def paint(self, by: ColoredBy | None) -> Painted:
-        """Return colours and legend of the points."""
+    def paint(self, by: ColoredBy | None, wanted: PointFilter) -> Painted:
+        """Return colours, sizes and legend of the points; those that are not wanted are small."""
+        painted = self._paint(by)
+        if wanted == PointFilter():
+            return painted
+        if (by, wanted) not in self._searched:  # only the last search is kept
+            self._searched = {(by, wanted): self._with_small(painted, matching(self._found, wanted, by))}
+        return self._searched[by, wanted]
+
+    @staticmethod
+    def _with_small(painted: Painted, meant: NDArray[np.bool_]) -> Painted:
+        # Small, because otherwise they would cover points that are searched for.
+        sizes = np.where(meant, painted.sizes, painted.sizes.min() * _SMALL).astype(np.float32)
+        colors = painted.colors * np.where(meant[:, np.newaxis], 1, _FAINT).astype(np.float32)
+        rings = None if painted.rings is None else painted.rings * meant[:, np.newaxis]
+        words = f"{int(meant.sum()):,} of {len(meant):,} samples searched for; the others are small"
+        legend = replace(painted.legend, rows=(*painted.legend.rows, TextRow(words)))
+        return painted._replace(colors=colors, sizes=sizes, rings=rings, legend=legend)
+
+    def _paint(self, by: ColoredBy | None) -> Painted:
+        """Return colours, sizes and legend of all points."""
         if by not in self._painted:
             told = self._found.predictions
             classes = self._found.labels if by == "label" else told
             palette = _palette(np.concatenate([classes, told]))
             rings = _colors(told, palette) * self._wrong[:, np.newaxis] if len(told) else None
             colors = _colors(classes, palette) if len(classes) else _uniform(len(self.end))
-            self._painted[by] = Painted(by, classes, palette, colors, rings, self._legend(by, classes, palette))
+            legend = self._legend(by, classes, palette)
+            self._painted[by] = Painted(by, classes, palette, colors, self._sizes, rings, legend)
         return self._painted[by]
 
     def names(self, points: NDArray[np.float32], painted: Painted) -> Labels:
@@ -374,5 +395,4 @@ def _after_reduction(found: Embedding) -> list[str]:
     kept = found.quality.get("variance")
     if kept is None:
         return [f"{left} after PCA"]
-    share = "over 99.9%" if _ROUNDED_UP <= kept < 1 else f"{kept:.1%}"
-    return [f"{left} after PCA, with {share} of the variance"]
+    return [f"{left} after PCA, with {share_of_variance(kept)} of the variance"]

@@ -109,7 +109,7 @@ class EmbeddingView(View):
         """Return the cloud; after the end of the animation always the same objects."""
         name = self.shown(selection)
         color = selection.colored_by or self._spec.color
-        return self._clouds[name].at(self._moment(name, t, selection), color, selection.sample)
+        return self._clouds[name].at(self._moment(name, t, selection), color, selection.sample, selection.points)
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
         """Return the hit point or projected sample."""

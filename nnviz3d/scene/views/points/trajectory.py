@@ -16,7 +16,7 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedding_at, known_trajectory
 from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Lines, Panel, Primitive
-from nnviz3d.scene.selection import ColoredBy, Selection
+from nnviz3d.scene.selection import ColoredBy, PointFilter, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, CoordinateFrame, Painted
 from nnviz3d.scene.views.points.samples import PointPick
@@ -69,7 +69,7 @@ class TrajectoryCloud:
         self.moves = len(self._way) > 1
         self._clouds: dict[int, Cloud] = {}
         self.known = self._cloud(len(self._way) - 1).known
-        self._kept: dict[tuple[float, ColoredBy | None], tuple[Primitive, ...]] = {}
+        self._kept: dict[tuple[float, ColoredBy | None, PointFilter], tuple[Primitive, ...]] = {}
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
         """Return what colours the points: `wanted` if it is known, otherwise the other one."""
@@ -92,15 +92,23 @@ class TrajectoryCloud:
         index = min(timeline.trained(t) * recorded, recorded - 1.0)
         return float(np.interp(index, self._recorded_indices, np.arange(last + 1)))
 
-    def at(self, moment: float, color: ColoredBy, sample: int) -> tuple[Primitive, ...]:
-        """Return the primitives of a moment; the same objects as before if nothing has changed. `sample` is not used."""
+    def at(self, moment: float, color: ColoredBy, sample: int, wanted: PointFilter) -> tuple[Primitive, ...]:
+        """Return the primitives of a moment; the same objects as before if nothing has changed. `sample` is not used.
+
+        Parameters
+        ----------
+        wanted
+            The points that are searched for; the others are small.
+        """
         by = self.colored_by(color)
-        key = (moment, by)
+        key = (moment, by, wanted)
         if key not in self._kept:
             # The end is cached too: the clock rests there, so it is uploaded only once.
-            self._kept = {one: found for one, found in self._kept.items() if one[0] == len(self._way) - 1}
+            self._kept = {
+                one: found for one, found in self._kept.items() if (one[0], one[2]) == (len(self._way) - 1, wanted)
+            }
             step = self._cloud(int(moment))
-            painted = step.paint(by)
+            painted = step.paint(by, wanted)
             points = self.points(moment)
             cloud = step.balls(points, painted)
             trails = self._trailing(moment, painted)
