@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nnviz3d.api.scene_files import read_scene as read_scene
     from nnviz3d.api.training_recorder import TrainingRecorder as TrainingRecorder
     from nnviz3d.api.viewer import Viewer as Viewer
+    from nnviz3d.data.capabilities.interventions import Intervention as Intervention
     from nnviz3d.data.capture import Capture as Capture
     from nnviz3d.data.capture import open_capture as open_capture
     from nnviz3d.data.labelled_arrays import to_xarray as to_xarray
@@ -39,6 +40,7 @@ __all__ = [
     "Capture",
     "EmbeddedScene",
     "Insights",
+    "Intervention",
     "SceneSpec",
     "TrainingRecorder",
     "UserError",
@@ -60,6 +62,7 @@ _MODULES = {
     "Capture": "nnviz3d.data.capture",
     "EmbeddedScene": "nnviz3d.api.embedded",
     "Insights": "nnviz3d.data.request",
+    "Intervention": "nnviz3d.data.capabilities.interventions",
     "SceneSpec": "nnviz3d.scene.spec",
     "TrainingRecorder": "nnviz3d.api.training_recorder",
     "UserError": "nnviz3d.errors",

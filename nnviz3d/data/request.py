@@ -28,11 +28,17 @@ class Insights(BaseModel, InsightFields, frozen=True, extra="forbid"):
         return TARGETS.wanted(self)
 
     def plus(self, other: Insights) -> Insights:
-        """Return the request for everything that either of two asks for; where only one can be had, this one's."""
+        """Return the request for everything that either of two asks for.
+
+        Where only one can be had, it is this one's; of a capability that `replaces`, it is the other's.
+        """
+        replaced = {one.name for capability in CAPABILITIES if capability.replaces for one in fields(capability.fields)}
         together: dict[str, Any] = {}
-        for name in Insights.model_fields:
+        for name in self.model_fields_set | other.model_fields_set:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, bool):
+            if name in replaced:
+                together[name] = theirs if name in other.model_fields_set else mine
+            elif isinstance(mine, bool):
                 together[name] = mine or theirs
             elif isinstance(mine, tuple):
                 together[name] = tuple(dict.fromkeys((*mine, *theirs)))

@@ -74,7 +74,7 @@ def test_views_that_a_capability_names_are_views_of_scene_files(capability: Capa
 
 def asking_for(capability: Capability) -> Insights:
     """A request for a capability alone."""
-    tried = ((one.name, value) for one in fields(capability.fields) for value in (True, ("x",)))
+    tried = ((one.name, value) for one in fields(capability.fields) for value in (True, ("x",), ({"layer": "x"},)))
     for name, value in tried:
         try:
             request = Insights(**{name: value})

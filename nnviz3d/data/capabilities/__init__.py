@@ -15,6 +15,7 @@ from nnviz3d.data.capabilities.embeddings import EMBEDDINGS, EmbeddingFields
 from nnviz3d.data.capabilities.examples import EXAMPLES, ExampleFields
 from nnviz3d.data.capabilities.features import FEATURES, FeatureFields
 from nnviz3d.data.capabilities.gradients import GRADIENTS, GradientFields
+from nnviz3d.data.capabilities.interventions import INTERVENTIONS, InterventionFields
 from nnviz3d.data.capabilities.landscape import LANDSCAPE, LandscapeFields
 from nnviz3d.data.capabilities.targets import TARGETS, TargetFields
 
@@ -23,6 +24,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     GRADIENTS,
     ATTRIBUTIONS,
     ATTENTION,
+    INTERVENTIONS,
     FEATURES,
     EXAMPLES,
     EMBEDDINGS,
@@ -37,6 +39,7 @@ class InsightFields(
     GradientFields,
     AttributionFields,
     AttentionFields,
+    InterventionFields,
     FeatureFields,
     ExampleFields,
     EmbeddingFields,

@@ -151,6 +151,8 @@ class Capability:
         capture; otherwise empty.
     of_sample
         Whether it belongs to each sample, rather than to the model: then it is computed for further samples too.
+    replaces
+        Whether a later request for it takes the place of an earlier one, rather than adding to it.
     views
         The views that show it.
     panel
@@ -169,6 +171,7 @@ class Capability:
     held: Callable[[CaptureContents], Mapping[str, Any]] = _nothing_held
     dataset_option: str = ""
     of_sample: bool = True
+    replaces: bool = False
     views: tuple[str, ...] = ()
     panel: str | None = None
 

@@ -1,0 +1,65 @@
+"""Tests of the words for interventions, and of their list in requests and captures."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnviz3d import Intervention
+from nnviz3d.data.capabilities.interventions import InterventionOptions
+from nnviz3d.data.request import Insights
+from nnviz3d.errors import UserError
+
+every_kind = pytest.mark.parametrize(
+    ("place", "intervention"),
+    [
+        ("conv2d", Intervention("conv2d")),
+        ("conv2d[3]", Intervention("conv2d", unit=3)),
+        ("block/conv2d@1[0,5,3]", Intervention("block/conv2d@1", index=(0, 5, 3))),
+        ("conv2d[3]->dense", Intervention("conv2d", unit=3, reader="dense")),
+    ],
+)
+
+
+@every_kind
+def test_place_of_an_intervention_is_read_as_it_is_written(place, intervention):
+    assert Intervention.at(place) == intervention
+    assert intervention.place == place
+    assert Insights.model_validate_json(Insights(interventions=(intervention,)).model_dump_json()).interventions == (
+        intervention,
+    )
+
+
+def test_options_become_interventions():
+    options = InterventionOptions(mute=("a[1,2],b",), scale=("c[3]=-0.5",), freeze=("d->e",))
+    assert options.request_fields()["interventions"] == (
+        Intervention("a", index=(1, 2)),
+        Intervention("b"),
+        Intervention("c", unit=3, action="scale", factor=-0.5),
+        Intervention("d", action="freeze", reader="e"),
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mute": ("conv[",)},
+        {"mute": ("conv[1,]",)},
+        {"scale": ("conv[3]",)},
+        {"scale": ("conv=nan",)},
+        {"freeze": ("[2]",)},
+    ],
+)
+def test_wrong_place_or_factor_is_one_sentence(options):
+    with pytest.raises(UserError, match=r"conv2d\[3\]"):
+        InterventionOptions(**options).request_fields()
+
+
+def test_later_request_replaces_interventions_and_adds_everything_else():
+    first = Insights(interventions=(Intervention("a"),), targets=("3",))
+    assert first.plus(Insights(gradients=True)) == Insights(
+        interventions=(Intervention("a"),), targets=("3",), gradients=True
+    )
+    second = first.plus(Insights(interventions=(Intervention("b"),)))
+    assert second.interventions == (Intervention("b"),)
+    assert second.plus(Insights(interventions=())) == Insights(targets=("3",))
+    assert first.plus(Insights().plus(Insights(gradients=True))).interventions == (Intervention("a"),)
