@@ -49,7 +49,8 @@ class Options(TypedDict, total=False):
         scene's choice.
     quantity
         What the cells show: ``activation``, ``gradient`` of the target's score, ``gradient_x_activation`` (alias
-        ``attribution``), or ``difference``, the sample minus the one that `against` names.
+        ``attribution``), ``difference``, the sample minus the one that `against` names, or ``change``, the run with the
+        capture's interventions minus the run without.
     explain
         The target: a class by number or name, or any output's number, ``dense_1[5]``; by default the predicted class.
     method

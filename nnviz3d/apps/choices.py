@@ -29,6 +29,7 @@ QUANTITIES: Mapping[Quantity, str] = {
     "gradient": "Gradient of the score",
     "gradient_x_activation": "Gradient × activation",
     "difference": "Difference",
+    "change": "Change by interventions",
 }
 """The quantities of cells, with their labels."""
 BEST = 10
@@ -75,6 +76,8 @@ class Choices:
         gradients = capture.has_gradients() or (self._queries.possible and explainable)
         lacking: set[Quantity] = set(OF_GRADIENTS) if not gradients else set()
         lacking |= {"difference"} if not self.others else set()
+        sample = self._frame.selection.sample
+        lacking |= {"change"} if not self._frame.scene.context.explanations(sample).interventions else set()
         return tuple(name for name in QUANTITIES if name not in lacking)
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.capabilities.attributions import Attribution, read_attribution, read_attribution_layers
 from nnviz3d.data.capabilities.gradients import read_connection_gradient, read_flow, read_gradient
+from nnviz3d.data.capabilities.interventions import Intervention, read_changed, read_interventions
 from nnviz3d.data.records import Connections
 from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.targets import Explained, Target, read_explained
@@ -102,3 +103,12 @@ class SampleExplanations:
     def attention(self, node_id: str) -> NDArray[np.float32] | None:
         """Read the scores of an attention layer, ``(heads, T, S)``: each row, over S, adds up to 1."""
         return read_attention(self._stored, node_id, self._sample)
+
+    @cached_property
+    def interventions(self) -> tuple[Intervention, ...]:
+        """The interventions of the sample's changed run; none if there was no such run."""
+        return read_interventions(self._stored)
+
+    def changed(self, node_id: str, output: int = 0) -> NDArray[np.float32] | None:
+        """Read one output of a node in the changed run, ``shape``; `None` if the interventions do not reach it."""
+        return read_changed(self._stored, node_id, output, self._sample)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.attributions import Attribution
+from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.forwarding_reader import ForwardingReader
 from nnviz3d.data.graph import ModelGraph
@@ -179,3 +180,12 @@ class _GroupedExplanations(SampleExplanations):
     def attention(self, node_id: str) -> NDArray[np.float32] | None:
         """Read the scores of an attention layer, ``(heads, T, S)``: each row, over S, adds up to 1."""
         return self._all.attention(node_id)
+
+    @cached_property
+    def interventions(self) -> tuple[Intervention, ...]:
+        """The interventions of the sample's changed run; none if there was no such run."""
+        return self._all.interventions
+
+    def changed(self, node_id: str, output: int = 0) -> NDArray[np.float32] | None:
+        """Read one output of a node in the changed run, ``shape``; `None` if the interventions do not reach it."""
+        return self._all.changed(*self._grouped.original(node_id, output))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Quantity = Literal["activation", "gradient", "gradient_x_activation", "difference"]
+Quantity = Literal["activation", "gradient", "gradient_x_activation", "difference", "change"]
 OF_GRADIENTS: tuple[Quantity, ...] = ("gradient", "gradient_x_activation")
 """Quantities that need captured gradients."""
 ALIASES: Mapping[str, Quantity] = {"attribution": "gradient_x_activation"}

@@ -207,6 +207,8 @@ class SceneContext:
     def _derive(self, node_id: str, quantity: Quantity, selection: Selection) -> NDArray[np.float32] | None:
         if quantity == "difference":
             return self.difference(node_id, selection)
+        if quantity == "change":
+            return self.change(node_id, selection.sample)
         gradient = self.gradient(node_id, selection)
         if gradient is None or quantity == "gradient":
             return gradient
@@ -242,6 +244,24 @@ class SceneContext:
             )
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(here - there)
+
+    def change(self, node_id: str, sample: int) -> NDArray[np.float32]:
+        """Return a layer's numbers with the interventions minus those without, ``shape``; 0 where they do not reach.
+
+        Raises
+        ------
+        SceneError
+            If the sample was captured without interventions.
+        """
+        explanations = self.explanations(sample)
+        if not explanations.interventions:
+            raise SceneError(
+                f"There is no run of {self.capture.sample_name(sample)} with an intervention; capture the model with --mute, "
+                "--scale or --freeze."
+            )
+        here, changed = self.values(node_id, sample).values, explanations.changed(node_id)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.zeros_like(here) if changed is None else np.asarray(changed.astype(np.float32) - here)
 
     def explanations(self, sample: int) -> SampleExplanations:
         """Return the explanations of a sample."""

@@ -129,6 +129,8 @@ def _check_quantity(scene: Scene, selection: Selection) -> None:
     against = None if view is None else view.against
     if selection.quantity == "difference" and selection.against is None and against is None:
         raise SceneError("look.quantity: a difference needs look.against, the sample that is subtracted.")
+    if selection.quantity == "change" and not scene.context.explanations(selection.sample).interventions:
+        raise SceneError(f"look.quantity: {scene.capture.path.name} holds no run of this sample with an intervention.")
     if selection.quantity in OF_GRADIENTS and not scene.context.has_gradients(selection):
         raise SceneError(f"look.quantity: {scene.capture.path.name} holds no gradients of this sample.")
 

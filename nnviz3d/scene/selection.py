@@ -84,7 +84,7 @@ class Selection:
         As in the settings of the views.
     quantity
         What the cells of the blocks show: the activation, the gradient of the target's score by the activation,
-        gradient times activation, or the difference of two samples.
+        gradient times activation, the difference of two samples, or the change by interventions.
     against
         The sample B of a difference A - B.
     target

@@ -165,7 +165,7 @@ class ChangedRun:
         arrays: Sequence[tuple[Any, ...]],
     ) -> Iterator[None]:
         """Change tensors for one call that reads them."""
-        kept = {}
+        kept: dict[int, Any] = {}
         for k, (i, output) in edges:
             symbol = id(self._program.calls[i].outputs[output])
             kept.setdefault(symbol, values[symbol])

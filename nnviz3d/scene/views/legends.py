@@ -24,6 +24,8 @@ def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -
         return "activation"
     if quantity == "difference":
         return " − ".join(context.capture.sample_name(i) for i in (selection.sample, selection.against or 0))
+    if quantity == "change":
+        return f"change by: {listed([one.text for one in context.explanations(selection.sample).interventions])}"
     explained = context.explained(selection)
     whose = "" if explained is None else score_text(context, explained)
     return f"gradient of {whose}" if quantity == "gradient" else f"gradient × activation for {whose}"

@@ -101,7 +101,7 @@ def quantities_of(scene: Scene, selection: Selection) -> tuple[Quantity | None, 
         return (None,)
     first: Quantity = selection.quantity or view.quantity
     # A scene that plays a backward pass shows gradients in its course.
-    if first == "difference" or scene.timeline.backward is not None:
+    if first in ("difference", "change") or scene.timeline.backward is not None:
         return (first,)
     held = ("activation", *(OF_GRADIENTS if scene.context.has_gradients(selection) else ()))
     return (first, *(name for name in held if name != first))

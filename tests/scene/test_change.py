@@ -1,0 +1,59 @@
+"""Blocks that show the change by interventions: numbers, words, and samples without a changed run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d import Intervention
+from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
+from nnviz3d.errors import SceneError
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.primitives import Panel, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.spec import default_scene
+from tests.support import captures
+
+MUTED = (Intervention("dense", unit=3), Intervention("pool", unit=1, action="scale", factor=0.5))
+
+
+def numbers():
+    random = np.random.default_rng(3)
+    graph = captures.small_graph()
+    return {node: random.normal(size=(3, *graph.node(node).shape)).astype(np.float32) for node in ("dense", "scores")}
+
+
+@pytest.fixture(scope="module")
+def changed_capture(tmp_path_factory):
+    def also(writer):
+        write_interventions(writer, MUTED)
+        for node, values in numbers().items():
+            write_changed(writer, node, 0, 0, values)
+
+    path = tmp_path_factory.mktemp("captures") / "changed.zarr"
+    return captures.write(path, captures.small_graph(), captures.small_values(), also=(also,))
+
+
+def test_blocks_show_the_changed_run_minus_the_unchanged_one(changed_capture):
+    scene = Scene.build(default_scene(), changed_capture)
+    found = scene.at(scene.duration, Selection(sample=1, quantity="change")).primitives
+    blocks = {p.name: p for p in found if isinstance(p, Voxels)}
+    for name, block in blocks.items():
+        held = changed_capture.activation(name, 1)
+        change = numbers()[name][1] - held if name in numbers() else np.zeros_like(held)
+        assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(change)), name
+        assert block.limits[0] == -block.limits[1]
+    rows = [row.text for p in found if isinstance(p, Panel) for row in p.rows if isinstance(row, TextRow)]
+    assert any("change by: mute dense[3], scale pool[1] by 0.5" in text for text in rows), rows
+
+
+def test_sample_without_a_changed_run_is_refused_with_the_option(small_capture):
+    scene = Scene.build(default_scene(), small_capture)
+    with pytest.raises(SceneError, match="no run of .* with an intervention; capture the model with --mute"):
+        scene.at(scene.duration, Selection(quantity="change"))
+
+
+def test_interventions_are_read_as_they_were_written(changed_capture):
+    assert changed_capture.explanations(2).interventions == MUTED
+    assert changed_capture.explanations(2).changed("conv") is None
