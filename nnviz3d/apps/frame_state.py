@@ -72,12 +72,12 @@ class FrameState:
         """Select a sample of the capture; without the selected target if that sample was not explained by it."""
         before, against = self.selection.sample, self.selection.against
         self.select(sample=sample, against=before if against == sample else against)
-        self.selection = self._with_known_target(self.selection)
+        self.selection = self._with_known_choices(self.selection)
 
     def replace_sample(self, old: int, new: int) -> None:
         """Select a sample's newest run wherever an earlier run of it was selected."""
         self.selection, self._drawn = (
-            self._with_known_target(
+            self._with_known_choices(
                 replace(
                     one,
                     sample=new if one.sample == old else one.sample,
@@ -87,7 +87,11 @@ class FrameState:
             for one in (self.selection, self._drawn)
         )
 
-    def _with_known_target(self, selection: Selection) -> Selection:
-        """Return a selection without its target if its sample was not explained by that target."""
-        known = {found.target for found in self.scene.context.capture.explanations(selection.sample).targets}
-        return selection if selection.target in known else replace(selection, target=None)
+    def _with_known_choices(self, selection: Selection) -> Selection:
+        """Return a selection without the target or the change if its sample has none of them."""
+        explanations = self.scene.context.capture.explanations(selection.sample)
+        if selection.target not in {found.target for found in explanations.targets}:
+            selection = replace(selection, target=None)
+        if selection.quantity == "change" and not explanations.interventions:
+            selection = replace(selection, quantity=None)
+        return selection

@@ -9,6 +9,7 @@ from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_requests import ModelRequests
 from nnviz3d.apps.sample_runner import Answer, SampleRunner
 from nnviz3d.apps.samples import SampleList
+from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.reader import CaptureReader
@@ -63,6 +64,14 @@ class ModelQueries:
     def quantity(self) -> Quantity | None:
         """The quantity of the pending query."""
         return None if self._requests.pending is None else self._requests.pending.then.get("quantity")
+
+    @property
+    def interventions(self) -> tuple[Intervention, ...] | None:
+        """The interventions that the pending query asks for; `None` if it asks for none, or there is no such query."""
+        pending = self._requests.pending
+        if pending is None or "interventions" not in pending.request.insights.model_fields_set:
+            return None
+        return pending.request.insights.interventions
 
     @property
     def busy(self) -> str:

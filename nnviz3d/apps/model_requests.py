@@ -64,7 +64,7 @@ class ModelRequests:
 
     def run(self, position: int, sample: Sample, more: Insights) -> bool:
         """Request the first run on a sample; returns whether that is possible."""
-        return self._send(position, sample, more, {}, PendingRequest.words)
+        return self._send(position, sample, Insights(), more, {}, PendingRequest.words)
 
     def run_again(
         self,
@@ -88,8 +88,8 @@ class ModelRequests:
             As in `PendingRequest`.
         """
         targets = tuple(one.target.text for one in found.targets if one.slot != PREDICTED)
-        before = Insights(targets=targets, gradients=found.has_gradients())
-        return self._send(position, sample, before.plus(more), then, words, perspective)
+        before = Insights(targets=targets, gradients=found.has_gradients(), interventions=found.interventions)
+        return self._send(position, sample, before, more, then, words, perspective)
 
     def run_for_model(self, position: int, sample: Sample, wanted: Insights, perspective: str) -> bool:
         """Request what belongs to the model, with a sample as an example; returns whether that is possible."""
@@ -113,6 +113,7 @@ class ModelRequests:
         self,
         position: int,
         sample: Sample,
+        before: Insights,
         more: Insights,
         then: Mapping[str, Any],
         words: str,
@@ -121,7 +122,7 @@ class ModelRequests:
         if self._runner is None or sample.source is None:
             return False
         # Includes what earlier requests asked for, so that their results are not lost if they are still under way.
-        more = self._asked.get(sample.source, Insights()).plus(more)
+        more = before.plus(self._asked.get(sample.source, Insights())).plus(more)
         self._asked[sample.source] = more
         self.pending = PendingRequest(position, SampleRequest(sample.source, more), then, words, perspective)
         self._runner.ask(self.pending.request)

@@ -10,6 +10,7 @@ from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
+from nnviz3d.apps.interventions import Interventions
 from nnviz3d.apps.keyframes import Keyframes
 from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
@@ -75,6 +76,8 @@ class Session:
         Queries to the model for samples, gradients and targets that no capture holds.
     choices
         The quantity, target, method and other sample that are shown, and what else can be chosen.
+    interventions
+        The interventions of the shown sample's changed run, and requests for other ones.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Session:
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)
         self.perspectives = Perspectives(self._frame, self.samples, self.queries)
+        self.interventions = Interventions(self._frame, self.samples, self.queries)
         self._last_tried: int | None = None
         self._follower = follower
         if follower is not None:
@@ -205,7 +209,10 @@ class Session:
         if sample.index is None:
             targets = () if selection.target is None else (selection.target.text,)
             needs = self.scene.spec.needs().of_samples
-            self.queries.run(position, Insights(targets=targets, gradients=gradients).plus(needs))
+            changes = Insights(interventions=self.interventions.listed)
+            self.queries.run(position, Insights(targets=targets, gradients=gradients).plus(needs).plus(changes))
+            return
+        if self.interventions.follow(position):
             return
         needs = self.perspectives.lacks_of_sample(sample.index)
         if needs != NOTHING_MORE and self.queries.run_again(needs, {}, "Running the model on", position):

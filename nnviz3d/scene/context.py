@@ -256,8 +256,8 @@ class SceneContext:
         explanations = self.explanations(sample)
         if not explanations.interventions:
             raise SceneError(
-                f"There is no run of {self.capture.sample_name(sample)} with an intervention; capture the model with --mute, "
-                "--scale or --freeze."
+                f"There is no run of {self.capture.sample_name(sample)} with an intervention; capture the model with "
+                "--mute, --scale or --freeze."
             )
         here, changed = self.values(node_id, sample).values, explanations.changed(node_id)
         with np.errstate(invalid="ignore", over="ignore"):

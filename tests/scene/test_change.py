@@ -50,7 +50,7 @@ def test_blocks_show_the_changed_run_minus_the_unchanged_one(changed_capture):
 
 def test_sample_without_a_changed_run_is_refused_with_the_option(small_capture):
     scene = Scene.build(default_scene(), small_capture)
-    with pytest.raises(SceneError, match="no run of .* with an intervention; capture the model with --mute"):
+    with pytest.raises(SceneError, match=r"no run of .* with an intervention; capture the model with --mute"):
         scene.at(scene.duration, Selection(quantity="change"))
 
 

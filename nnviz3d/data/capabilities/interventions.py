@@ -222,6 +222,7 @@ INTERVENTIONS = Capability(
     stages={"interventions": "Running the model with the interventions"},
     missing=_missing,
     held=_held,
+    panel="nnviz3d.apps.web.panels.interventions:InterventionsPanel",
     replaces=True,
 )
 """The description of this capability."""

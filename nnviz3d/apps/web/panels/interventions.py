@@ -1,0 +1,130 @@
+"""Panel of interventions: mutes, scales or freezes what is picked, lists what is changed, and compares the scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from trame.widgets import html
+
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice, asked_index
+from nnviz3d.data.capabilities.interventions import Action
+from nnviz3d.scene.colors import score
+
+_ACTIONS: dict[str, tuple[Action, float, str]] = {
+    "Mute": ("mute", 0.0, "Set it to 0"),
+    "× ½": ("scale", 0.5, "Halve it"),
+    "× 2": ("scale", 2.0, "Double it"),
+    "Freeze": ("freeze", 0.0, "Keep it as it is, whatever changes before it"),
+}
+"""The action, factor and help of each button."""
+
+
+@dataclass(frozen=True)
+class InterventionsState:
+    """Values that the widgets show.
+
+    Attributes
+    ----------
+    whatif_places
+        What can be changed at the pick, in words.
+    whatif_listed
+        The interventions in words.
+    whatif_scores
+        The largest scores: ``name``, ``before``, ``after``, and ``sign``, -1, 0 or 1 of the change.
+    """
+
+    whatif_places: list[str] = field(default_factory=list)
+    whatif_listed: list[str] = field(default_factory=list)
+    whatif_scores: list[dict[str, Any]] = field(default_factory=list)
+
+
+class InterventionsPanel(PagePanel[InterventionsState]):
+    """Buttons for what is picked, and the list of interventions; nothing without a model that can be asked."""
+
+    def __init__(self, page: PageContext) -> None:
+        super().__init__(page, InterventionsState())
+        page.on_trigger("intervene", self._intervene)
+        page.on_trigger("remove_intervention", self._remove)
+        page.on_trigger("reset_interventions", self._reset)
+
+    def synchronize(self) -> None:
+        """Show the interventions, and what can be changed at the pick."""
+        session = self.page.session
+        found = session.interventions
+        if not session.scene.blocks:
+            self.show(InterventionsState())
+            return
+        scores = [
+            {
+                "name": one.name,
+                "before": score(one.before),
+                "after": score(one.after),
+                "sign": (one.after > one.before) - (one.after < one.before),
+            }
+            for one in found.scores()
+        ]
+        places = list(found.places()) if found.possible else []
+        self.show(InterventionsState(places, [one.text for one in found.listed], scores))
+
+    def _intervene(self, place: Any, button: Any) -> None:
+        found = self.page.session.interventions
+        places = found.places() if found.possible else {}
+        action, factor, _ = _ACTIONS[asked_choice("intervention", button, _ACTIONS)]
+        found.add(replace(places[asked_choice("place", place, places)], action=action, factor=factor))
+        self.page.refresh()
+
+    def _remove(self, position: Any) -> None:
+        found = self.page.session.interventions
+        found.remove(asked_index("intervention", position, len(found.listed)))
+        self.page.refresh()
+
+    def _reset(self) -> None:
+        self.page.session.interventions.reset()
+        self.page.refresh()
+
+    def build(self) -> None:
+        """Make the widgets."""
+        with html.Div(classes="section whatif", id="whatif", v_if="whatif_places.length || whatif_listed.length"):
+            with html.Div(classes="section-head steps-head"):
+                html.Span("What if", classes="section-title")
+                html.Button(
+                    "Reset",
+                    v_if="whatif_listed.length",
+                    click="trigger('reset_interventions')",
+                    classes="whatif-button",
+                    id="whatif-reset",
+                    title="Undo all changes",
+                    type="button",
+                )
+            with html.Div(v_for="place in whatif_places", key="place", classes="whatif-place"):
+                html.Span("{{ place }}", classes="line", title=("place",))
+                for words, (_, _, told) in _ACTIONS.items():
+                    html.Button(
+                        words,
+                        click=f"trigger('intervene', [place, '{words}'])",
+                        classes="whatif-button",
+                        title=told,
+                        type="button",
+                    )
+            with html.Div(v_for="(text, index) in whatif_listed", key="text", classes="whatif-change"):
+                html.Span("{{ text }}", classes="line", title=("text",))
+                html.Button(
+                    "×",
+                    click="trigger('remove_intervention', [index])",
+                    title="Undo this change",
+                    aria_label="Undo this change",
+                    type="button",
+                )
+            with html.Div(v_if="whatif_scores.length", classes="whatif-scores", id="whatif-scores"):
+                html.Span("Score", classes="faint")
+                html.Span("before", classes="faint")
+                html.Span("after", classes="faint")
+                with html.Template(v_for="one in whatif_scores", key="one.name"):
+                    html.Span("{{ one.name }}", classes="line")
+                    html.Span("{{ one.before }}")
+                    html.Span(
+                        "{{ one.after }}", classes=("{ 'whatif-more': one.sign > 0, 'whatif-less': one.sign < 0 }",)
+                    )
