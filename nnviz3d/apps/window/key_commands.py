@@ -10,6 +10,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.data.model_sources import without_gradients
+from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
@@ -135,7 +136,7 @@ class KeyCommands:
         words = self._choices.title(self._choices.quantity).lower()
         if self._choices.quantity == "difference":
             self._tell_against()
-        elif self._choices.quantity == "activation" or found is None:
+        elif self._choices.quantity not in OF_GRADIENTS or found is None:
             self._tell(f"cells: {words}")
         else:
             self._tell(f"cells: {words}, {self._choices.words(found)}")

@@ -68,7 +68,7 @@ KEYS = (
     Key(("+", "="), "- +", "show one layer less, more", "reveal_more", repeats=True),
     Key(("c",), "c C", "explain the next, previous class", "next_class", repeats=True),
     Key(("Shift+c",), "c C", "explain the next, previous class", "previous_class", repeats=True),
-    Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference", "next_quantity"),
+    Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference, change", "next_quantity"),
     Key(("b",), "b", "next sample to subtract", "next_against"),
     Key(("a",), "a", "next attribution method", "next_method"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),

@@ -113,7 +113,7 @@ def in_words(words: Words, index: tuple[int, ...]) -> str:
 
 
 def cell_arrays(context: SceneContext, layer: str, selection: Selection) -> Iterator[CellArray]:
-    """Yield further numbers of a layer's cells: for the selected target, and of the other sample of a difference."""
+    """Yield further numbers of a layer's cells: for the selected target, of a difference and of interventions."""
     if context.has_gradients(selection):
         gradient = context.gradient(layer, selection)
         if gradient is not None:
@@ -132,6 +132,8 @@ def cell_arrays(context: SceneContext, layer: str, selection: Selection) -> Iter
                 yield CellArray(f"{title_of(other)[0]}, interpolated", values, by_location=True)
     if selection.against is not None:
         yield CellArray("difference", context.difference(layer, selection))
+    if explanations.interventions:
+        yield CellArray("change", context.change(layer, selection.sample))
 
 
 def cell_pixels(context: SceneContext, layer: str, sample: int) -> CellPixels | None:

@@ -72,7 +72,8 @@ class ActivationsSpec(ViewSpec):
         Share of a layer's colour range below which cells are not drawn. All cells of vectors are drawn.
     quantity
         Quantity of the cells: the ``activation``, the ``gradient`` of the target's score by the activation,
-        ``gradient_x_activation`` (alias ``attribution``), or the ``difference`` of the sample and another one.
+        ``gradient_x_activation`` (alias ``attribution``), the ``difference`` of the sample and another one, or the
+        ``change`` by interventions.
     against
         The other sample of a difference.
     """
@@ -272,7 +273,10 @@ class ActivationsView(View):
         blocks: list[Primitive] = []
         for name in self._nodes:
             placement, layer = self._context.placement(name), layers.get(name)
-            picture = self._picture(name, selection.sample) if plain or layer is None else None
+            pictured = (
+                plain or layer is None or (name in self._context.graph.inputs and not self._reached(name, selection))
+            )
+            picture = self._picture(name, selection.sample) if pictured else None
             if picture is not None:
                 x, y, z = placement.origin
                 seen = 1.0 if selection.layer in (None, name) else 0.45
@@ -310,6 +314,11 @@ class ActivationsView(View):
             if signal:
                 blocks += curves(name, layer, placement, 1.0 if selection.layer in (None, name) else 0.4)
         return blocks
+
+    def _reached(self, name: str, selection: Selection) -> bool:
+        """Whether the shown quantity has numbers of its own for a layer, not those of a change that does not reach it."""
+        changed = self._context.explanations(selection.sample).changed
+        return self._quantity(selection) != "change" or changed(name) is not None
 
     def _room_for_names(self) -> NDArray[np.float64]:
         """Return points beside short inputs and outputs that leave room for their names; none without names."""
