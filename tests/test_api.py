@@ -148,6 +148,7 @@ def test_live_model_answers_from_its_own_process(script):
     assert said["closed"] == [False, "<nnviz3d viewer: closed>", False], "nothing is left behind"
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("quantity", ["attribution", "gradient_x_activation"])
 def test_quantity_of_a_live_model_may_be_named_by_its_alias(quantity, monkeypatch):
     requests = []
