@@ -28,7 +28,7 @@ _FUNCTION_LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "Softmax": "softm
 
 @dataclass(frozen=True, eq=False)
 class CellSum:
-    """How a number of a layer comes about.
+    """The terms, bias and activation function of one number of a layer.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ def cell_sum(
     inputs: Sequence[NDArray[np.float32]],
     weights: Mapping[str, NDArray[Any]],
 ) -> CellSum:
-    """Compute how a number of a layer comes about.
+    """Compute the arithmetic of one number of a layer.
 
     Parameters
     ----------

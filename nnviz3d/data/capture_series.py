@@ -52,7 +52,7 @@ class Part:
 
     @cached_property
     def holds(self) -> tuple[tuple[str, Any], ...]:
-        """What the capabilities say that the capture holds of its samples, as fields of a request."""
+        """The contents of the capture for its samples, by capability, as fields of a request."""
         if self.capture is None or not self.names:
             return ()
         return tuple(field for capability in CAPABILITIES for field in capability.held(self.capture).items())

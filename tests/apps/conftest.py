@@ -57,7 +57,7 @@ class Served:
 
     @property
     def notices(self) -> tuple[str, str]:
-        """What a server on the loopback may print on its standard error, when the usual port is free or taken."""
+        """The two standard errors of a server on the loopback: with the usual port free, and with it taken."""
         told = ServerEnvironment(os.environ, self.port).instructions("127.0.0.1", PublicAddress(), self.token)
         lines = "".join(f"{sentence}\n" for sentence in told)
         return lines, f"Port 8080 is taken; using {self.port}.\n{lines}"

@@ -139,7 +139,7 @@ def test_short_films_are_drawn_by_one_process(monkeypatch: pytest.MonkeyPatch):
     assert processes_for(2, (3840, 2160)) == 1
 
 
-def test_as_many_processes_draw_as_fit_into_the_memory(monkeypatch: pytest.MonkeyPatch):
+def test_number_of_drawing_processes_is_limited_by_the_memory(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     for gigabytes, processes in ((1, 1), (8, 3), (64, 16)):
         monkeypatch.setattr(drawing_pool, "_free_memory", lambda free=gigabytes * 10**9: free)

@@ -185,7 +185,7 @@ def arrive(session: Session) -> None:
         time.sleep(0.005)
 
 
-def test_what_belongs_to_the_sample_is_computed_kept_and_shown(asking, model):
+def test_missing_numbers_of_a_sample_are_computed_kept_and_shown(asking, model):
     asking.choose(1)
     assert asking.perspectives.availability("decisions").state is State.COMPUTABLE
     asking.look_at("decisions")
@@ -213,7 +213,7 @@ def features_of_conv(writer: CaptureWriter) -> None:
     write_features(writer, FeatureVisualization("conv", "channel", channels, images, 0 * ones, ones, dead, {}))
 
 
-def test_what_belongs_to_the_model_is_computed_once_and_the_samples_stay(asking, model, tmp_path):
+def test_missing_arrays_of_the_model_are_computed_once_and_the_samples_stay(asking, model, tmp_path):
     model.capture = write(tmp_path / "features.zarr", small_graph(), small_values(), also=[features_of_conv])
     asking.choose(2)
     asking.look_at("features")

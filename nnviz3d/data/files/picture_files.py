@@ -140,7 +140,7 @@ def _large(side: int | None) -> bool:
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """What is known of a picture without its pixels.
+    """The size and notes of a picture, read without its pixels.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How the number in a picked cell comes about, from the stored weights and numbers of a capture."""
+"""The arithmetic of the number in a picked cell, from the stored weights and numbers of a capture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from nnviz3d.scene.selection import CellPick
 
 _HALF = 2.0**-10
 """Relative step between float16 numbers."""
-_SINGLE = 2.0**-23
 BINS = 24
 """Number of bars in the histogram of a channel."""
 
@@ -41,7 +40,7 @@ class CellExplanation:
 
 
 def explained_cell(context: SceneContext, pick: CellPick, sample: int) -> CellExplanation:
-    """Compute how a cell's number comes about, and compare it with the stored number.
+    """Compute the arithmetic of a cell's number, and compare its result with the stored number.
 
     The arithmetic is given only if it leads to the stored number, so weights of another training step, another precision
     or an unknown setting are never shown as if they explained it.
@@ -67,7 +66,7 @@ def explained_cell(context: SceneContext, pick: CellPick, sample: int) -> CellEx
         return CellExplanation(sources, None, f"{name} is not taken apart: {unknown}.")
     rounded = any(is_rounded(capture, layer, sample) for layer in (name, *sources))
     value = float(stored[pick.index])
-    if not found.equals(value, _HALF if rounded else _SINGLE):
+    if not (found.equals(value, _HALF) if rounded else found.equals(value)):
         return CellExplanation(
             sources,
             None,
