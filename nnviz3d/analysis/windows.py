@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,7 @@ def windows_of(node: LayerNode, source: Sequence[int], shape: Sequence[int]) -> 
         before = _before(node, window, place)
         if before is None:
             return None
-        along.append(SlidingWindow(**{**window.__dict__, "before": before}))
+        along.append(replace(window, before=before))
     return SlidingWindows(channel, axes, tuple(along))
 
 

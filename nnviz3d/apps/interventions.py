@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -90,9 +90,7 @@ class Interventions:
 
     def add(self, intervention: Intervention) -> None:
         """Ask for a run with one more intervention; one at the same place is replaced."""
-        plain = replace(intervention, action="mute", factor=0.0)
-        kept = [one for one in self.listed if replace(one, action="mute", factor=0.0) != plain]
-        self._ask((*kept, intervention))
+        self._ask((*(one for one in self.listed if one.place != intervention.place), intervention))
 
     def remove(self, position: int) -> None:
         """Ask for a run without one of the interventions."""

@@ -63,7 +63,7 @@ def _drawn_span(context: SceneContext, layer: str, field: LayerField) -> Span:
     """Return the box of a field where it is seen: an input's picture is the front of its block."""
     span = span_of_field(context, layer, field)
     placement = context.placement(layer)
-    if layer not in context.graph.inputs or placement.grid.picture is None:
+    if not _is_pictured(context, layer):
         return span
     (x, y, _), (wide, high, _) = span.origin, span.size
     front = placement.origin[2] + placement.size[2] + _LIFT * placement.cell[2]
@@ -73,8 +73,12 @@ def _drawn_span(context: SceneContext, layer: str, field: LayerField) -> Span:
 def _right_of_picture(context: SceneContext, layer: str) -> float | None:
     """Return the world x at which the picture of an input ends; `None` for another layer."""
     placement = context.placement(layer)
-    pictured = layer in context.graph.inputs and placement.grid.picture is not None
-    return placement.origin[0] + placement.size[0] if pictured else None
+    return placement.origin[0] + placement.size[0] if _is_pictured(context, layer) else None
+
+
+def _is_pictured(context: SceneContext, layer: str) -> bool:
+    """Whether a layer is an input that is shown as its picture."""
+    return layer in context.graph.inputs and context.placement(layer).grid.picture is not None
 
 
 def _cone(source: Span, target: Span, until: float | None) -> NDArray[np.float32]:

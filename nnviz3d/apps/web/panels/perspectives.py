@@ -79,9 +79,7 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
                 key="one.name",
                 type="button",
                 role="tab",
-                classes=(
-                    "['perspective', one.state, { chosen: one.name === perspective, computing: one.name === computing }]",
-                ),
+                classes=(_CLASSES,),
                 click="trigger('look_at', [one.name])",
                 title=("(one.words + '\\n\\n' + one.reason).trim()",),
                 style=("{ '--share': one.name === computing ? computed_share + '%' : '0%' }",),

@@ -99,11 +99,8 @@ def compared_sample(context: SceneContext, space: PointSpace, selection: Selecti
 def _of_sample(context: SceneContext, space: PointSpace, sample: int) -> ComparedSample:
     capture = context.capture
     projected, facts = context.projected_sample(space.embedding, sample), facts_of_sample(capture, sample)
-    picture, label, answer = (
-        thumbnail(capture, space.embedding, sample),
-        capture.label(sample),
-        answer_of(capture, sample),
-    )
+    picture = thumbnail(capture, space.embedding, sample)
+    label, answer = capture.label(sample), answer_of(capture, sample)
     if label is None and answer is not None:
         label = answer[0]
     return ComparedSample(
@@ -158,7 +155,7 @@ def matching(found: Embedding, wanted: PointFilter, by: ColoredBy | None) -> NDA
     if wanted.name:
         part = wanted.name.casefold()
         meant &= np.fromiter((part in name.casefold() for name in found.names), dtype=bool, count=len(meant))
-    classes = found.labels if by == "label" else found.predictions
+    classes = _colored(found, by)
     if wanted.of_class is not None:
         meant &= classes == wanted.of_class if len(classes) else False
     if wanted.wrong:
@@ -181,8 +178,12 @@ def classes_of(found: Embedding, names: tuple[str, ...] | None, by: ColoredBy | 
     by
         As in `matching`.
     """
-    classes = found.labels if by == "label" else found.predictions
-    return [(int(k), class_name(names, int(k))) for k in np.unique(classes) if k != NO_CLASS]
+    return [(int(k), class_name(names, int(k))) for k in np.unique(_colored(found, by)) if k != NO_CLASS]
+
+
+def _colored(found: Embedding, by: ColoredBy | None) -> NDArray[np.int64]:
+    """Return the classes that the colours of the points show."""
+    return found.labels if by == "label" else found.predictions
 
 
 def share_of_variance(kept: float) -> str:
