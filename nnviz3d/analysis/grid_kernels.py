@@ -197,7 +197,7 @@ def add_near(
     x, y, z
         ``(N,)``: the points in the order of `sort_by_cell`, in units of the grid.
     side
-        Side of a cell, and the range, in units of the grid.
+        Side of a cell, half the range, in units of the grid.
     scale
         Square of the grid's unit.
     push
@@ -208,16 +208,16 @@ def add_near(
     The sum of the short-range potential at these points.
     """
     total = 0.0
-    one, reach = np.float32(1), np.float32(side * side * scale)
+    one, reach = np.float32(1), np.float32(4 * side * side * scale)
     share = one / (one + reach)
     for at in range(start, stop):
         px, py, pz = x[at], y[at], z[at]
         a, b, c = int(px / side), int(py / side), int(pz / side)
         fx, fy, fz, value = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        for p in range(max(a - 1, 0), min(a + 2, counts[0])):
-            for q in range(max(b - 1, 0), min(b + 2, counts[1])):
+        for p in range(max(a - 2, 0), min(a + 3, counts[0])):
+            for q in range(max(b - 2, 0), min(b + 3, counts[1])):
                 row = (p * counts[1] + q) * counts[2]
-                for j in range(starts[row + max(c - 1, 0)], starts[row + min(c + 2, counts[2])]):
+                for j in range(starts[row + max(c - 2, 0)], starts[row + min(c + 3, counts[2])]):
                     dx, dy, dz = px - x[j], py - y[j], pz - z[j]
                     squared = scale * (dx * dx + dy * dy + dz * dz)
                     near = max(reach - squared, np.float32(0)) * share

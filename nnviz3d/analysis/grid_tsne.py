@@ -8,10 +8,12 @@ doi:10.1038/s41592-018-0308-4) in two dimensions and by Pitsianis et al. (2019, 
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +30,16 @@ _CELLS = 40
 """Most grid lines along an axis for 10,000 points; wider points make the grid coarser."""
 _NARROW = 1.0
 """Extent under which the potentials of points differ too little for single precision."""
+_RATIO = 1.02
+"""Ratio of neighbouring distances of grid lines, which are a series, so that many iterations share a kernel's spectrum."""
 _REACH = 2.5
 """Range of the forces that are summed over pairs, in distances of the grid lines."""
 _PADDED = 32
 """Least length of a padded axis: the kernel of a shorter one has a kink near the points."""
 _FEW, _SMALL = 2000, 50_000
 """Up to so many points are spread, and up to so many numbers of a grid are transformed, by one thread, which is faster."""
+_KEPT, _MOST_KEPT = 2_000_000, 16
+"""Grids of up to so many numbers, and so many of them, keep their spectra, because a cloud's shape comes and goes."""
 _MOMENTUM = 0.8
 _LONGEST = 5.0
 """Longest move of a point in one iteration."""
@@ -48,11 +54,10 @@ class Repulsion:
     which is zero from the distance R on, is summed over pairs, and the smooth rest, K (1 - w^4), is convolved on the grid.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self) -> None:
         self._spectra: dict[tuple[Any, ...], NDArray[Any]] = {}
 
-    def __call__(self, points: Doubles, pool: ThreadPoolExecutor) -> tuple[NDArray[Any], float]:
+    def __call__(self, points: Doubles, threads: Threads) -> tuple[NDArray[Any], float]:
         """Return the sums of q^2 (y_i - y_j), ``(N, 3)``, and the sum of q over all pairs of different points."""
         from nnviz3d.analysis.grid_kernels import gather, spread
 
@@ -60,39 +65,40 @@ class Repulsion:
         widest = float((points.max(axis=0) - low).max())
         narrow = widest < _NARROW
         fine = _FINE / 2 if narrow else _FINE
-        step = max(fine, widest / (_CELLS * (len(points) / 10_000) ** (1 / 3)))
+        coarser = widest / (_CELLS * (len(points) / 10_000) ** (1 / 3)) / fine
+        step = fine * _RATIO ** max(0, math.floor(math.log(coarser, _RATIO))) if coarser > 1 else fine
         reach = _REACH if step > fine else 0
         places = ((points - low) / step).astype(np.float64 if narrow else np.float32)
         sizes = tuple(int(side) + 4 for side in places.max(axis=0))
         grid = np.empty(sizes, dtype=places.dtype)
-        _run(pool, ranges(sizes[0], self._threads if len(places) > _FEW else 1), spread, places, grid)
-        potential = self._convolved(grid, step, reach * step)
+        threads.run(ranges(sizes[0], threads.count if len(places) > _FEW else 1), spread, places, grid)
+        potential = self._convolved(grid, step, reach * step, threads.count)
         push = np.empty_like(places)
-        total = sum(_run(pool, ranges(len(points)), gather, places, potential, push))
+        total = sum(threads.run(ranges(len(points)), gather, places, potential, push))
         if reach:
-            total += self._near(places, step, push, pool)
+            total += self._near(places, step, push, threads)
         push *= push.dtype.type(-0.5 / step)
         return push, float(total) - len(points)
 
-    def _near(self, places: Floats, step: float, push: Floats, pool: ThreadPoolExecutor) -> float:
+    def _near(self, places: Floats, step: float, push: Floats, threads: Threads) -> float:
         from nnviz3d.analysis.grid_kernels import add_near, sort_by_cell
 
-        side = np.float32(_REACH)
+        side = np.float32(_REACH / 2)  # smaller cells hold fewer points that are out of reach
         counts = (places.max(axis=0) / side).astype(np.int64) + 1
         starts, order = np.empty(int(counts.prod()) + 1, dtype=np.int64), np.empty(len(places), dtype=np.int64)
         sort_by_cell(places, side, counts, starts, order)
         x, y, z = np.ascontiguousarray(places[order].T)
         scale = np.float32(step * step)
         parts = ranges(len(places))
-        return float(sum(_run(pool, parts, add_near, x, y, z, order, starts, counts, side, scale, push)))
+        return float(sum(threads.run(parts, add_near, x, y, z, order, starts, counts, side, scale, push)))
 
-    def _convolved(self, grid: NDArray[Any], step: float, reach: float) -> NDArray[Any]:
+    def _convolved(self, grid: NDArray[Any], step: float, reach: float, threads: int) -> NDArray[Any]:
         """Convolve the grid with 1 / (1 + r^2); the FFT leaves out lines that are zero or not read."""
         from scipy import fft
 
-        padded = tuple(fft.next_fast_len(max(2 * size, _PADDED), real=True) for size in grid.shape)
-        spectrum = self._spectrum(padded, step, reach, grid.dtype)
-        workers = self._threads if grid.size > _SMALL else 1
+        padded = tuple(2 * fft.next_fast_len(max(size, _PADDED // 2), real=True) for size in grid.shape)
+        spectrum = self._spectrum(padded, step, reach, grid.dtype, threads)
+        workers = threads if grid.size > _SMALL else 1
         wave = fft.rfft(grid, padded[2], axis=2, workers=workers)
         wave = fft.fft(wave, padded[1], axis=1, workers=workers, overwrite_x=True)
         wave = fft.fft(wave, padded[0], axis=0, workers=workers, overwrite_x=True)
@@ -102,21 +108,27 @@ class Repulsion:
         found = fft.irfft(wave, padded[2], axis=2, workers=workers)[:, :, : grid.shape[2]]
         return np.ascontiguousarray(found)
 
-    def _spectrum(self, padded: tuple[int, ...], step: float, reach: float, kind: np.dtype[Any]) -> NDArray[Any]:
+    def _spectrum(
+        self, padded: tuple[int, ...], step: float, reach: float, kind: np.dtype[Any], threads: int
+    ) -> NDArray[Any]:
         """Return the kernel's spectrum, divided by that of the splines on both sides."""
         from scipy import fft
 
         key = (*padded, step, reach, kind)
         if key not in self._spectra:
-            axes = [np.minimum(np.arange(size), size - np.arange(size)).astype(kind) for size in padded]
-            x, y, z = (np.square(axis * kind.type(step)) for axis in axes)
-            distances = x[:, np.newaxis, np.newaxis] + y[:, np.newaxis] + z
+            if math.prod(padded) > _KEPT or len(self._spectra) == _MOST_KEPT:
+                self._spectra.clear()
+            # The kernel is even, so its FFT is the DCT of one octant.
+            axes = [np.square(np.arange(size // 2 + 1) * kind.type(step)).astype(kind) for size in padded]
+            distances = axes[0][:, np.newaxis, np.newaxis] + axes[1][:, np.newaxis] + axes[2]
             near = np.maximum(kind.type(reach * reach) - distances, 0) / kind.type(1 + reach * reach)
-            found = fft.rfftn((1 - near**4) / (1 + distances), workers=self._threads).real
+            found = fft.dctn((1 - near**4) / (1 + distances), type=1, workers=threads)
             for k, size in enumerate(padded):
                 spline = (2 + np.cos(2 * np.pi * np.arange(found.shape[k]) / size)) / 3
                 found /= np.square(spline).astype(kind).reshape([-1 if axis == k else 1 for axis in range(3)])
-            self._spectra = {key: np.ascontiguousarray(found)}
+            first, second = (np.minimum(np.arange(size), size - np.arange(size)) for size in padded[:2])
+            found = found[first][:, second]
+            self._spectra[key] = found
         return self._spectra[key]
 
 
@@ -127,12 +139,41 @@ def ranges(count: int, parts: int | None = None) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairwise(edges) if a < b]
 
 
-def _run(pool: ThreadPoolExecutor, parts: Iterable[tuple[int, int]], function: Any, *arguments: Any) -> list[Any]:
-    """Run a compiled function on ranges of points, and return its results in their order."""
-    parts = list(parts)
-    if len(parts) == 1:  # a thread would cost more than it saves
-        return [function(*arguments, *parts[0])]
-    return list(pool.map(lambda part: function(*arguments, *part), parts))
+class Threads:
+    """Threads that run compiled functions on ranges of points; a context manager.
+
+    Parameters
+    ----------
+    count
+        By default as many as there are cores. The calling thread is one of them.
+    """
+
+    def __init__(self, count: int | None = None) -> None:
+        self.count = count or processors()
+        self._pool = ThreadPoolExecutor(self.count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def run(self, parts: Iterable[tuple[int, int]], function: Any, *arguments: Any) -> list[Any]:
+        """Run a function on ranges, and return its results in their order."""
+        parts = list(parts)
+        found: list[Any] = [None] * len(parts)
+        left = itertools.count()
+
+        def take() -> None:
+            while (part := next(left)) < len(parts):
+                found[part] = function(*arguments, *parts[part])
+
+        # One task for each thread: starting a task takes as long as computing a small part.
+        helpers = [self._pool.submit(take) for _ in range(min(self.count, len(parts)) - 1)]
+        take()
+        for helper in helpers:
+            helper.result()
+        return found
 
 
 class GridTSNE:
@@ -157,8 +198,8 @@ class GridTSNE:
         self._points[:, : self._dimensions] = start
         self._moves = np.zeros_like(self._points)
         self._gains = np.ones_like(self._points)
-        self._threads = threads or processors()
-        self._repulsion = Repulsion(self._threads)
+        self._threads = threads
+        self._repulsion = Repulsion()
 
     @property
     def points(self) -> Floats:
@@ -168,9 +209,9 @@ class GridTSNE:
     def iterate(self, count: int, exaggeration: float, note: Callable[[int], None], every: int) -> None:
         """Run some iterations; call `note` with their number after each `every` of them."""
         rate = len(self._points) / exaggeration
-        with ThreadPoolExecutor(self._threads) as pool:
+        with Threads(self._threads) as threads:
             for step in range(1, count + 1):
-                self._step(exaggeration, rate, pool)
+                self._step(exaggeration, rate, threads)
                 if step % every == 0:
                     note(step)
 
@@ -179,20 +220,20 @@ class GridTSNE:
         from nnviz3d.analysis.grid_kernels import divergence
 
         points, rows = self._points.astype(np.float32), self._affinities
-        with ThreadPoolExecutor(self._threads) as pool:
-            _, total = self._repulsion(self._points, pool)
-            parts = _run(pool, ranges(len(points)), divergence, rows.indptr, rows.indices, rows.values, points)
+        with Threads(self._threads) as threads:
+            _, total = self._repulsion(self._points, threads)
+            parts = threads.run(ranges(len(points)), divergence, rows.indptr, rows.indices, rows.values, points)
         return float(sum(parts)) + float(np.log(total))
 
-    def _step(self, exaggeration: float, rate: float, pool: ThreadPoolExecutor) -> None:
+    def _step(self, exaggeration: float, rate: float, threads: Threads) -> None:
         from nnviz3d.analysis.grid_kernels import attract, move
 
         points, rows, parts = self._points.astype(np.float32), self._affinities, ranges(len(self._points))
         pull = np.empty_like(points)
-        push, total = self._repulsion(self._points, pool)
-        _run(pool, parts, attract, rows.indptr, rows.indices, rows.values, points, pull)
+        push, total = self._repulsion(self._points, threads)
+        threads.run(parts, attract, rows.indptr, rows.indices, rows.values, points, pull)
         pull[:, self._dimensions :] = 0
         push[:, self._dimensions :] = 0
         factors = (exaggeration, 1 / total, rate, _MOMENTUM, _LEAST_GAIN, _LONGEST)
-        _run(pool, parts, move, self._points, self._moves, self._gains, pull, push, factors)
+        threads.run(parts, move, self._points, self._moves, self._gains, pull, push, factors)
         self._points -= self._points.mean(axis=0)

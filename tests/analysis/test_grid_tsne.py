@@ -1,7 +1,5 @@
 """t-SNE on a grid: forces equal their sums over all pairs, steps equal openTSNE's, and points do not depend on threads."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import open_capture
 
 pytest.importorskip("numba")
-from nnviz3d.analysis.grid_tsne import GridTSNE, Repulsion
+from nnviz3d.analysis.grid_tsne import GridTSNE, Repulsion, Threads
 
 
 def silent(*_):
@@ -43,8 +41,8 @@ def test_repulsion_equals_the_sum_over_all_pairs(cloud, extent, error, dimension
     apart = points[:, np.newaxis] - points
     q = 1 / (1 + np.square(apart).sum(axis=2))
     forces = (np.square(q)[..., np.newaxis] * apart).sum(axis=1)
-    with ThreadPoolExecutor(2) as pool:
-        found, total = Repulsion(2)(points, pool)
+    with Threads(2) as threads:
+        found, total = Repulsion()(points, threads)
     assert total == pytest.approx(q.sum() - len(points), rel=5e-3)
     away = np.linalg.norm((found - forces)[:, :dimensions], axis=1)
     assert away.mean() < error * np.linalg.norm(forces, axis=1).mean()

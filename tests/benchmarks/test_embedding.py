@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import numpy as np
@@ -69,7 +68,7 @@ def test_against_opentsne_and_other_libraries(smallest: bool):
         return lambda _: placed.update({engine: embed(vectors, EmbeddingOptions(engine=engine))})
 
     for engine in ("opentsne", "grid"):
-        embed(vectors[:200], EmbeddingOptions(engine=engine))  # imports and compiles
+        embed(vectors[:2000], EmbeddingOptions(engine=engine))  # imports and compiles, with the kernels of a wide cloud
     others: dict[str, NDArray[np.float32]] = {}
     actions: dict[str, Callable[[int], object]] = {engine: run(engine) for engine in ("opentsne", "grid")}
     if find_spec("tsne_h2pack") and not smallest:
@@ -108,12 +107,12 @@ def _compare_repulsion(points: NDArray[np.float32]) -> None:
     """Compare one evaluation of the repulsion with that of pysgtsnepi, whose whole t-SNE would take most of an hour."""
     from pysgtsnepi.repulsive import compute_repulsive_forces
 
-    from nnviz3d.analysis.grid_tsne import Repulsion
+    from nnviz3d.analysis.grid_tsne import Repulsion, Threads
 
-    doubles, ours = points.astype(np.float64), Repulsion(os.cpu_count() or 1)
-    with ThreadPoolExecutor() as pool:
+    doubles, ours = points.astype(np.float64), Repulsion()
+    with Threads() as threads:
         actions = {
-            "grid": lambda _: ours(doubles, pool),
+            "grid": lambda _: ours(doubles, threads),
             "pysgtsnepi": lambda _: compute_repulsive_forces(doubles, 1.0),
         }
         seconds = interleaved(actions, 1)
