@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.results import as_markdown
+from tests.benchmarks.results import ROWS, as_markdown
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "tests" / "benchmarks").glob("test_*.py"))
@@ -34,3 +34,10 @@ def test_table_says_what_was_not_reached():
     assert "| 5 pictures/s | no |" in text
     assert "## Not reached" in text
     assert "not measured" in text
+
+
+def test_every_row_is_measured_by_a_benchmark():
+    written = "".join(file.read_text(encoding="utf-8") for file in FILES)
+    parametrized = {"capture_25", "capture_100"}
+    assert [key for key in ROWS if f'"{key}"' not in written and key not in parametrized] == []
+    assert 'f"capture_{count}"' in written

@@ -86,8 +86,8 @@ ROWS: Mapping[str, Row] = {
         1.2,
         "s",
         "Drawn by the page, whose WebGL runs on the same two cores. Of the time the model takes 0.4 s, the capture's 61 MB "
-        "0.4 s to write, to read and to encode, and the page 0.75 s: it fetches 15 million numbers in 0.2 s, ranks and packs "
-        "them in 0.2 s and uploads them.",
+        "0.4 s to write, to read and to encode, and the page 0.75 s: it fetches 15 million numbers in 0.2 s, ranks and "
+        "packs them in 0.2 s and uploads them.",
     ),
     "command": Row(
         "Command to picture, own model and image, beyond Keras' import, load and call", "about 4 s", "at most", 1, "s"
@@ -134,8 +134,8 @@ ROWS: Mapping[str, Row] = {
         "at least",
         0.8,
         "x",
-        "All frames share one palette, so that still colours stay still. It is known after the last frame is drawn; only then "
-        "are the frames converted, on all cores.",
+        "All frames share one palette, so that still colours stay still. It is known after the last frame is drawn; only "
+        "then are the frames converted, on all cores.",
     ),
     "png": Row("Folder of .png against drawing its frames", "0.54 to 0.68", "at least", 0.8, "x"),
     "tsne_10k": Row(
@@ -145,7 +145,8 @@ ROWS: Mapping[str, Row] = {
         0.25,
         "x",
         "Of 9.4 s on a quiet machine, neighbours, PCA and quality take 1.6, near points 2.9, the convolution 2.1, the "
-        "attraction 0.95. A shorter range of the near points would save 0.7 s and make the forces' error four times as large.",
+        "attraction 0.95. A shorter range of the near points would save 0.7 s and make the forces' error four "
+        "times as large.",
     ),
     "tsne_100k": Row("3-D t-SNE of 100,000 x 50", "did not finish", "at most", 6, "minutes"),
     "tsne_1m": Row("3-D t-SNE of 1,000,000 x 50", "did not finish", "at most", 60, "minutes"),

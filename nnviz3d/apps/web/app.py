@@ -31,6 +31,7 @@ from nnviz3d.apps.web.sample_files import add_files
 from nnviz3d.apps.web.saves import Saves
 from nnviz3d.apps.web.security import Gate
 from nnviz3d.apps.web.start_page import MODULE, add_pages
+from nnviz3d.free_memory import return_free_memory
 from nnviz3d.scene.selection import Pick
 
 
@@ -176,6 +177,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def _left(self, client: str) -> None:
         self.view.leave(client)
         self.client_views.leave(client)
+        return_free_memory()
 
     def _synchronize(self) -> None:
         self._page.show(page_values(self._session))
