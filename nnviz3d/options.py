@@ -40,6 +40,15 @@ def _quantity(kind: Any, tokens: Sequence[Token]) -> Any:
     return given(kind, [token.evolve(value=canonical(token.value)) for token in tokens])
 
 
+def _subtracted(_kind: Any, tokens: Sequence[Token]) -> int | str:
+    """Read a sample's number, or else the name of a model or a capture."""
+    value = tokens[0].value
+    try:
+        return int(value)
+    except ValueError:
+        return value
+
+
 _MODEL = Group("Model", sort_key=2)
 _STORED = Group("Size", sort_key=3)
 _LOOK = Group("Look", sort_key=4)
@@ -53,6 +62,12 @@ _INPUT = (
     "Pictures, .wav, folders of them (class folders give labels), .npy, .npz, .csv (columns by name), .txt (a text a "
     "line), rows of those (x.csv[3:10]), a sentence (text:WORD), digits:N, sklearn:NAME or random; NAME=FILE for each of "
     "several inputs; may be repeated."
+)
+
+
+_AGAINST = (
+    "A model, checkpoint or capture with the same layers, b.keras or b.zarr: the cells show TARGET minus it. With "
+    "--quantity difference also another sample, counted from 0."
 )
 
 
@@ -136,8 +151,7 @@ class Look:
     """The target to explain: a class by number or name, any output's number, dense_1[5], or a part, mask[2:9,4:8,1]."""
     method: str | None = None
     """The attribution method whose map is shown: grad_cam, integrated_gradients, occlusion, ..."""
-    against: Annotated[int | None, OPTIONAL] = None
-    """The sample that is subtracted for --quantity difference, counted from 0."""
+    against: Annotated[int | str | None, Parameter(converter=_subtracted, help=_AGAINST)] = None
     step: Annotated[int | None, OPTIONAL] = None
     """A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one."""
     groups: Annotated[Literal["auto", "open", "closed"] | None, OPTIONAL] = None
@@ -148,12 +162,19 @@ class Look:
     @property
     def whole(self) -> bool:
         """Whether all samples of a model are captured, because two of them are compared."""
-        return self.quantity == "difference"
+        return self.quantity == "difference" and self.other is None
+
+    @property
+    def other(self) -> str | None:
+        """The model or capture that is compared with the target; `None` if `against` is a sample."""
+        return self.against if isinstance(self.against, str) else None
 
     def chosen(self) -> dict[str, Any]:
         """Return the given options that change the look of a scene file, by the names of its fields."""
         names = ("layer", "threshold", "colormap", "normalize", "ranking", "quantity", "method", "against", "step")
         fields = {**{name: getattr(self, name) for name in names}, "target": self.class_}
+        if self.other is not None:
+            fields = {**fields, "against": None, "quantity": self.quantity or "difference"}
         return {name: value for name, value in fields.items() if value is not None}
 
     def wanted(self) -> Insights:
@@ -166,9 +187,10 @@ class Look:
         """
         from nnviz3d.data.request import Insights
 
-        if (self.against is None) == self.whole:
+        if self.other is None and (self.against is None) == self.whole:
             raise UserError(
-                "--quantity difference and --against N go together: the cells show --sample minus --against."
+                "--quantity difference and --against go together: the cells show --sample minus the sample --against N; "
+                "--against b.keras alone subtracts another model."
             )
         return Insights(
             targets=() if self.class_ is None else (self.class_,),

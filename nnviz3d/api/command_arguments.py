@@ -18,6 +18,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
 from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.json_lines import to_line
+from nnviz3d.data.model_sources import names_model
 from nnviz3d.data.quantities import Quantity, canonical
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
@@ -27,6 +28,9 @@ from nnviz3d.options import Look
 from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 from nnviz3d.stopping import DelayedSignals
+
+_MOST_COMPARED = 256
+"""Most samples on which a compared model object is run at once; a viewer shows the difference of these."""
 
 
 class Options(TypedDict, total=False):
@@ -56,7 +60,8 @@ class Options(TypedDict, total=False):
     method
         The attribution method whose map is shown: ``grad_cam``, ``integrated_gradients``, ...
     against
-        Index of the sample to subtract, from 0; not for a model object.
+        What is subtracted: another model or capture with the same layers, as a path or an object, a model object only from
+        a model object; or with ``quantity="difference"`` the index of a sample, from 0, not for a model object.
     step
         A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one.
     preprocess
@@ -84,7 +89,7 @@ class Options(TypedDict, total=False):
     quantity: Quantity
     explain: int | str
     method: str
-    against: int
+    against: Any
     step: int
     preprocess: Preprocessing
     classes: Iterable[str]
@@ -148,9 +153,9 @@ class CommandArguments:
             *given("--quantity", options.get("quantity")),
             *given("--class", options.get("explain")),
             *given("--method", options.get("method")),
-            *given("--against", options.get("against")),
             *given("--step", options.get("step")),
         ]
+        against = options.get("against")
         if isinstance(target, SceneSpec):
             if target.source is None:
                 raise UserError(
@@ -159,6 +164,11 @@ class CommandArguments:
             target = self._scene_file("target.toml", target)
         if target is not None and not isinstance(target, str | Path | Capture):
             return [*self._live(target, x, options, live=live, whole=whole), *common]
+        if against is not None and not isinstance(against, int | str | Path | Capture):
+            raise UserError(
+                "against is a model object, so the target has to be one too: keras.models.load_model opens a file."
+            )
+        common += given("--against", against.path if isinstance(against, Capture) else against)
         common += given("--sample", options.get("sample"))
         if options.get("labels") is not None:
             raise UserError("labels go with a model object; a file of arrays (.npz) holds its own.")
@@ -224,10 +234,17 @@ class CommandArguments:
             raise UserError(
                 "weights, architecture, trust and custom go with a model file; a model object holds all of these."
             )
-        if options.get("against") is not None:
-            raise UserError("against goes with a model file or a capture; capture the model object's samples first.")
+        against = options.get("against")
+        if isinstance(against, int):
+            raise UserError(
+                "The sample that against names is of a model file or a capture; capture the model object's samples first."
+            )
         elsewhere = import_module("nnviz3d.capture.other_backend")
         if elsewhere.other_backend(model) is not None:
+            if against is not None:
+                raise UserError(
+                    "against takes models of TensorFlow; capture both models on the same x, and compare the captures."
+                )
             copy = elsewhere.save_copy(model, x, options.get("labels"), self.folder)
             print_error(f"{copy.note}\n")
             own: Options = {**options, "custom": copy.custom, "trust": copy.trust}
@@ -252,8 +269,9 @@ class CommandArguments:
         request = CaptureRequest(model="live", out=out, preprocess=options.get("preprocess"), insights=_wanted(options))
         wanted = samples if whole else samples[position : position + 1]
         kept.answer(request.model_copy(update={"inputs": tuple(source for _, source in wanted)}), lambda _event: None)
+        beside = [] if against is None else given("--against", self._beside(against, x, samples, wanted, live=live))
         if not live:
-            return [str(out), *(["--sample", str(position)] if whole else [])]
+            return [str(out), *(["--sample", str(position)] if whole else []), *beside]
         server = import_module("nnviz3d.capture.live_model_server").LiveModelServer
         with DelayedSignals():
             listener = server(kept.answer)
@@ -261,7 +279,47 @@ class CommandArguments:
         invitation = Invitation(
             port=listener.port, token=listener.token, request=request, samples=samples, position=position
         )
-        return [str(out), "--live", self._text("live.json", to_line(invitation))]
+        return [str(out), "--live", self._text("live.json", to_line(invitation)), *beside]
+
+    def _beside(
+        self,
+        against: Any,
+        x: Any,
+        samples: Sequence[tuple[str, str]],
+        wanted: Sequence[tuple[str, str]],
+        *,
+        live: bool,
+    ) -> str:
+        """Return the capture with which a live model is compared; a model object is captured on the same samples.
+
+        Parameters
+        ----------
+        samples, wanted
+            Names and sources of all samples in `x`, and of those that the model itself was captured on.
+        live
+            Whether the viewer can ask for the other samples.
+        """
+        if isinstance(against, Capture):
+            return str(against.path)
+        if isinstance(against, str | Path):
+            if names_model(str(against)):
+                raise UserError(
+                    "against is a file and the target a model object; open both alike: keras.models.load_model opens a "
+                    "file."
+                )
+            return str(against)
+        other = import_module("nnviz3d.capture.live_model").prepare_live_model(against, x)
+        chosen = dict.fromkeys([*wanted, *(samples[:_MOST_COMPARED] if live else ())])
+        out = self.folder / f"{_file_name(against)}.zarr"
+        sources = tuple(source for _, source in chosen)
+        other.answer(CaptureRequest(model="live", out=out, inputs=sources), lambda _event: None)
+        return str(out)
+
+
+def _file_name(model: Any) -> str:
+    """Return a name for a file of a model object, which a picture shows: its own name, or that of its class."""
+    name = str(getattr(model, "name", "") or type(model).__name__)
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60] or "other"
 
 
 def _wanted(options: Options) -> Insights:

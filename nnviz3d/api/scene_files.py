@@ -65,6 +65,7 @@ def with_absolute_paths(spec: SceneSpec, folder: Path) -> SceneSpec:
         "input": inputs(source.input),
         "choices": inputs(source.choices),
         "beside": inputs(source.beside),
+        "against": found(source.against),
         "architecture": found(source.architecture),
         "weights": source.weights if source.weights in WEIGHTS else found(source.weights),
     }

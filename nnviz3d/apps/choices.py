@@ -1,4 +1,4 @@
-"""The quantity, target, method and second sample that a session shows, and what else can be chosen."""
+"""The quantity, target, method and subtracted numbers that a session shows, and what else can be chosen."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.axes import CHANNEL
 from nnviz3d.data.capabilities.attributions import attribution_methods
+from nnviz3d.data.compared import has_counterpart
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.data.target_words import map_targets
@@ -75,8 +76,8 @@ class Choices:
         explainable = head_of(capture.graph) is not None or bool(map_targets(capture.graph))
         gradients = capture.has_gradients() or (self._queries.possible and explainable)
         lacking: set[Quantity] = set(OF_GRADIENTS) if not gradients else set()
-        lacking |= {"difference"} if not self.others else set()
         sample = self._frame.selection.sample
+        lacking |= {"difference"} if not self.others and not self.compares_models else set()
         lacking |= {"change"} if not self._frame.scene.context.explanations(sample).interventions else set()
         return tuple(name for name in QUANTITIES if name not in lacking)
 
@@ -89,9 +90,9 @@ class Choices:
     def show(self, quantity: Quantity) -> None:
         """Show another quantity: at once, or when its gradients have been computed.
 
-        A difference is by default the difference from the sample before.
+        A difference is by default that from the compared model, or else from the sample before.
         """
-        if quantity == "difference" and self.against is None:
+        if quantity == "difference" and self.against is None and not self.compares_models:
             self._frame.select(against=self._samples[self._before].index)
         needs = quantity in OF_GRADIENTS and not self._frame.scene.context.has_gradients(self._frame.selection)
         if not needs or not self.find_gradients({"quantity": quantity}):
@@ -237,7 +238,18 @@ class Choices:
         value = f"score {score(found.score)}" if found.probability is None else score(found.probability)
         return f"{self.name(found.target)} · {value}"
 
-    # The sample that is subtracted.
+    # The sample or the model that is subtracted.
+
+    @property
+    def other_model(self) -> str | None:
+        """The name of the compared model; `None` if there is none."""
+        other = self._frame.scene.context.counterpart
+        return None if other is None else other.name
+
+    @property
+    def compares_models(self) -> bool:
+        """Whether the compared model has numbers for the sample that is shown."""
+        return has_counterpart(self._frame.scene.capture, self._frame.selection.sample)
 
     @property
     def others(self) -> tuple[int, ...]:
@@ -252,9 +264,9 @@ class Choices:
         index = said if self._frame.selection.against is None else self._frame.selection.against
         return next((i for i in self.others if self._samples[i].index == index), None)
 
-    def compare(self, position: int) -> None:
-        """Subtract another sample, one of `others`."""
-        self._frame.select(against=self._samples[position].index)
+    def compare(self, position: int | None) -> None:
+        """Subtract another sample, one of `others`; `None` subtracts the compared model's numbers."""
+        self._frame.select(against=None if position is None else self._samples[position].index)
 
     @property
     def _before(self) -> int:

@@ -171,11 +171,11 @@ class ModelQueries:
             return
         index = series.committed
         try:
-            frame.scene = frame.scene.revised(series.plus(answer.capture))
+            frame.scene = frame.scene.revised(series.plus(answer.capture, answer.other))
         except UserError as error:  # the model's file has changed since
             self.message = str(error)
             return
-        runner.keep(index, answer.capture.path)
+        runner.keep(index, answer)
         if answer.capture.provenance.sha256 is None and isinstance(frame.selection.pick, EdgePick):
             frame.select(pick=None)  # a live model may have been trained further, and the pick holds the old weight
         earlier = {old for position in positions if (old := self._samples.set_index(position, index)) is not None}

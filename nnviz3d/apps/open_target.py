@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnviz3d.apps.comparison import Compared, Other, subtracting_models
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.progress import embed_with_progress
-from nnviz3d.apps.sample_runner import SampleRunner
+from nnviz3d.apps.sample_runner import OtherModel, SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
-from nnviz3d.apps.target import ModelOptions, ResolvedTarget, resolve
+from nnviz3d.apps.target import DEFAULT, ModelOptions, ResolvedTarget, resolve
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.worker import Worker
 from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
@@ -90,6 +91,7 @@ def opened(
     worker: Worker | None = None,
     invitation: Invitation | None = None,
     drawn: bool = True,
+    other: Compared | None = None,
 ) -> Iterator[Opened]:
     """Open a target: a capture as it is; a model is first captured into a temporary folder.
 
@@ -116,16 +118,23 @@ def opened(
         The live model that made the capture.
     drawn
         Whether the numbers are drawn: a training that was recorded without probe samples can only be described.
+    other
+        The model or capture with which the target is compared.
 
     Raises
     ------
     UserError
-        If there is no such target or sample, or it cannot be captured.
+        If there is no such target or sample, or it cannot be captured, or what it is compared with has other layers.
     """
     found = resolve(target, scene, options)
     found = replace(found, spec=found.spec.looking(chosen, groups))
+    rival = None if other is None else other.found(found, DEFAULT if target is None else target)
+    if rival is not None:
+        found = replace(found, spec=subtracting_models(found.spec), against=rival.name)
+        # Two models are run in the same way, on the same samples.
+        found = replace(found, capture=None, beside=()) if rival.runs else found
     wanted = wanted.plus(found.spec.look.needs)
-    whole = whole or found.spec.look.quantity == "difference"
+    whole = whole or (found.spec.look.quantity == "difference" and rival is None)
     if backward:
         found, wanted = replace(found, spec=found.spec.with_view("backward")), wanted.plus(Insights(gradients=True))
     insights = _needed(found, wanted)
@@ -133,7 +142,7 @@ def opened(
         found = replace(found, spec=found.spec.untitled())  # the title describes other points
     ready = _ready_capture(found, wanted)
     with ExitStack() as stack:
-        opening = _Opening(found, insights, sample, run, worker, stack)
+        opening = _Opening(found, insights, sample, run, worker, stack, rival)
         if ready is None:
             yield opening.model(whole=whole)
             return
@@ -152,6 +161,10 @@ def opened(
             found_ready = opening.capture_of_model(ready, shown, found.model, worker)
         else:
             found_ready = opening.capture(ready, shown)
+        if rival is not None and rival.capture is not None:
+            shown_name = str(found.capture) if invitation is None else ready.provenance.model
+            both = rival.beside(found_ready.capture, open_capture(rival.capture), shown_name)
+            found_ready = replace(found_ready, capture=both)
         origin = found_ready.origin
         if invitation is None:
             origin = SceneOrigin.of(replace(found, spec=opening.spec), own, ready=True)
@@ -184,6 +197,8 @@ class _Opening:
         Everything that is needed beyond the forward pass.
     stack
         Closes at the end what the methods open.
+    rival
+        The model or capture with which the target is compared.
 
     Attributes
     ----------
@@ -199,7 +214,9 @@ class _Opening:
         run: Callable[[CaptureRequest], object],
         worker: Worker | None,
         stack: ExitStack,
+        rival: Other | None = None,
     ) -> None:
+        self._rival = rival
         self.spec = found.spec
         self._found = found
         self._insights = insights
@@ -258,8 +275,11 @@ class _Opening:
             raise ValueError("`resolve` gave neither a capture nor a model.")
         position = found.sample if self._sample is None else self._sample
         request, folder = self._request(found.model)
-        self._run(request if whole else request.model_copy(update={"only": position}))
-        capture = open_capture(request.out)
+        first = request if whole else request.model_copy(update={"only": position})
+        self._run(first)
+        capture: CaptureReader = open_capture(request.out)
+        if self._rival is not None:
+            capture = self._rival.beside(capture, self._rival.captured(first, folder), found.model)
         # The capture tells which axis of an input array counts the samples.
         shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
         sources = _uncaptured(found.options.inputs or ("random",), shapes)
@@ -276,8 +296,12 @@ class _Opening:
         return self._found.options.request(model, folder / "run.zarr", self._insights), folder
 
     def _runner(self, request: CaptureRequest, capture: CaptureReader, worker: Worker, folder: Path) -> SampleRunner:
-        answers = head_of(capture.graph) is not None
-        runner = SampleRunner(worker, _template(request, capture), folder, answers=answers)
+        answers, rival = head_of(capture.graph) is not None, self._rival
+        template = _template(request, capture)
+        other = None
+        if rival is not None and rival.runs and rival.worker is not None:
+            other = OtherModel(rival.worker, rival.request(template, template.out))
+        runner = SampleRunner(worker, template, folder, answers=answers, other=other)
         self._stack.callback(runner.close)
         return runner
 

@@ -89,6 +89,7 @@ class SceneOrigin:
             classes=None if options.classes is None else str(options.classes.absolute()),
             weights=_weights(options.weights),
             architecture=None if options.architecture is None else str(user_path(options.architecture).absolute()),
+            against=_against(found.against),
         )
         return SceneOrigin(source, count, found.spec.embeds, () if model is None else _remarks(options))
 
@@ -147,6 +148,10 @@ def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _absolute(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(in_folder(Path.cwd(), name) for name in names)
+
+
+def _against(name: str | None) -> str | None:
+    return name if name is None or has_prefix(name) else str(user_path(name).absolute())
 
 
 def _weights(weights: str | None) -> str | None:

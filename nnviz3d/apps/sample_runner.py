@@ -54,6 +54,22 @@ class SampleRequest:
 
 
 @dataclass(frozen=True)
+class OtherModel:
+    """A compared model, which runs on each further sample, too.
+
+    Attributes
+    ----------
+    worker
+        Runs the model.
+    template
+        A request for it, without a sample.
+    """
+
+    worker: Worker
+    template: CaptureRequest
+
+
+@dataclass(frozen=True)
 class Answer:
     """The result of a request.
 
@@ -61,6 +77,8 @@ class Answer:
     ----------
     capture
         A capture of the sample alone; `None` if it could not be made.
+    other
+        The compared model's capture of the sample; `None` without such a model.
     problem
         A sentence that says why not; empty if the user has stopped it.
     """
@@ -68,6 +86,7 @@ class Answer:
     request: SampleRequest
     capture: CaptureReader | None = None
     problem: str = ""
+    other: CaptureReader | None = None
 
 
 class SampleRunner:
@@ -85,12 +104,22 @@ class SampleRunner:
         Whether the model has an answer, a vector or one number, that is explained together with other targets.
     room
         Most bytes that captures of samples take on disk; the oldest are removed first.
+    other
+        A compared model, whose worker is closed by `close`, too.
     """
 
     def __init__(
-        self, worker: Worker, template: CaptureRequest, folder: Path, *, answers: bool = True, room: int = ROOM
+        self,
+        worker: Worker,
+        template: CaptureRequest,
+        folder: Path,
+        *,
+        answers: bool = True,
+        room: int = ROOM,
+        other: OtherModel | None = None,
     ) -> None:
         self._worker = worker
+        self._other = other
         self._template = template
         self._folder = folder
         self._predicts = answers
@@ -104,7 +133,7 @@ class SampleRunner:
         self._told = 0.0
         self._works = self._stopped = False
         self._room = room
-        self._kept: dict[int, tuple[Path, int]] = {}
+        self._kept: dict[int, tuple[tuple[Path, ...], int]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._call: Callable[[], None] = lambda: None
@@ -159,7 +188,12 @@ class SampleRunner:
             self._stopped = self._works
         if self._stopped:
             # The process may take some seconds to clean up.
-            threading.Thread(target=self._worker.interrupt, name="sample runner stop", daemon=True).start()
+            for worker in self._workers:
+                threading.Thread(target=worker.interrupt, name="sample runner stop", daemon=True).start()
+
+    @property
+    def _workers(self) -> tuple[Worker, ...]:
+        return (self._worker,) if self._other is None else (self._worker, self._other.worker)
 
     def answers(self) -> list[Answer]:
         """Return the answers that have arrived since the last call."""
@@ -168,9 +202,10 @@ class SampleRunner:
             found.append(self._answers.get())
         return found
 
-    def keep(self, sample: int, path: Path) -> None:
-        """Record where the capture of a sample of a series is on disk."""
-        self._kept[sample] = (path, path.stat().st_size)
+    def keep(self, sample: int, answer: Answer) -> None:
+        """Record where the captures of a sample of a series are on disk."""
+        paths = tuple(one.path for one in (answer.capture, answer.other) if one is not None)
+        self._kept[sample] = (paths, sum(path.stat().st_size for path in paths))
 
     def keeps(self, sample: int) -> bool:
         """Whether this object made the capture of a sample of a series, and it is still on disk."""
@@ -189,9 +224,10 @@ class SampleRunner:
         return next((sample for sample in self._kept if sample not in besides), None)
 
     def forget(self, sample: int) -> None:
-        """Remove the capture of a sample from the disk."""
-        path, _ = self._kept.pop(sample)
-        path.unlink()
+        """Remove the captures of a sample from the disk."""
+        paths, _ = self._kept.pop(sample)
+        for path in paths:
+            path.unlink()
 
     def close(self) -> None:
         """End the worker, and wait for the thread."""
@@ -199,7 +235,8 @@ class SampleRunner:
             with self._changed:
                 self._closed = True
                 self._changed.notify()
-            self._worker.close()
+            for worker in self._workers:
+                worker.close()
             if self._thread is not None:
                 self._thread.join()
 
@@ -226,6 +263,8 @@ class SampleRunner:
         # Nobody asked for this run. Where it fails, the first request fails too, and says why.
         with contextlib.suppress(Nnviz3dError):
             self._worker.run(request, self._hear)
+            if self._other is not None:
+                self._other.worker.run(_of_other(self._other, request, out), self._hear)
         self._stage = ""
 
     def _hear(self, event: Event) -> None:
@@ -257,8 +296,14 @@ class SampleRunner:
         self._count += 1
         out = self._folder / f"live-{self._count}.zarr.zip"
         try:
-            self._worker.run(self._capture_request(request, out), self._hear)
-            return Answer(request, open_capture(out))
+            asked = self._capture_request(request, out)
+            self._worker.run(asked, self._hear)
+            other = None
+            if self._other is not None and not request.of_model:
+                beside = self._folder / f"live-{self._count}-other.zarr.zip"
+                self._other.worker.run(_of_other(self._other, asked, beside), self._hear)
+                other = open_capture(beside)
+            return Answer(request, open_capture(out), other=other)
         except UserError as error:
             return Answer(request, problem="" if self._stopped else self._plain(str(error)))
         except Exception as error:  # noqa: BLE001 - the user is told of any error, and the next request is served
@@ -273,3 +318,8 @@ class SampleRunner:
                 request,
                 problem=f"{self._plain(first)} The terminal shows details; choose a sample again to start a new one.",
             )
+
+
+def _of_other(other: OtherModel, request: CaptureRequest, out: Path) -> CaptureRequest:
+    """Return a request for the compared model, on the sample of another request."""
+    return other.template.model_copy(update={"inputs": request.inputs, "out": out, "prepare": request.prepare})

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
+from nnviz3d.apps.comparison import with_counterpart_of
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.interventions import Interventions
@@ -249,7 +250,7 @@ class Session:
     def _prepare(self, capture: CaptureReader) -> Scene:
         """Build the scene of a longer training; runs in the thread that follows it, so that drawing does not wait."""
         trajectory = trajectory_of(capture, self.scene.context.trajectory) if self.scene.spec.embeds else None
-        scene = self.scene.revised(capture, trajectory)
+        scene = self.scene.revised(with_counterpart_of(capture, self.scene.capture), trajectory)
         with contextlib.suppress(UserError):  # drawing reports it
             scene.at(self.clock.t, self.selection)
         return scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnviz3d.data.bundled import gallery
@@ -76,6 +76,8 @@ class ResolvedTarget:
         Further input that the scene offers.
     beside
         Input that the model is run on first, to be shown beside the samples of the capture.
+    against
+        Another model or capture, with which the scene compares this one.
     """
 
     spec: SceneSpec
@@ -85,6 +87,7 @@ class ResolvedTarget:
     sample: int = 0
     choices: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    against: str | None = None
 
 
 def bundled_scenes() -> dict[str, Path]:
@@ -138,6 +141,13 @@ def _of_another(scene: str | None) -> SceneSpec:
 
 
 def _from_source(spec: SceneSpec, source: SceneSource, folder: Path, options: ModelOptions) -> ResolvedTarget:
+    found = _of_source(spec, source, folder, options)
+    if source.against is None or has_prefix(source.against):
+        return replace(found, against=source.against)
+    return replace(found, against=str(_found(folder, source.against, source)))
+
+
+def _of_source(spec: SceneSpec, source: SceneSource, folder: Path, options: ModelOptions) -> ResolvedTarget:
     if source.model is None:
         _refuse_model_options("The scene's source", options)
     # The ready capture is shown unless the user gives other input; in a scene of points, input is added to the points.

@@ -39,7 +39,7 @@ def show_view(session: Session, view: ViewState) -> None:
         if number >= len(samples):
             raise SceneError(f"sample: there is no sample {number}; there are {len(samples)}, from 0.")
     against = None if look.against is None else samples[look.against].index
-    if look.quantity == "difference" and against is None:
+    if look.quantity == "difference" and against is None and session.choices.other_model is None:
         raise SceneError("look.against: the model has not been run on the sample that is subtracted.")
     opened = session.scene.context.opened if look.opened is None else frozenset(look.opened)
     unknown = sorted(opened - session.groups.all)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from nnviz3d.options import Look, Model
 from nnviz3d.options import selection_of as selection_of
 
 if TYPE_CHECKING:
+    from nnviz3d.apps.comparison import Compared
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.worker import Worker
     from nnviz3d.apps.worker_connections import Connection
@@ -68,6 +69,7 @@ def capture_with_workers(request: CaptureRequest, where: ClusterOptions) -> Fini
         return capture_on_cluster(request, cluster, bar.hear)
 
 
+@contextmanager
 def open_target(
     target: str | None,
     model: Model,
@@ -78,8 +80,8 @@ def open_target(
     whole: bool = False,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
-) -> AbstractContextManager[Opened]:
-    """Return a context that opens the target of a command with its options.
+) -> Iterator[Opened]:
+    """Open the target of a command with its options, and the model or capture with which it is compared.
 
     Parameters
     ----------
@@ -90,20 +92,59 @@ def open_target(
     """
     from nnviz3d.apps.open_target import opened
 
-    return opened(
-        target,
-        look.scene,
-        model.options(),
-        run,
-        sample=look.sample,
-        whole=whole or look.whole,
-        groups=look.groups,
-        backward=backward,
-        wanted=look.wanted(),
-        chosen=look.chosen(),
-        worker=worker,
-        invitation=invitation,
-    )
+    wanted = look.wanted()
+    with (
+        _compared(look.other, live=worker is not None) as other,
+        opened(
+            target,
+            look.scene,
+            model.options(),
+            run,
+            sample=look.sample,
+            whole=whole or look.whole,
+            groups=look.groups,
+            backward=backward,
+            wanted=wanted,
+            chosen=look.chosen(),
+            worker=worker,
+            invitation=invitation,
+            other=other,
+        ) as found,
+    ):
+        yield found
+
+
+@contextmanager
+def _compared(name: str | None, *, live: bool) -> Iterator[Compared | None]:
+    """Yield the model or capture that is compared, with a worker of its own if it is a model.
+
+    Parameters
+    ----------
+    live
+        Whether the worker runs the model on further samples, too.
+    """
+    from nnviz3d.data.model_sources import names_model
+
+    if name is None:
+        yield None
+        return
+    from nnviz3d.apps.comparison import Compared
+
+    worker = new_worker()
+    try:
+        if names_model(name):
+            worker.start()  # imports TensorFlow while the target is captured
+
+        def run(request: CaptureRequest) -> None:
+            from nnviz3d.apps.progress import capture_with_progress
+
+            capture_with_progress(request, worker=worker)
+            if not live:
+                worker.finish()
+
+        yield Compared(name, run, worker if live else None)
+    finally:
+        worker.close()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,26 @@ def at_step(capture: CaptureReader, step: int | None = None) -> CaptureReader:
     if training is None or not len(training):
         return capture
     if isinstance(capture, CaptureSeries):
-        return capture.beginning_with(at_step(capture.first, step))
+        series = capture.beginning_with(at_step(capture.first, step))
+        other = series.counterpart
+        if other is None or series.step_records is None:
+            return series
+        return series.compared(replace(other, capture=_at_records(other.capture, series.step_records)))
     records = training.records_at(int(training.steps[-1]) if step is None else step)
     return CaptureAtStep(capture.capture if isinstance(capture, CaptureAtStep) else capture, records)
+
+
+def _at_records(other: CaptureReader, records: StepRecords) -> CaptureReader:
+    """Return a reader of another run at the steps of the records that are shown of a training."""
+    training = other.training
+    if training is None or not len(training):
+        return other
+    probed, weighted = (
+        training.records_at(int(training.steps[-1]) if step is None else step)
+        for step in (records.probe_step, records.weight_step)
+    )
+    found = replace(probed, weights=weighted.weights, weight_step=weighted.weight_step)
+    return CaptureAtStep(other.capture if isinstance(other, CaptureAtStep) else other, found)
 
 
 class CaptureAtStep(ForwardingReader):

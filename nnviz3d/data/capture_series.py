@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities import CAPABILITIES
+from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Connections, LayerActivations, Ranking
@@ -32,15 +33,18 @@ class Part:
         Name and notes of each sample; they stay when the samples are removed.
     preprocessing
         Its mode, and the reason for this mode.
+    counterpart
+        The numbers of another model for these samples; `None` if no other model is compared.
     """
 
     capture: CaptureReader | None
     names: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
     preprocessing: tuple[str, str]
+    counterpart: Counterpart | None = None
 
     @staticmethod
-    def of(capture: CaptureReader) -> Part:
+    def of(capture: CaptureReader, counterpart: Counterpart | None = None) -> Part:
         """Make the part of all samples of a capture."""
         samples = range(capture.committed)
         return Part(
@@ -48,6 +52,7 @@ class Part:
             tuple(capture.sample_name(i) for i in samples),
             tuple(capture.provenance.notes_of(i) for i in samples),
             capture.preprocessing(0),
+            counterpart,
         )
 
     @cached_property
@@ -69,6 +74,8 @@ class CaptureSeries:
         The samples of further captures of the same model.
     of_model
         Captures that were made for what they hold of the model, such as its features; their samples do not count.
+    counterpart
+        The numbers of another model for the samples of the first capture.
 
     Raises
     ------
@@ -77,7 +84,11 @@ class CaptureSeries:
     """
 
     def __init__(
-        self, first: CaptureReader, later: tuple[Part, ...] = (), of_model: tuple[CaptureReader, ...] = ()
+        self,
+        first: CaptureReader,
+        later: tuple[Part, ...] = (),
+        of_model: tuple[CaptureReader, ...] = (),
+        counterpart: Counterpart | None = None,
     ) -> None:
         for one in (*(part.capture for part in later), *of_model):
             if one is not None and [n.id for n in one.graph] != [n.id for n in first.graph]:
@@ -89,7 +100,8 @@ class CaptureSeries:
                     "seen beside the earlier ones; start again."
                 )
         self._first = first
-        self._parts = (Part.of(first), *later)
+        self._parts = (Part.of(first, counterpart), *later)
+        self.counterpart = counterpart
         self._of_model = of_model
         self.path = first.path
         self.graph = first.graph
@@ -125,15 +137,53 @@ class CaptureSeries:
 
     def beginning_with(self, first: CaptureReader) -> CaptureSeries:
         """Return this series with another reader of its first samples."""
-        return CaptureSeries(first, self._parts[1:], self._of_model)
+        return CaptureSeries(first, self._parts[1:], self._of_model, self.counterpart)
 
-    def plus(self, capture: CaptureReader) -> CaptureSeries:
-        """Return a longer series, with another capture's samples at its end."""
-        return CaptureSeries(self._first, (*self._parts[1:], Part.of(capture)), self._of_model)
+    def compared(self, counterpart: Counterpart) -> CaptureSeries:
+        """Return this series with the numbers of another model for its first samples."""
+        return CaptureSeries(self._first, self._parts[1:], self._of_model, counterpart)
+
+    def plus(self, capture: CaptureReader, other: CaptureReader | None = None) -> CaptureSeries:
+        """Return a longer series, with another capture's samples at its end.
+
+        Parameters
+        ----------
+        other
+            The compared model's capture of the same samples; by default the same samples that it holds already.
+
+        Raises
+        ------
+        CaptureError
+            If it is a capture of another model than the series.
+        """
+        counterpart = self.counterpart
+        if counterpart is not None and other is None:
+            counterpart = counterpart.of_same(capture)
+        elif counterpart is not None and other is not None:
+            CaptureSeries(counterpart.capture, (Part.of(other),))  # refuses a model that has changed since
+            counterpart = counterpart.of_run(other)
+        return CaptureSeries(
+            self._first, (*self._parts[1:], Part.of(capture, counterpart)), self._of_model, self.counterpart
+        )
 
     def with_model(self, capture: CaptureReader) -> CaptureSeries:
         """Return the series with what another capture holds of the model; its samples are left out."""
-        return CaptureSeries(self._first, self._parts[1:], (*self._of_model, capture))
+        return CaptureSeries(self._first, self._parts[1:], (*self._of_model, capture), self.counterpart)
+
+    def counterpart_of(self, sample: int) -> tuple[Counterpart, int]:
+        """Return the numbers of the compared model that go with a sample, and the sample's number in them.
+
+        Raises
+        ------
+        CaptureError
+            If no other model is compared, or it was not run on this sample.
+        """
+        number, own = self._part_of(sample)
+        found = self._parts[number].counterpart
+        if found is None:
+            other = "Another model" if self.counterpart is None else self.counterpart.name
+            raise CaptureError(f"{other} was not run on {self.sample_name(sample)}; choose a sample that both ran on.")
+        return found, own
 
     def own_capture(self, sample: int) -> CaptureReader:
         """Return the capture that holds a sample."""
@@ -151,8 +201,8 @@ class CaptureSeries:
         if number == 0:
             raise CaptureError(f"Sample {sample} belongs to {self.path.name}, which the series begins with.")
         parts = list(self._parts)
-        parts[number] = replace(parts[number], capture=None)
-        return CaptureSeries(self._first, tuple(parts[1:]), self._of_model)
+        parts[number] = replace(parts[number], capture=None, counterpart=None)
+        return CaptureSeries(self._first, tuple(parts[1:]), self._of_model, self.counterpart)
 
     @property
     def training(self) -> Training | None:

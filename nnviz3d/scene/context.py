@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from nnviz3d.data import target_words
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart
+from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
@@ -230,13 +232,11 @@ class SceneContext:
         return found
 
     def difference(self, node_id: str, selection: Selection) -> NDArray[np.float32]:
-        """Return a layer's numbers for the sample minus those for the other sample, ``shape``."""
-        if selection.against is None:
-            raise SceneError("A difference is of two samples; choose the one to compare with.")
+        """Return a layer's numbers for the sample minus those for the other sample, or of the other model, ``shape``."""
         here = self.values(node_id, selection.sample).values
-        there = np.asarray(self.capture.activation(node_id, selection.against), dtype=np.float32)
+        there = self.subtracted(node_id, selection)
         if here.shape != there.shape:
-            names = [self.capture.sample_name(i) for i in (selection.sample, selection.against)]
+            names = self.compared_names(selection)
             sizes = [shape_text(self.graph.node(node_id), shape) for shape in (here.shape, there.shape)]
             raise SceneError(
                 f"{names[0]} and {names[1]} cannot be compared: {node_id} has {sizes[0]} numbers for one and {sizes[1]} "
@@ -244,6 +244,40 @@ class SceneContext:
             )
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(here - there)
+
+    def subtracted(self, node_id: str, selection: Selection) -> NDArray[np.float32]:
+        """Return the numbers that a difference subtracts: a layer's for the other sample, or by the other model.
+
+        Raises
+        ------
+        SceneError
+            If neither a sample nor a model is compared.
+        CaptureError
+            If the other model was not run on the sample, or its capture lacks the layer.
+        """
+        if selection.against is not None:
+            return np.asarray(self.capture.activation(node_id, selection.against), dtype=np.float32)
+        if self.counterpart is None:
+            raise SceneError(
+                "A difference is of two samples; choose the one to compare with, or another model by --against."
+            )
+        return np.asarray(counterpart_activation(self.capture, node_id, selection.sample), dtype=np.float32)
+
+    @property
+    def counterpart(self) -> Counterpart | None:
+        """The model with which this one is compared; `None` if there is none."""
+        return counterpart_of(self.capture)
+
+    def compares(self, selection: Selection, node_id: str | None = None) -> bool:
+        """Whether there are numbers to subtract from those of a sample, or of one of its layers."""
+        return selection.against is not None or has_counterpart(self.capture, selection.sample, node_id)
+
+    def compared_names(self, selection: Selection) -> tuple[str, str]:
+        """Return the names of the two sides of a difference: samples, or models."""
+        other = self.counterpart
+        if selection.against is None and other is not None:
+            return other.own_name, other.name
+        return self.capture.sample_name(selection.sample), self.capture.sample_name(selection.against or 0)
 
     def change(self, node_id: str, sample: int) -> NDArray[np.float32]:
         """Return a layer's numbers with the interventions minus those without, ``shape``; 0 where they do not reach.

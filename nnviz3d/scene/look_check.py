@@ -127,7 +127,8 @@ def check_shown(scene: Scene, selection: Selection) -> None:
 def _check_quantity(scene: Scene, selection: Selection) -> None:
     view = next((one for one in scene.spec.views if isinstance(one, ActivationsSpec)), None)
     against = None if view is None else view.against
-    if selection.quantity == "difference" and selection.against is None and against is None:
+    compared = selection.against is not None or against is not None or scene.context.counterpart is not None
+    if selection.quantity == "difference" and not compared:
         raise SceneError("look.quantity: a difference needs look.against, the sample that is subtracted.")
     if selection.quantity == "change" and not scene.context.explanations(selection.sample).interventions:
         raise SceneError(f"look.quantity: {scene.capture.path.name} holds no run of this sample with an intervention.")

@@ -235,7 +235,7 @@ class Scene:
 
     def as_of(self, t: float, selection: Selection) -> Scene:
         """Return this scene with the numbers of the shown training step; itself if it already has them."""
-        step, capture = self.step(t, selection), self.context.capture
+        step, capture = self.step(t, selection), self.capture
         shown = None if step is None or capture.training is None else capture.training.records_at(step)
         if shown is None or shown == capture.step_records:
             return self

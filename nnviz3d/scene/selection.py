@@ -84,9 +84,9 @@ class Selection:
         As in the settings of the views.
     quantity
         What the cells of the blocks show: the activation, the gradient of the target's score by the activation,
-        gradient times activation, the difference of two samples, or the change by interventions.
+        gradient times activation, the difference of two samples or two models, or the change by interventions.
     against
-        The sample B of a difference A - B.
+        The sample B of a difference A - B; by default the same sample of the compared model, if there is one.
     target
         One of the explained targets; by default the model's prediction.
     method

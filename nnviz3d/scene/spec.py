@@ -79,6 +79,8 @@ class SceneSource(Strict):
         the samples of the capture.
     weights, architecture
         As the options of these names on the command line.
+    against
+        Another model or capture with the same layers, which is subtracted where the cells show a difference.
     """
 
     capture: str | None = None
@@ -90,6 +92,7 @@ class SceneSource(Strict):
     classes: str | None = None
     weights: str | None = None
     architecture: str | None = None
+    against: str | None = None
     sample: Annotated[int, Field(ge=0)] = 0
     hint: str | None = None
 

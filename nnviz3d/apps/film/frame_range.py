@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from nnviz3d.apps.comparison import joined, names_of
 from nnviz3d.apps.snapshot import require_graphics
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
@@ -75,6 +76,8 @@ class FilmPlan(Strict):
     ----------
     captures
         Paths of the shown capture, and of those whose samples follow its own.
+    others, names
+        Paths of the compared model's captures, one for each of `captures`, and the names of both models.
     spec
         The scene.
     look, sample, target
@@ -92,6 +95,8 @@ class FilmPlan(Strict):
     """
 
     captures: tuple[str, ...]
+    others: tuple[str | None, ...] = ()
+    names: tuple[str, str, str] | None = None
     spec: SceneSpec
     look: LookSpec = LookSpec()
     sample: int = 0
@@ -131,13 +136,8 @@ class FilmPlan(Strict):
         CaptureError
             If one of them is not there, or damaged.
         """
-        first, *later = map(open_capture, self.captures)
-        if not later:
-            return first
-        series = CaptureSeries.of(first)
-        for capture in later:
-            series = series.plus(capture)
-        return series
+        others = [None if path is None else open_capture(path) for path in self.others]
+        return joined([open_capture(path) for path in self.captures], others, self.names)
 
 
 class FilmScene:
@@ -225,12 +225,16 @@ class FilmScene:
 
         A training that still writes its capture is one such case: another process would read more of its steps.
         """
-        captures, selection = _paths(self._capture), self.selection
-        if captures is None:
+        series, selection = CaptureSeries.of(self._capture), self.selection
+        captures = _paths(part.capture for part in series.parts)
+        others = _paths(None if part.counterpart is None else part.counterpart.capture for part in series.parts)
+        if captures is None or others is None or None in captures:
             return None
         try:
             plan = FilmPlan(
-                captures=captures,
+                captures=tuple(path for path in captures if path is not None),
+                others=others if series.counterpart is not None else (),
+                names=names_of(series),
                 spec=self._spec,
                 look=LookSpec.of(replace(selection, target=None)),
                 sample=selection.sample,
@@ -353,14 +357,13 @@ def _alike(one: object, other: object) -> bool:
     return one == other
 
 
-def _paths(capture: CaptureReader) -> tuple[str, ...] | None:
-    """Return the paths of the files that a reader reads; `None` if they do not give the same reader again."""
-    parts = [part.capture for part in capture.parts] if isinstance(capture, CaptureSeries) else [capture]
-    found: list[str] = []
-    for part in parts:
-        if not isinstance(part, Capture) or not part.complete or not _finished(part):
+def _paths(readers: Iterable[CaptureReader | None]) -> tuple[str | None, ...] | None:
+    """Return the paths of the files that readers read; `None` if they do not give the same readers again."""
+    found: list[str | None] = []
+    for one in readers:
+        if one is not None and (not isinstance(one, Capture) or not one.complete or not _finished(one)):
             return None
-        found.append(absolute(part.path))
+        found.append(None if one is None else absolute(one.path))
     return tuple(found)
 
 

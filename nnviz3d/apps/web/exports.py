@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from nnviz3d.apps.comparison import names_of
 from nnviz3d.apps.export.html.order import PageOrder, StoredSample
 from nnviz3d.apps.export.sizes import size_text
 from nnviz3d.apps.saved_scene import selection_at_rest, spec_as_shown
@@ -162,9 +163,14 @@ class Exports:
             samples=tuple(map(stored.of, samples)),
             against=None if selection.against is None else stored.of(selection.against),
             trajectory=session.scene.context.trajectory,
+            names=names_of(stored.series),
             float16=choices.rounded,
         )
-        return lambda folder: make(captures=stored.files(folder), out=folder / self._name), notes
+
+        def order(folder: Path) -> PageOrder:
+            return make(captures=stored.files(folder), others=stored.others(folder), out=folder / self._name)
+
+        return order, notes
 
     # Work.
 
@@ -250,13 +256,16 @@ class _StoredSamples:
     """
 
     def __init__(self, series: CaptureSeries) -> None:
+        self.series = series
         self._paths: list[Path] = []
+        self._others: list[Path | None] = []
         self._stored: dict[int, StoredSample] = {}
         start = 0
         for part in series.parts:
             if part.capture is not None:
                 self._stored |= {start + i: (len(self._paths), i) for i in range(len(part.names))}
                 self._paths.append(part.capture.path)
+                self._others.append(None if part.counterpart is None else part.counterpart.capture.path)
             start += len(part.names)
 
     def of(self, sample: int) -> StoredSample:
@@ -267,6 +276,17 @@ class _StoredSamples:
         """Return the captures; later ones, which the session may remove, as files of their own in a folder."""
         first, *later = self._paths
         return (first, *(_kept(path, folder / f"{number}-{path.name}") for number, path in enumerate(later, 1)))
+
+    def others(self, folder: Path) -> tuple[Path | None, ...]:
+        """Return the compared model's capture for each of `files`, likewise; none if no model is compared."""
+        if not any(self._others):
+            return ()
+        first, *later = self._others
+        kept = (
+            None if path is None else _kept(path, folder / f"other-{number}-{path.name}")
+            for number, path in enumerate(later, 1)
+        )
+        return (first, *kept)
 
 
 def _kept(path: Path, out: Path) -> Path:

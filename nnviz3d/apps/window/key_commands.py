@@ -142,8 +142,10 @@ class KeyCommands:
             self._tell(f"cells: {words}, {self._choices.words(found)}")
 
     def next_against(self) -> None:
-        """Compare with another sample."""
-        others = self._choices.others
+        """Compare with another sample, or with the compared model."""
+        others: tuple[int | None, ...] = self._choices.others
+        if self._choices.compares_models:
+            others = (None, *others)
         if self._choices.quantity != "difference":
             self._tell(
                 "The cells show no difference; press x until they show one" if others else "There is only one sample"
@@ -157,6 +159,8 @@ class KeyCommands:
         if against is not None:
             names = [session.samples[i].name for i in (session.samples.chosen, against)]
             self._tell(f"cells: {' − '.join(names)}")
+        elif self._choices.compares_models:
+            self._tell(f"cells: {' − '.join(session.scene.context.compared_names(session.selection))}")
 
     def next_method(self) -> None:
         """Show the map of another attribution method."""

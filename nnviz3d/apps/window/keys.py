@@ -69,7 +69,7 @@ KEYS = (
     Key(("c",), "c C", "explain the next, previous class", "next_class", repeats=True),
     Key(("Shift+c",), "c C", "explain the next, previous class", "previous_class", repeats=True),
     Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference, change", "next_quantity"),
-    Key(("b",), "b", "next sample to subtract", "next_against"),
+    Key(("b",), "b", "next sample or model to subtract", "next_against"),
     Key(("a",), "a", "next attribution method", "next_method"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),
     Key(("z",), "z", "open the group under the pointer, close the group around a layer", "toggle_group"),

@@ -130,7 +130,9 @@ def cell_arrays(context: SceneContext, layer: str, selection: Selection) -> Iter
             name, values = over_input(context, other) or ("", other.values)
             if name == layer:
                 yield CellArray(f"{title_of(other)[0]}, interpolated", values, by_location=True)
-    if selection.against is not None:
+    if context.compares(selection, layer):
+        if selection.against is None and context.counterpart is not None:
+            yield CellArray(f"of {context.counterpart.name}", context.subtracted(layer, selection))
         yield CellArray("difference", context.difference(layer, selection))
     if explanations.interventions:
         yield CellArray("change", context.change(layer, selection.sample))

@@ -72,10 +72,10 @@ class ActivationsSpec(ViewSpec):
         Share of a layer's colour range below which cells are not drawn. All cells of vectors are drawn.
     quantity
         Quantity of the cells: the ``activation``, the ``gradient`` of the target's score by the activation,
-        ``gradient_x_activation`` (alias ``attribution``), the ``difference`` of the sample and another one, or the
+        ``gradient_x_activation`` (alias ``attribution``), the ``difference`` of two samples or two models, or the
         ``change`` by interventions.
     against
-        The other sample of a difference.
+        The other sample of a difference; by default the same sample of the compared model, if there is one.
     """
 
     kind: Literal["activations"]
@@ -181,7 +181,9 @@ class ActivationsView(View):
             Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes, selection.sample))),
             Labels("axes", tuple(axis_labels(self._context, voxels, selection.layer))),
         )
-        answer = (*scores_of(self._context, self._answering, selection.sample, self._listed), *words)
+        models = self._quantity(selection) == "difference" and self._compared(selection).against is None
+        other = selection if models else None
+        answer = (*scores_of(self._context, self._answering, selection.sample, self._listed, other), *words)
         question = (title_panel(self._context, selection.sample), *words)
         return _Still(blocks, scales, answer, question)
 
@@ -316,9 +318,11 @@ class ActivationsView(View):
         return blocks
 
     def _reached(self, name: str, selection: Selection) -> bool:
-        """Whether the shown quantity has numbers of its own for a layer, not those of a change that does not reach it."""
-        changed = self._context.explanations(selection.sample).changed
-        return self._quantity(selection) != "change" or changed(name) is not None
+        """Whether the shown quantity has numbers of its own for a layer, not zeros of a change that does not reach it."""
+        quantity = self._quantity(selection)
+        if quantity == "difference" and self._compared(selection).against is None:
+            return bool(np.any(self._context.difference(name, selection)))
+        return quantity != "change" or self._context.explanations(selection.sample).changed(name) is not None
 
     def _room_for_names(self) -> NDArray[np.float64]:
         """Return points beside short inputs and outputs that leave room for their names; none without names."""

@@ -19,11 +19,11 @@ _NAMED = 3
 
 
 def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -> str:
-    """Describe a quantity with its target, or with the two samples of a difference."""
+    """Describe a quantity with its target, or with the two samples or models of a difference."""
     if quantity == "activation":
         return "activation"
     if quantity == "difference":
-        return " − ".join(context.capture.sample_name(i) for i in (selection.sample, selection.against or 0))
+        return " − ".join(context.compared_names(selection))
     if quantity == "change":
         return f"change by: {listed([one.text for one in context.explanations(selection.sample).interventions])}"
     explained = context.explained(selection)

@@ -20,6 +20,7 @@ from nnviz3d.scene.context import (
 )
 from nnviz3d.scene.panel_rows import BarRow, GaugeRow, Row, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.output_pictures import class_map, comparisons, drawn_as_picture
 from nnviz3d.scene.views.titles import range_text, title_panel
 
@@ -35,8 +36,16 @@ _ENDS = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0),
 """Smallest and largest value of activation functions with a bounded range."""
 
 
-def scores_of(context: SceneContext, outputs: Sequence[str], sample: int, listed: int = FEW) -> tuple[Primitive, ...]:
-    """Return the title with the answers of some outputs, and their numbers with names: beside their blocks, in panels."""
+def scores_of(
+    context: SceneContext, outputs: Sequence[str], sample: int, listed: int = FEW, compared: Selection | None = None
+) -> tuple[Primitive, ...]:
+    """Return the title with the answers of some outputs, and their numbers with names: beside their blocks, in panels.
+
+    Parameters
+    ----------
+    compared
+        The selection, if the cells show the difference from another model: then the title has its answers, too.
+    """
     labels = [label for output in outputs if _is_short(context, output) for label in _beside(context, output, sample)]
     panels: list[Panel] = []
     for output in outputs:
@@ -47,6 +56,8 @@ def scores_of(context: SceneContext, outputs: Sequence[str], sample: int, listed
             name = "scores" if not panels else f"scores/{output}"
             panels.append(Panel(name, "top-right", tuple(best_rows(output, scores, names, listed))))
     found = [answer_of(context, output, sample) for output in outputs[:_ANSWERS]]
+    if compared is not None:
+        found += filter(None, (other_answer(context, output, compared) for output in outputs[:_ANSWERS]))
     more = len(outputs) - _ANSWERS
     answer = " · ".join([*found, *([f"and {more:,} more outputs"] if more > 0 else [])])
     return (
@@ -68,6 +79,22 @@ def answer_of(context: SceneContext, output: str, sample: int) -> str:
         return f"{whose}no numbers"
     if len(shape) > 1:
         return f"{node.name}: {_of_map(context, output, sample)}"
+    return _of_vector(context, output, numbers, whose)
+
+
+def other_answer(context: SceneContext, output: str, selection: Selection) -> str:
+    """Write what an output of the compared model says; nothing of a map, whose difference is drawn."""
+    numbers, other = context.subtracted(output, selection).reshape(-1), context.counterpart
+    name, node = "" if other is None else other.name, context.graph.node(output)
+    if not numbers.size or len(context.placement(output).grid.shape) > 1:
+        return ""
+    whose = f"{node.name}: " if len(context.graph.outputs) > 1 else ""
+    return f"{name}: {_of_vector(context, output, numbers, whose)}"
+
+
+def _of_vector(context: SceneContext, output: str, numbers: NDArray[np.float32], whose: str) -> str:
+    """Write what the numbers of a vector say: the class with the largest score, or the number itself."""
+    several = len(context.graph.outputs) > 1
     if len(numbers) == 1:
         text = score(float(numbers[0])) + _between_two(context, output, float(numbers[0]))
         return f"{whose}{text}" if several else f"output {text}"

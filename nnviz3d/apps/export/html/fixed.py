@@ -51,7 +51,7 @@ def fixed_choices(
 def _explained(
     scene: Scene, sample: int, quantities: Sequence[Quantity | None], selection: Selection
 ) -> Iterator[tuple[str, str]]:
-    """Yield the words about the explained target, the attribution method and the second sample of a difference."""
+    """Yield the words about the explained target, the attribution method and what a difference subtracts."""
     context = scene.context
     maps = next((view for view in scene.spec.views if isinstance(view, AttributionsSpec)), None)
     slopes = any(quantity in OF_GRADIENTS for quantity in quantities)
@@ -67,7 +67,11 @@ def _explained(
     cells = next((view for view in scene.spec.views if isinstance(view, ActivationsSpec)), None)
     if cells is not None and "difference" in quantities:
         against = cells.against if selection.against is None else selection.against
-        yield "subtracted sample", f"{context.capture.sample_name(against or 0)}; --against exports another"
+        other = context.counterpart
+        if against is None and other is not None:
+            yield "subtracted model", f"{other.name}; --against exports another"
+        else:
+            yield "subtracted sample", f"{context.capture.sample_name(against or 0)}; --against exports another"
 
 
 def _title(method: str) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from nnviz3d.apps.comparison import joined
 from nnviz3d.apps.export import ExportJob, ExportSettings
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.data.capture import open_capture
-from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
@@ -46,6 +46,8 @@ class PageOrder:
         The file to write.
     float16
         Whether the numbers of the cells are rounded to float16.
+    others, names
+        The compared model's captures, one for each of `captures`, and the names of both models.
     """
 
     captures: tuple[Path, ...]
@@ -56,6 +58,8 @@ class PageOrder:
     against: StoredSample | None = None
     trajectory: EmbeddingTrajectory | None = None
     float16: bool = False
+    others: tuple[Path | None, ...] = ()
+    names: tuple[str, str, str] | None = None
 
     def job(self) -> ExportJob:
         """Open the captures, and return the export.
@@ -65,17 +69,16 @@ class PageOrder:
         UserError
             If a capture cannot be read.
         """
-        first, *later = (open_capture(path) for path in self.captures)
-        starts = [0]  # another program may have added samples to a capture meanwhile
-        capture: CaptureReader = first
-        for one in later:
-            starts.append(capture.committed)
-            capture = CaptureSeries.of(capture).plus(one)
-        shown, *others = (starts[part] + index for part, index in self.samples)
+        parts = [open_capture(path) for path in self.captures]
+        others = [None if path is None else open_capture(path) for path in self.others]
+        capture = joined(parts, others, self.names)
+        # Another program may have added samples to a capture meanwhile.
+        starts = [0, *accumulate(one.committed for one in parts)]
+        shown, *more = (starts[part] + index for part, index in self.samples)
         against = None if self.against is None else starts[self.against[0]] + self.against[1]
         selection = replace(self.selection, sample=shown, against=against)
         trajectory = trajectory_of(capture, self.trajectory) if self.spec.embeds else None
-        settings = ExportSettings(samples=",".join(map(str, (shown, *others))), float16=self.float16)
+        settings = ExportSettings(samples=",".join(map(str, (shown, *more))), float16=self.float16)
         return ExportJob(Opened(self.spec, capture, shown, trajectory=trajectory), selection, self.out, settings)
 
     def to_json(self) -> str:
@@ -92,6 +95,8 @@ class PageOrder:
             "against": self.against,
             "trajectory": None if self.trajectory is None else _trajectory_words(self.trajectory),
             "float16": self.float16,
+            "others": [None if path is None else str(path) for path in self.others],
+            "names": self.names,
         }
         # Python's JSON keeps the lone surrogates of file names that are no UTF-8.
         return json.dumps(words)
@@ -113,6 +118,8 @@ class PageOrder:
             against=None if words["against"] is None else (words["against"][0], words["against"][1]),
             trajectory=None if words["trajectory"] is None else _trajectory(words["trajectory"]),
             float16=words["float16"],
+            others=tuple(None if path is None else Path(path) for path in words["others"]),
+            names=None if words["names"] is None else tuple(words["names"]),
         )
 
 

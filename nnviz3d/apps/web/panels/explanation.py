@@ -17,6 +17,8 @@ from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.target_words import search_text
 from nnviz3d.errors import UserError
 
+_OTHER_MODEL = -1
+"""Value of the compared model in the list of what can be subtracted; samples have their positions."""
 _ALL = "[...targets, ...classes.filter((one) => !targets.some((found) => found.value === one.value))]"
 """Items of the target list: first the explained targets with their scores, then all others."""
 
@@ -40,8 +42,8 @@ class ExplanationState:
     targets, explained
         The targets that were explained, with their scores, and the one that is shown.
     comparable, against
-        The samples that the shown one can be compared with, listed while the cells show a difference; and the position of
-        the one that is subtracted.
+        The samples and the model that the shown one can be compared with, listed while the cells show a difference; and
+        what is subtracted: the position of a sample, or -1 for the model.
     """
 
     classes: list[dict[str, str]]
@@ -102,13 +104,20 @@ class ExplanationPanel(PagePanel[ExplanationState]):
                 ],
                 explained="" if found is None else found.target.slot,
                 comparable=self._comparable() if choices.quantity == "difference" else [],
-                against=choices.against,
+                against=self._against,
                 method=choices.method,
             )
         )
 
+    @property
+    def _against(self) -> int | None:
+        position = self._choices.against
+        return _OTHER_MODEL if position is None and self._choices.compares_models else position
+
     def _comparable(self) -> list[dict[str, Any]]:
         names = [(position, self.page.session.samples[position].name) for position in self._choices.others]
+        if self._choices.compares_models and self._choices.other_model is not None:
+            names.insert(0, (_OTHER_MODEL, self._choices.other_model))
         return [{"title": name, "name": name, "value": position} for position, name in names]
 
     # The page and the session both change these values; a value that differs from the session's is the user's choice.
@@ -121,7 +130,11 @@ class ExplanationPanel(PagePanel[ExplanationState]):
 
     def _set_against(self, against: Any) -> None:
         session, choices = self.page.session, self._choices
-        if against == choices.against:
+        if against == self._against:
+            return
+        if against == _OTHER_MODEL and choices.compares_models:
+            choices.compare(None)
+            self.page.refresh()
             return
         against = asked_index("sample", against, len(session.samples))
         if against not in choices.others:
@@ -151,7 +164,9 @@ class ExplanationPanel(PagePanel[ExplanationState]):
         with html.Div(classes="section appearance", id="insights", v_if="explainable"):
             with labelled("Cells", "Quantity that the cells of the blocks show", v_if="quantities.length > 1"):
                 v.VSelect(v_model=("quantity",), items=("quantities",), id="quantity", aria_label="Cells")
-            with labelled("Against", "Sample that is subtracted", v_if="quantity === 'difference'"):
+            with labelled(
+                "Against", "What is subtracted: a sample, or the compared model", v_if="quantity === 'difference'"
+            ):
                 _search("against", "comparable", "Against")
             with labelled(
                 "Class", "Class whose score is explained: choose one or type its name", v_if="targets.length"

@@ -1,0 +1,98 @@
+"""Blocks that show one model minus another one: numbers, words, picks, closed groups, and what is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.counterpart import Counterpart
+from nnviz3d.errors import CaptureError
+from nnviz3d.scene.panel_rows import KeyRow, TextRow
+from nnviz3d.scene.primitives import Callout, Image, Panel, Voxels
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene
+from tests.support import captures
+
+DIFFERENCE = Selection(sample=1, quantity="difference")
+
+
+def other_values() -> dict[str, np.ndarray]:
+    """Return the small capture's numbers, changed in all layers but the input."""
+    random = np.random.default_rng(5)
+    return {
+        name: values + (name != "input") * random.normal(size=values.shape).astype(np.float32)
+        for name, values in captures.small_values().items()
+    }
+
+
+def compared(shown, other) -> CaptureSeries:
+    return CaptureSeries.of(shown).compared(Counterpart.of(shown, other, ("a.keras", "b.keras"), "b.keras"))
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory) -> CaptureSeries:
+    folder = tmp_path_factory.mktemp("two")
+    shown = captures.small_capture(folder / "a.zarr")
+    return compared(shown, captures.write(folder / "b.zarr", captures.small_graph(), other_values()))
+
+
+@pytest.fixture(scope="module")
+def scene(series) -> Scene:
+    return Scene.build(default_scene(), series)
+
+
+def test_blocks_show_one_model_minus_the_other_for_the_same_sample(scene):
+    found = {p.name: p for p in scene.at(scene.duration, DIFFERENCE).primitives if isinstance(p, Voxels)}
+    assert found.keys() == {"conv", "pool", "flatten", "dense", "scores"}
+    for name, block in found.items():
+        difference = captures.small_values()[name][1] - other_values()[name][1]
+        assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(difference)), name
+        assert block.limits[0] == -block.limits[1]
+        assert block.colormap.diverging
+
+
+def test_input_that_both_models_were_given_stays_a_picture(scene):
+    assert [p.name for p in scene.at(scene.duration, DIFFERENCE).primitives if isinstance(p, Image)] == ["input"]
+
+
+def test_words_name_both_models(scene):
+    panels = [p for p in scene.at(scene.duration, DIFFERENCE).primitives if isinstance(p, Panel)]
+    text = "\n".join(row.text for p in panels for row in p.rows if isinstance(row, TextRow))
+    assert "a.keras − b.keras; each layer's scale ends at m" in text
+    best = int(other_values()["scores"][1].argmax())
+    assert f"b.keras: predicted {captures.CLASSES[best]}" in text
+    assert "b.keras" not in "".join(
+        row.text
+        for p in scene.at(scene.duration, Selection(1)).primitives
+        if isinstance(p, Panel)
+        for row in p.rows
+        if isinstance(row, TextRow)
+    )
+
+
+def test_pick_tells_the_numbers_of_both_models(scene):
+    pick = CellPick("conv", (5, 2, 3))
+    (told,) = (
+        p for p in scene.at(9.0, Selection(1, quantity="difference", pick=pick)).primitives if isinstance(p, Callout)
+    )
+    parts = {row.key: np.float32(row.text) for row in told.rows if isinstance(row, KeyRow)}
+    here, there = (values["conv"][1][5, 2, 3] for values in (captures.small_values(), other_values()))
+    assert parts == {"activation": here, "of b.keras": there, "difference": here - there}
+
+
+def test_sample_of_the_same_capture_can_be_subtracted_instead(scene):
+    chosen = Selection(sample=1, against=2, quantity="difference")
+    block = next(p for p in scene.at(9.0, chosen).primitives if isinstance(p, Voxels) and p.name == "dense")
+    values = captures.small_values()["dense"]
+    assert np.array_equal(block.values, scene.context.placement("dense").grid.arrange(values[1] - values[2]))
+
+
+def test_sample_on_which_the_other_model_was_not_run_is_one_sentence(series, tmp_path):
+    one = captures.write(tmp_path / "one.zarr", captures.small_graph(), {k: v[:1] for k, v in other_values().items()})
+    scene = Scene.build(default_scene(), compared(series.first, one))
+    assert scene.at(9.0, Selection(0, quantity="difference"))
+    with pytest.raises(CaptureError, match=r"b\.keras was not captured for this sample"):
+        scene.at(9.0, DIFFERENCE)
+    assert scene.at(9.0, Selection(1, pick=CellPick("conv", (0, 0, 0)))), "a pick has no difference there"
