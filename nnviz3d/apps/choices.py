@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -22,6 +23,7 @@ from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import head_of, is_classifier, top_classes, two_classes, vector_outputs
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.attributions import AttributionsSpec
 
@@ -263,6 +265,10 @@ class Choices:
         said = None if self._activations is None else self._activations.against
         index = said if self._frame.selection.against is None else self._frame.selection.against
         return next((i for i in self.others if self._samples[i].index == index), None)
+
+    def subtracting(self, position: int) -> Selection:
+        """Return the selection with another sample that is subtracted, one of `others`."""
+        return replace(self._frame.selection, against=self._samples[position].index)
 
     def compare(self, position: int | None) -> None:
         """Subtract another sample, one of `others`; `None` subtracts the compared model's numbers."""

@@ -49,6 +49,12 @@ class Groups:
         grouping = self._frame.scene.context.grouping
         return () if grouping is None else grouping.around(layer)
 
+    def reveal(self, name: str) -> None:
+        """Open the groups around a layer or a group, so that it is shown."""
+        grouping = self._frame.scene.context.grouping
+        if grouping is not None:
+            self._change(self._opened | set(grouping.around(name)))
+
     def open(self, name: str) -> None:
         """Open a closed group; its inner groups are closed."""
         self._change(self._opened - self._inside(name) | {name})

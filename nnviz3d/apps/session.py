@@ -9,6 +9,7 @@ from typing import Any
 from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.comparison import with_counterpart_of
+from nnviz3d.apps.differences import DifferencePlaces
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
 from nnviz3d.apps.interventions import Interventions
@@ -79,6 +80,8 @@ class Session:
         The quantity, target, method and other sample that are shown, and what else can be chosen.
     interventions
         The interventions of the shown sample's changed run, and requests for other ones.
+    differences
+        The places at which the shown difference is largest.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Session:
         self.choices = Choices(self._frame, self.samples, self.queries)
         self.perspectives = Perspectives(self._frame, self.samples, self.queries)
         self.interventions = Interventions(self._frame, self.samples, self.queries)
+        self.differences = DifferencePlaces(self._frame, self.groups, self.choices)
         self._last_tried: int | None = None
         self._follower = follower
         if follower is not None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.errors import CaptureError
+from nnviz3d.scene.derived.differences import differences_of
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
 from nnviz3d.scene.primitives import Callout, Image, Panel, Voxels
 from nnviz3d.scene.scene import Scene
@@ -96,3 +100,66 @@ def test_sample_on_which_the_other_model_was_not_run_is_one_sentence(series, tmp
     with pytest.raises(CaptureError, match=r"b\.keras was not captured for this sample"):
         scene.at(9.0, DIFFERENCE)
     assert scene.at(9.0, Selection(1, pick=CellPick("conv", (0, 0, 0)))), "a pick has no difference there"
+
+
+def layer_sizes() -> dict[str, float]:
+    """Return the size of each layer's difference for sample 1, by its definition."""
+    found = {}
+    for name, values in captures.small_values().items():
+        a, b = values[1].astype(float), other_values()[name][1].astype(float)
+        found[name] = float(np.sqrt(np.mean((a - b) ** 2)) / np.sqrt((np.mean(a**2) + np.mean(b**2)) / 2))
+    return found
+
+
+def test_places_that_differ_most_are_listed_by_size(scene):
+    found = differences_of(scene.context, DIFFERENCE)
+    sizes = layer_sizes()
+    expected = sorted((name for name in sizes if name != "input"), key=lambda name: -sizes[name])
+    assert [place.layer for place in found.layers] == expected
+    assert [place.size for place in found.layers] == pytest.approx([sizes[name] for name in expected], rel=1e-5)
+    assert found.equal == 1, "the input"
+    assert all(a.size >= b.size for some in (found.units, found.cells) for a, b in pairwise(some))
+    cell = found.cells[0]
+    a, b = captures.small_values()[cell.layer][1], other_values()[cell.layer][1]
+    assert (np.float32(cell.here), np.float32(cell.there)) == (a[cell.index], b[cell.index])
+    assert abs(cell.here - cell.there) == np.abs(a - b).max()
+    assert max(sum(place.layer == name for place in found.cells) for name in sizes) <= 4
+    assert (found.variables, found.weights) == ((), ()), "neither capture holds weights"
+    assert found is differences_of(scene.context, DIFFERENCE)
+
+
+def test_places_of_two_samples_are_listed_too(scene):
+    found = differences_of(scene.context, Selection(sample=1, against=2, quantity="difference"))
+    assert "input" in [place.layer for place in found.layers]
+    assert not found.weights
+    assert differences_of(Scene.build(default_scene(), scene.capture.first).context, DIFFERENCE) is None
+
+
+def test_weights_of_both_models_are_compared_one_by_one(tmp_path):
+    random = np.random.default_rng(8)
+    graph = captures.small_graph()
+    graph = replace(graph, nodes=tuple(replace(n, parameters=740 if n.id == "dense" else 0) for n in graph))
+    kernels = random.normal(size=(2, 36, 20)).astype(np.float32)
+    biases = np.zeros((2, 20), np.float32)
+    made = []
+    for k, name in enumerate("ab"):
+
+        def also(writer, k=k):
+            writer.write_weights("dense", "kernel", kernels[k])
+            writer.write_weights("dense", "bias", biases[k])
+
+        made.append(captures.write(tmp_path / f"{name}.zarr", graph, captures.small_values(), also=[also]))
+    found = differences_of(Scene.build(default_scene(), compared(*made)).context, Selection(quantity="difference"))
+    a, b = kernels.astype(float)
+    scale = np.sqrt((np.mean(a**2) + np.mean(b**2)) / 2)
+    (kernel,) = found.variables
+    assert (kernel.layer, kernel.variable) == ("dense", "kernel")
+    assert kernel.size == pytest.approx(np.sqrt(np.mean((a - b) ** 2)) / scale)
+    change = np.abs(a - b)
+    best = [tuple(int(i) for i in np.unravel_index(k, change.shape)) for k in np.argsort(-change, axis=None)[:4]]
+    assert [place.index for place in found.weights] == best
+    assert [place.here - place.there for place in found.weights] == pytest.approx([(a - b)[i] for i in best])
+    assert not found.layers, "both have equal numbers"
+    without = compared(made[0], captures.write(tmp_path / "c.zarr", graph, captures.small_values()))
+    scene = Scene.build(default_scene(), without)
+    assert differences_of(scene.context, Selection(quantity="difference")).without_weights == ("dense",)

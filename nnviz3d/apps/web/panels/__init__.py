@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
+from nnviz3d.apps.web.panels.comparison import ComparisonPanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
@@ -26,6 +27,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     PerspectivesPanel,
     SamplesPanel,
     PickPanel,
+    ComparisonPanel,
     PointsPanel,
     TrainingPanel,
     HistoryPanel,

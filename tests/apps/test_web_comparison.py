@@ -1,0 +1,117 @@
+"""The panel of a difference: the scores of both sides, the lists of what differs most, and showing a place."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.comparison import joined
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.panels import comparison
+from nnviz3d.apps.web.panels.comparison import ComparisonPanel
+from nnviz3d.errors import UserError
+from nnviz3d.scene.colors import score
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick
+from nnviz3d.scene.spec import default_scene
+from tests.apps.test_web_panels import Page
+from tests.scene.test_model_difference import layer_sizes, other_values
+from tests.support import captures
+
+NAMES = ("a.keras", "b.keras", "b.keras")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    shown = captures.small_capture(folder / "a.zarr")
+    return shown, captures.write(folder / "b.zarr", captures.small_graph(), other_values())
+
+
+def panel_of(capture) -> ComparisonPanel:
+    page = Page(Session(Scene.build(default_scene(), capture), SimpleNamespace()))
+    page.panels = [ComparisonPanel(page)]
+    page.panels[0].synchronize()
+    return page.panels[0]
+
+
+@pytest.fixture
+def panel(two) -> ComparisonPanel:
+    found = panel_of(joined(two[:1], two[1:], NAMES))
+    found.page.session.choose(1)
+    found.synchronize()
+    return found
+
+
+def test_layers_are_listed_by_their_difference_with_the_scores_of_both_models(panel):
+    state, sizes = panel.state, layer_sizes()
+    assert state.diff_names == ["a.keras", "b.keras"]
+    assert [one["name"] for one in state.diff_places] == sorted(set(sizes) - {"input"}, key=lambda name: -sizes[name])
+    first = state.diff_places[0]
+    assert first["size"] == f"{float(f'{100 * max(sizes.values()):.2g}'):g} %"
+    assert first["share"] == 100
+    assert "1 layer is equal" in state.diff_words
+    here, there = captures.small_values()["scores"][1], other_values()["scores"][1]
+    told = {one["name"]: (one["here"], one["there"], one["sign"]) for one in state.diff_scores}
+    assert told == {
+        name: (score(float(a)), score(float(b)), int(np.sign(a - b)))
+        for name, a, b in zip(captures.CLASSES, here, there, strict=True)
+    }
+
+
+def test_place_of_a_list_is_shown_in_the_cells(panel):
+    session = panel.page.session
+    panel._set_kind("units")
+    place = panel._places[0].place
+    assert panel.state.diff_places[0]["name"] == f"{place.layer} · channel {place.unit}"
+    panel._show_place(0)
+    assert (session.choices.quantity, session.selection.layer) == ("difference", place.layer)
+    change = captures.small_values()[place.layer][1] - other_values()[place.layer][1]
+    strongest = np.unravel_index(np.abs(change[..., place.unit]).argmax(), change.shape[:-1])
+    assert session.selection.pick == CellPick(place.layer, (*map(int, strongest), place.unit))
+    panel._set_kind("cells")
+    panel._show_place(2)
+    cell = panel._places[2].place
+    assert session.selection.pick == CellPick(cell.layer, cell.index)
+    assert "in a.keras" in panel.state.diff_places[2]["told"]
+    assert session.scene.at(9.0, session.selection).primitives
+    with pytest.raises(UserError, match="unknown place"):
+        panel._show_place(99)
+    with pytest.raises(UserError, match="unknown list"):
+        panel._set_kind("secrets")
+
+
+def test_next_place_goes_through_layers_and_channels(panel):
+    places = panel.page.session.differences
+    first, second = places.next(), places.next()
+    assert [first.name, second.name] == [one["name"] for one in panel.state.diff_places[:2]]
+
+
+def test_two_samples_are_compared_while_the_cells_show_their_difference(two):
+    panel = panel_of(two[0])
+    assert panel.state.diff_names == []
+    assert panel.page.session.differences.next() is None
+    panel.page.session.choices.show("difference")
+    panel.synchronize()
+    assert panel.state.diff_names == ["sample 0", "sample 2"]
+    assert "input" in [one["name"] for one in panel.state.diff_places]
+    assert [one["value"] for one in panel.state.diff_kinds] == ["layers", "units", "cells"]
+
+
+def test_large_network_is_compared_while_the_page_goes_on(two, monkeypatch):
+    monkeypatch.setattr(comparison, "_MANY", 1)
+
+    async def show() -> ComparisonPanel:
+        found = panel_of(joined(two[:1], two[1:], NAMES))
+        assert found.state.diff_words.startswith("Finding")
+        assert found.state.diff_scores, "what is known is shown at once"
+        for _ in range(200):
+            if found.state.diff_places:
+                break
+            await asyncio.sleep(0.02)
+        return found
+
+    assert len(asyncio.run(show()).state.diff_places) == 5
