@@ -174,7 +174,7 @@ class Look:
         names = ("layer", "threshold", "colormap", "normalize", "ranking", "quantity", "method", "against", "step")
         fields = {**{name: getattr(self, name) for name in names}, "target": self.class_}
         if self.other is not None:
-            fields = {**fields, "against": None, "quantity": self.quantity or "difference"}
+            fields = {**fields, "against": None}
         return {name: value for name, value in fields.items() if value is not None}
 
     def wanted(self) -> Insights:

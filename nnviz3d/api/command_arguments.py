@@ -310,16 +310,10 @@ class CommandArguments:
             return str(against)
         other = import_module("nnviz3d.capture.live_model").prepare_live_model(against, x)
         chosen = dict.fromkeys([*wanted, *(samples[:_MOST_COMPARED] if live else ())])
-        out = self.folder / f"{_file_name(against)}.zarr"
+        out = self.folder / "against.zarr"
         sources = tuple(source for _, source in chosen)
         other.answer(CaptureRequest(model="live", out=out, inputs=sources), lambda _event: None)
         return str(out)
-
-
-def _file_name(model: Any) -> str:
-    """Return a name for a file of a model object, which a picture shows: its own name, or that of its class."""
-    name = str(getattr(model, "name", "") or type(model).__name__)
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60] or "other"
 
 
 def _wanted(options: Options) -> Insights:

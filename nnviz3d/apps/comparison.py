@@ -112,14 +112,16 @@ class Other:
         other
             Capture of this model.
         shown
-            Path or name of what the capture is of.
+            Path or name of what the capture is of, which tells it from a capture of a model of the same name.
 
         Raises
         ------
         CaptureError
             If the graphs differ, or they have no sample in common.
         """
-        counterpart = Counterpart.of(capture, other, told_apart(shown, self.name), self.name)
+        models = capture.provenance.model, other.provenance.model
+        names = told_apart(shown, self.name) if models[0] == models[1] else models
+        counterpart = Counterpart.of(capture, other, names, self.name)
         return CaptureSeries.of(capture).compared(counterpart)
 
 
@@ -166,9 +168,12 @@ def with_counterpart_of(capture: CaptureReader, before: CaptureReader) -> Captur
 
 
 def subtracting_models(spec: SceneSpec) -> SceneSpec:
-    """Return a scene whose cells subtract the other model, not a sample that the scene file names."""
+    """Return a scene whose cells show the difference from the other model, unless another quantity was chosen.
+
+    A sample that the scene file subtracts does not count.
+    """
     views = tuple(
         view.model_copy(update={"against": None}) if isinstance(view, ActivationsSpec) else view for view in spec.views
     )
-    look = spec.look.model_copy(update={"against": None})
+    look = spec.look.model_copy(update={"against": None, "quantity": spec.look.quantity or "difference"})
     return spec.model_copy(update={"views": views, "look": look})

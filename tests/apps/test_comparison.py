@@ -128,7 +128,7 @@ def test_a_model_is_not_compared_with_a_capture_whose_model_is_not_there(two):
 
 def test_options_tell_a_sample_from_a_model():
     look = Look(against="b.keras")
-    assert (look.chosen(), look.whole) == ({"quantity": "difference"}, False)
+    assert (look.chosen(), look.whole, look.other) == ({}, False, "b.keras")
     assert not look.wanted().explains
     assert Look(against="b.keras", quantity="activation").chosen()["quantity"] == "activation"
     assert Look(against=1, quantity="difference").chosen() == {"against": 1, "quantity": "difference"}
