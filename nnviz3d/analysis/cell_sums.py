@@ -3,97 +3,54 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.activation_functions import OVER_UNITS, activation_function
+from nnviz3d.analysis.attention_sums import ATTENTION, attended
+from nnviz3d.analysis.normalized_sums import NORMALIZATIONS, normalized
+from nnviz3d.analysis.passed_numbers import passed
+from nnviz3d.analysis.recurrent_sums import RECURRENT, recurrent
+from nnviz3d.analysis.sum_terms import CellSum, UnknownSumError, bias_of, finished, single, summed, weight_of
 from nnviz3d.analysis.windows import channel_position, windows_of
 from nnviz3d.data.graph import LayerNode
 
-_EPSILON = 2.0**-23
-"""Relative step between float32 numbers."""
-_LARGEST = 40_000_000
-"""Maximum number of weights of a layer whose arithmetic is computed."""
-_NEAR = 1e-5
-"""Step of the difference quotient of an activation function, as a share of the size of all terms."""
-_SUMS = {"Add": 1.0, "Subtract": 1.0, "Average": 1.0}
+_SUMS = ("Add", "Subtract", "Average")
+_EXTREMES = ("Maximum",)
 _FUNCTION_LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "Softmax": "softmax", "ELU": "elu"}
+_SAME = (
+    "Activation",
+    "Dropout",
+    "Identity",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "GaussianNoise",
+    *_FUNCTION_LAYERS,
+)
+"""Kinds of layers that take the number at the same index, and apply a function at most."""
 
 
 @dataclass(frozen=True, eq=False)
-class CellSum:
-    """The terms, bias and activation function of one number of a layer.
+class StoredNumbers:
+    """Further numbers that were stored of a layer's call.
 
     Attributes
     ----------
-    sources
-        ``(n,)``: for each term the position of the layer's input that it takes a number of.
-    index
-        ``(n, rank)`` int64: the index of that number.
-    weights, inputs
-        ``(n,)`` float64: the weight and the number.
-    bias
-        The number that is added to the sum of the products.
-    function
-        The name of the activation function; `None` if there is none.
-    largest
-        Whether the greatest product is taken, as in max pooling, in place of their sum.
-    result
-        The number that this arithmetic gives.
-    slope
-        How much the result changes with the sum, at most.
+    scores
+        The scores of an attention layer, ``(heads, T, S)``.
+    gates
+        The gates and states of a recurrent layer, ``(T, units)`` each, by name.
     """
 
-    sources: NDArray[np.int64]
-    index: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    inputs: NDArray[np.float64]
-    bias: float = 0.0
-    function: str | None = None
-    largest: bool = False
-    result: float = math.nan
-    slope: float = 1.0
-
-    @cached_property
-    def products(self) -> NDArray[np.float64]:
-        """Weight times input of each term, ``(n,)``."""
-        return np.asarray(self.weights * self.inputs)
-
-    @property
-    def size(self) -> float:
-        """The sum of the sizes of all terms."""
-        return float(np.abs(self.products).sum() + abs(self.bias))
-
-    @property
-    def total(self) -> float:
-        """The sum of the products and the bias, before the activation function; for max pooling the greatest product."""
-        return float(self.products.max()) if self.largest else float(self.products.sum() + self.bias)
-
-    def equals(self, stored: float, step: float = _EPSILON) -> bool:
-        """Whether the result is a stored number but for the rounding of its terms.
-
-        Parameters
-        ----------
-        step
-            Relative step between numbers of the type in which they are stored.
-        """
-        most = step * ((4 + math.sqrt(len(self.products))) * self.size * self.slope + 4 * abs(self.result))
-        return bool(abs(self.result - stored) <= most)
-
-    def strongest(self, count: int) -> NDArray[np.int64]:
-        """Return the positions of the terms with the largest products by size, the largest first."""
-        order = np.argsort(-np.abs(self.products), kind="stable")
-        return np.asarray(order[:count])
+    scores: NDArray[np.float32] | None = None
+    gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-class UnknownSumError(ValueError):
-    """The arithmetic of a layer is not known; the message says why, as the end of a sentence."""
+_NOTHING_STORED = StoredNumbers()
 
 
 def cell_sum(
@@ -102,6 +59,7 @@ def cell_sum(
     shape: tuple[int, ...],
     inputs: Sequence[NDArray[np.float32]],
     weights: Mapping[str, NDArray[Any]],
+    stored: StoredNumbers = _NOTHING_STORED,
 ) -> CellSum:
     """Compute the arithmetic of one number of a layer.
 
@@ -113,30 +71,36 @@ def cell_sum(
         The tensors that the layer takes, in the order of its arguments.
     weights
         The layer's variables by name.
+    stored
+        Further numbers of the layer's call.
 
     Raises
     ------
     UnknownSumError
         If the kind of layer is not known, or its weights were not stored.
     """
-    function = _FUNCTION_LAYERS.get(node.kind, node.activation)
+    if node.kind in RECURRENT and inputs:
+        return recurrent(node, index, inputs, weights, stored.gates)
+    function = function_of(node)
     apply = activation_function(function, node.details)
     if apply is None:
         raise UnknownSumError(f"its activation function {function} is not known here")
-    found = _terms(node, index, shape, inputs, weights)
-    if function in OVER_UNITS:
-        units = [
-            found if unit == index[-1] else _terms(node, (*index[:-1], unit), shape, inputs, weights)
-            for unit in range(shape[-1])
-        ]
-        result = float(apply(np.array([unit.total for unit in units]))[index[-1]])
-        # A share changes by at most its own size times the change of each sum.
-        slope = 2 * result * max(unit.size for unit in units) / (found.size or 1.0)
-    else:
-        near = _NEAR * max(found.size, 1e-30)
-        ends = apply(found.total + np.array([0.0, -near, near]))
-        result, slope = float(ends[0]), float(np.abs(ends[1:] - ends[0]).max() / near)
-    return replace(found, function=None if function == "linear" else function, result=result, slope=slope)
+    found = _terms(node, index, shape, inputs, weights, stored)
+    if function not in OVER_UNITS:
+        return finished(found, function, node.details)
+    units = [
+        found if unit == index[-1] else _terms(node, (*index[:-1], unit), shape, inputs, weights, stored)
+        for unit in range(shape[-1])
+    ]
+    result = float(apply(np.array([unit.total for unit in units]))[index[-1]])
+    # A share changes by at most its own size times the change of each sum.
+    slope = 2 * result * max(unit.size for unit in units) / (found.size or 1.0)
+    return replace(found, function=function, result=result, slope=slope)
+
+
+def function_of(node: LayerNode) -> str | None:
+    """Return the name of a layer's activation function, or of the function that the layer is; `None` without one."""
+    return _FUNCTION_LAYERS.get(node.kind, node.activation)
 
 
 def _terms(
@@ -145,57 +109,41 @@ def _terms(
     shape: tuple[int, ...],
     inputs: Sequence[NDArray[np.float32]],
     weights: Mapping[str, NDArray[Any]],
+    stored: StoredNumbers,
 ) -> CellSum:
     kind = node.kind
     if not inputs:
         raise UnknownSumError("it is an input")
-    if kind in _SUMS:
+    if kind in (*_SUMS, *_EXTREMES):
         return _merged(node, index, inputs)
+    if kind == "Multiply" and len(inputs) == 2:
+        return _multiplied(index, inputs)
+    if kind in ATTENTION:
+        return attended(node, index, inputs, weights, stored.scores)
+    handed = passed(node, index, shape, inputs)
+    if handed is not None:
+        return handed
     if len(inputs) > 1:
         raise UnknownSumError(f"it joins several layers in a way that no sum describes ({kind})")
     (values,) = inputs
-    if kind in ("Activation", "Dropout", *_FUNCTION_LAYERS):
-        return _single(index, 1.0, values, 0.0)
-    if kind == "BatchNormalization":
-        return _normalized(node, index, values, weights)
+    if kind in _SAME:
+        return single(index, 1.0, values)
+    if kind in NORMALIZATIONS:
+        return normalized(node, index, values, weights)
     if kind in ("Dense", "Gemm", "FullyConnected", "MatMul"):
-        kernel = _weight(weights, "kernel")
+        kernel = weight_of(weights, "kernel")
         if kernel.ndim != 2 or len(values.shape) != len(index) or values.shape[-1] != kernel.shape[0]:
             raise UnknownSumError("its weights do not fit its input")
         line = np.arange(kernel.shape[0])
         places = np.column_stack([*(np.full(len(line), i) for i in index[:-1]), line])
-        return _summed(places, kernel[:, index[-1]], values, _bias(weights, index[-1]))
+        return summed(places, kernel[:, index[-1]], values, bias_of(weights, index[-1]))
+    if kind == "EinsumDense":
+        return _contracted(index, shape, values, weights)
     if "Pool" in kind:
         return _pooled(node, index, shape, values)
     if "Conv" in kind and "LSTM" not in kind:
         return _convolved(node, index, shape, values, weights)
     raise UnknownSumError(f"the arithmetic of {kind} is no sum of products")
-
-
-def _weight(weights: Mapping[str, NDArray[Any]], *names: str) -> NDArray[Any]:
-    found = next((weights[name] for name in names if name in weights), None)
-    if found is None:
-        raise UnknownSumError("its weights were not stored; capture the model with --weights all")
-    if found.size > _LARGEST:
-        raise UnknownSumError("it has too many weights")
-    return found
-
-
-def _bias(weights: Mapping[str, NDArray[Any]], unit: int) -> float:
-    bias = weights.get("bias")
-    return 0.0 if bias is None else float(bias.reshape(-1)[unit])
-
-
-def _summed(places: NDArray[np.int64], weights: NDArray[Any], values: NDArray[np.float32], bias: float) -> CellSum:
-    """Return the sum over the numbers of the only input at some places, ``(n, rank)``."""
-    numbers = values[tuple(places.T)].astype(np.float64)
-    return CellSum(np.zeros(len(places), np.int64), places, np.asarray(weights, dtype=np.float64), numbers, bias)
-
-
-def _single(index: tuple[int, ...], weight: float, values: NDArray[np.float32], bias: float) -> CellSum:
-    if values.ndim != len(index):
-        raise UnknownSumError("its input has another shape")
-    return _summed(np.array([index], dtype=np.int64).reshape(1, -1), np.array([weight]), values, bias)
 
 
 def _merged(node: LayerNode, index: tuple[int, ...], inputs: Sequence[NDArray[np.float32]]) -> CellSum:
@@ -205,28 +153,47 @@ def _merged(node: LayerNode, index: tuple[int, ...], inputs: Sequence[NDArray[np
     rank = len(index)
     places, numbers = [], []
     for values in inputs:
-        own = [0 if n == 1 else i for i, n in zip(index[rank - values.ndim :], values.shape, strict=True)]
-        numbers.append(float(values[tuple(own)]))
-        places.append([0] * (rank - values.ndim) + own)
+        own = _broadcast(index, values.shape)
+        numbers.append(float(values[own]))
+        places.append((-1,) * (rank - values.ndim) + own)
     factors = np.full(len(inputs), 1 / len(inputs) if node.kind == "Average" else 1.0)
     if node.kind == "Subtract":
         factors[1] = -1
-    return CellSum(np.arange(len(inputs)), np.array(places, dtype=np.int64), factors, np.array(numbers))
+    found = CellSum(np.arange(len(inputs)), np.array(places, dtype=np.int64), factors, np.array(numbers))
+    return replace(found, largest=node.kind in _EXTREMES)
 
 
-def _normalized(
-    node: LayerNode, index: tuple[int, ...], values: NDArray[np.float32], weights: Mapping[str, NDArray[Any]]
+def _multiplied(index: tuple[int, ...], inputs: Sequence[NDArray[np.float32]]) -> CellSum:
+    """Return the product of two numbers at the same index, as in a gate of channels; an axis of length 1 is repeated."""
+    places = [_broadcast(index, values.shape) for values in inputs]
+    numbers = [float(values[place]) for values, place in zip(inputs, places, strict=True)]
+    found = single(places[0], numbers[1], inputs[0])
+    return replace(found, weight_name="number")
+
+
+def _broadcast(index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index in a tensor that has fewer axes, or axes of length 1 that are repeated."""
+    own = index[len(index) - len(shape) :]
+    return tuple(0 if n == 1 else i for i, n in zip(own, shape, strict=True))
+
+
+def _contracted(
+    index: tuple[int, ...], shape: tuple[int, ...], values: NDArray[np.float32], weights: Mapping[str, NDArray[Any]]
 ) -> CellSum:
-    """Return the one product and the shift of a batch normalization."""
-    axis, epsilon = node.details.get("axis", -1), node.details.get("epsilon")
-    if not isinstance(axis, int) or not isinstance(epsilon, int | float):
-        raise UnknownSumError("its settings are not known")
-    unit = index[axis % (len(index) + 1) - 1]
-    mean, variance = (float(_weight(weights, name)[unit]) for name in ("moving_mean", "moving_variance"))
-    gamma = float(weights["gamma"][unit]) if "gamma" in weights else 1.0
-    beta = float(weights["beta"][unit]) if "beta" in weights else 0.0
-    scale = gamma / math.sqrt(variance + epsilon)
-    return _single(index, scale, values, beta - mean * scale)
+    """Return the sum of a dense layer over the last axes of its input, whose output may have several axes."""
+    kernel = weight_of(weights, "kernel")
+    for taken in range(1, min(kernel.ndim, values.ndim + 1)):
+        kept = values.ndim - taken
+        fits = values.shape[kept:] == kernel.shape[:taken] and shape == (*values.shape[:kept], *kernel.shape[taken:])
+        if fits:
+            units = index[kept:]
+            inner = np.indices(kernel.shape[:taken]).reshape(taken, -1).T
+            places = np.column_stack([np.tile(np.array(index[:kept], dtype=np.int64), (len(inner), 1)), inner])
+            column = kernel[(..., *units)].reshape(-1)
+            bias = weights.get("bias")
+            added = 0.0 if bias is None else float(bias[_broadcast(index, bias.shape)])
+            return summed(places, column, values, added)
+    raise UnknownSumError("its equation is not known")
 
 
 def _pooled(node: LayerNode, index: tuple[int, ...], shape: tuple[int, ...], values: NDArray[np.float32]) -> CellSum:
@@ -245,7 +212,7 @@ def _pooled(node: LayerNode, index: tuple[int, ...], shape: tuple[int, ...], val
             along[axis] = [int(i) for i in window.taps(index[axis])[0]]
     places = np.array(list(itertools.product(*along)), dtype=np.int64).reshape(-1, values.ndim)
     weight = 1.0 if largest else 1 / max(len(places), 1)
-    found = _summed(places, np.full(len(places), weight), values, 0.0)
+    found = summed(places, np.full(len(places), weight), values, 0.0)
     return replace(found, largest=largest)
 
 
@@ -271,7 +238,7 @@ def _convolved(
     for axis, column in zip(windows.axes, np.array(positions, dtype=np.int64).reshape(-1, len(at)).T, strict=True):
         places[:, axis] = np.repeat(column, len(channels))
     places[:, windows.channel] = np.tile(channels, len(positions))
-    return _summed(places, kernel[tuple(taps.T)].reshape(-1), values, _bias(weights, unit))
+    return summed(places, kernel[tuple(taps.T)].reshape(-1), values, bias_of(weights, unit))
 
 
 def _filter(
@@ -279,11 +246,11 @@ def _filter(
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the weights of one filter, ``(*size, c)``, and the input channels that they belong to, ``(c,)``."""
     if node.kind.startswith("Separable"):
-        depthwise = np.asarray(_weight(weights, "depthwise_kernel"), dtype=np.float64)
-        pointwise = np.asarray(_weight(weights, "pointwise_kernel"), dtype=np.float64)
+        depthwise = np.asarray(weight_of(weights, "depthwise_kernel"), dtype=np.float64)
+        pointwise = np.asarray(weight_of(weights, "pointwise_kernel"), dtype=np.float64)
         mixed = pointwise.reshape(*depthwise.shape[-2:], -1)[..., unit]
         return np.asarray(np.einsum("...cm,cm->...c", depthwise, mixed)), np.arange(given)
-    kernel = _weight(weights, "kernel", "depthwise_kernel")
+    kernel = weight_of(weights, "kernel", "depthwise_kernel")
     if node.kind.startswith("Depthwise"):
         channel, which = divmod(unit, kernel.shape[-1])
         return kernel[..., channel : channel + 1, which], np.array([channel])

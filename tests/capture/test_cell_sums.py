@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nnviz3d.analysis.cell_sums import UnknownSumError, cell_sum
+from nnviz3d.analysis.cell_sums import StoredNumbers, cell_sum
+from nnviz3d.analysis.recurrent_sums import gate_sum
+from nnviz3d.analysis.sum_terms import OWN, UnknownSumError
 from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
+from nnviz3d.capture.programs.gates import gates_recorded
 from nnviz3d.capture.weights import layers_of
 
 LAYERS = {
@@ -27,6 +30,21 @@ LAYERS = {
     "mean of a window": ((7, 7, 2), lambda: layers.AveragePooling2D(3, padding="same")),
     "largest of a window": ((7, 7, 2), lambda: layers.MaxPooling2D(2)),
     "mean of a map": ((7, 7, 2), lambda: layers.GlobalAveragePooling2D()),
+    "flattened": ((3, 4, 2), lambda: layers.Flatten()),
+    "flattened, channels first": ((3, 4, 2), lambda: layers.Flatten(data_format="channels_first")),
+    "reshaped": ((3, 4, 2), lambda: layers.Reshape((2, 12))),
+    "permuted": ((3, 4, 2), lambda: layers.Permute((3, 1, 2))),
+    "repeated": ((4,), lambda: layers.RepeatVector(3)),
+    "cropped": ((6, 7, 2), lambda: layers.Cropping2D(((1, 2), (2, 1)))),
+    "cropped, one axis": ((6, 2), lambda: layers.Cropping1D((2, 1))),
+    "enlarged": ((3, 4, 2), lambda: layers.UpSampling2D((2, 3))),
+    "several output axes": ((4, 5), lambda: layers.EinsumDense("abc,cde->abde", (None, 2, 3), "tanh", "de")),
+    "several input axes": ((4, 2, 3), lambda: layers.EinsumDense("abcd,cde->abe", (None, 5), bias_axes="e")),
+    "layer normalization": ((6, 20), lambda: layers.LayerNormalization()),
+    "layer normalization, axes": ((4, 5, 6), lambda: layers.LayerNormalization(axis=(2, 3))),
+    "layer normalization, unscaled": ((12,), lambda: layers.LayerNormalization(scale=False)),
+    "group normalization": ((4, 5, 6), lambda: layers.GroupNormalization(3)),
+    "root mean square": ((6, 9), lambda: layers.RMSNormalization()),
     "function": ((5, 5, 2), lambda: layers.LeakyReLU(0.3)),
     "function by name": ((5, 7), lambda: layers.Activation("hard_silu")),
 }
@@ -53,7 +71,7 @@ def test_arithmetic_of_cells_gives_their_numbers(name, rng):
     node = graph.node(graph.outputs[0])
     for _ in range(12):
         index = tuple(int(rng.integers(n)) for n in given.shape)
-        found = cell_sum(node, index, given.shape, [x[0]], weights[node.path])
+        found = cell_sum(node, index, given.shape, [x[0]], weights.get(node.path, {}))
         assert found.equals(given[index]), (index, found.result, given[index])
         assert found.result == pytest.approx(given[index], rel=2e-5, abs=2e-6)
         assert not found.equals(given[index] + 0.01)
@@ -74,12 +92,128 @@ def test_merged_layers_add_up(rng):
         assert found.equals(given[2, 1, 2])
 
 
+def test_layers_of_two_inputs_take_each_number_from_its_own(rng):
+    left, right = keras.Input((4, 4, 3), name="left"), keras.Input((4, 4, 2), name="right")
+    gate = keras.Input((1, 1, 3), name="gate")
+    joined, product = layers.Concatenate(name="joined")([left, right]), layers.Multiply(name="product")([left, gate])
+    largest = layers.Maximum(name="largest")([left, gate])
+    model = keras.Model([left, right, gate], [joined, product, largest])
+    values = [rng.normal(size=shape).astype(np.float32) for shape in ((1, 4, 4, 3), (1, 4, 4, 2), (1, 1, 1, 3))]
+    graph, _ = described(model, rng)
+    given = [np.asarray(made)[0] for made in model(values)]
+    a, b, c = (one[0] for one in values)
+    for index, source in (((1, 2, 1), 0), ((1, 2, 4), 1)):
+        found = cell_sum(graph.node("joined"), index, given[0].shape, [a, b], {})
+        assert found.sources.tolist() == [source]
+        assert found.result == given[0][index]
+    assert found.place(0) == (1, 2, 1)
+    assert cell_sum(graph.node("product"), (1, 2, 1), given[1].shape, [a, c], {}).equals(given[1][1, 2, 1])
+    assert cell_sum(graph.node("largest"), (1, 2, 1), given[2].shape, [a, c], {}).equals(given[2][1, 2, 1])
+
+
+@pytest.mark.parametrize(("heads", "captured"), [(1, True), (3, True), (3, False)])
+def test_attention_is_the_sum_over_heads_and_positions_of_score_times_value(rng, heads, captured):
+    x, y = keras.Input((6, 8), name="x"), keras.Input((5, 7), name="y")
+    layer = layers.MultiHeadAttention(heads, 4, value_dim=3, name="attention")
+    made, scores = layer(x, y, return_attention_scores=True)
+    model = keras.Model([x, y], [made, scores])
+    graph, weights = described(model, rng)
+    values = [rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((6, 8), (5, 7))]
+    given, shares = (np.asarray(one)[0] for one in model(values))
+    stored = StoredNumbers(scores=shares) if captured else StoredNumbers()
+    for index in ((0, 0), (5, 7), (3, 2)):
+        inputs = [one[0] for one in values]
+        found = cell_sum(graph.node("attention"), index, given.shape, inputs, weights["attention"], stored)
+        assert found.equals(given[index]), (found.result, given[index])
+        assert found.result == pytest.approx(given[index], rel=1e-4, abs=1e-5)
+        assert not found.equals(given[index] + 0.01)
+        assert np.allclose(found.weights.reshape(heads, 5), shares[:, index[0]], atol=1e-6)
+        assert found.place(4) == (4,)
+        assert set(found.sources) == {1}
+        assert (found.names[-1] == f"head {heads - 1}") if heads > 1 else not found.names
+
+
+def test_attention_without_weights_shares_out_the_values(rng):
+    x, y = keras.Input((6, 8), name="x"), keras.Input((5, 8), name="y")
+    model = keras.Model([x, y], layers.Attention(name="attention")([x, y]))
+    graph, _ = described(model, rng)
+    values = [rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((6, 8), (5, 8))]
+    given = np.asarray(model(values))[0]
+    found = cell_sum(graph.node("attention"), (2, 3), given.shape, [one[0] for one in values], {})
+    assert found.equals(given[2, 3])
+    assert found.weights.sum() == pytest.approx(1)
+
+
+RECURRENT = {
+    "simple": lambda **more: layers.SimpleRNN(4, name="r", **more),
+    "lstm": lambda **more: layers.LSTM(4, name="r", **more),
+    "gru": lambda **more: layers.GRU(4, name="r", **more),
+    "gru, reset before": lambda **more: layers.GRU(4, reset_after=False, name="r", **more),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("more", [{"return_sequences": True}, {"go_backwards": True}, {"use_bias": False}], ids=str)
+def test_recurrent_layers_are_taken_apart_into_gates_and_these_into_products(rng, name, more):
+    model = keras.Sequential([keras.Input((5, 3), name="input"), RECURRENT[name](**more)])
+    graph, weights = described(model, rng)
+    x = rng.normal(size=(1, 5, 3)).astype(np.float32)
+    given = np.asarray(model(x))[0]
+    with gates_recorded(model.get_layer("r")) as recorded:
+        model.get_layer("r")(keras.ops.convert_to_tensor(x))
+    gates = {gate: np.asarray(numbers)[0] for gate, numbers in recorded.items()}
+    node = graph.node("r")
+    for index in [(4, 1), (0, 3), (2, 0)] if given.ndim == 2 else [(0,), (3,)]:
+        found = cell_sum(node, index, given.shape, [x[0]], weights["r"], StoredNumbers(gates=gates))
+        assert found.equals(given[index]), (found.result, given[index])
+        assert not found.equals(given[index] + 0.001)
+    for gate, numbers in gates.items():
+        for step, unit in ((0, 2), (3, 1)):
+            found = gate_sum(node, gate, step, unit, [x[0]], weights["r"], gates)
+            assert found.equals(numbers[step, unit]), (gate, step, found.result, numbers[step, unit])
+            taken = [k for k in range(len(found.sources)) if found.sources[k] == 0]
+            assert all(found.inputs[k] == x[0][found.place(k)] for k in taken)
+            assert len(taken) in (0, 3)
+
+
+def test_first_states_of_another_layer_are_terms_and_a_masked_step_shows_the_last_one_that_counted(rng):
+    x, h, c = keras.Input((5, 3), name="x"), keras.Input((4,), name="h"), keras.Input((4,), name="c")
+    layer = layers.LSTM(4, name="r")
+    model = keras.Model([x, h, c], layer(x, initial_state=[h, c]))
+    graph, weights = described(model, rng)
+    values = [rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((5, 3), (4,), (4,))]
+    mask = np.array([[True, True, False, False, False]])
+    with gates_recorded(layer) as recorded:
+        given = np.asarray(layer(values[0], mask=mask, initial_state=values[1:]))[0]
+    gates = {gate: np.asarray(numbers)[0] for gate, numbers in recorded.items()}
+    inputs = [one[0] for one in values]
+    found = cell_sum(graph.node("r"), (1,), given.shape, inputs, weights["r"], StoredNumbers(gates=gates))
+    assert found.equals(given[1])
+    assert "step 1" in found.names[1]
+    first = gate_sum(graph.node("r"), "cell state", 0, 2, inputs, weights["r"], gates)
+    assert first.equals(gates["cell state"][0, 2])
+    assert first.sources.tolist() == [2, OWN]
+    assert first.inputs[0] == values[2][0, 2]
+
+
 def test_what_is_no_sum_says_why(rng):
     model = keras.Sequential(
-        [keras.Input((5, 3), name="input"), layers.LSTM(2, name="lstm"), layers.Dense(2, name="d")]
+        [
+            keras.Input((5, 3), name="input"),
+            layers.ZeroPadding1D(1, name="padded"),
+            layers.LSTM(2, name="lstm"),
+            layers.Lambda(abs, name="own"),
+            layers.Dense(2, name="d"),
+        ]
     )
     graph, weights = described(model, rng)
-    with pytest.raises(UnknownSumError, match="LSTM"):
-        cell_sum(graph.node("lstm"), (0,), (2,), [np.zeros((5, 3), np.float32)], weights["lstm"])
+    sequence = np.zeros((5, 3), np.float32)
+    with pytest.raises(UnknownSumError, match="not captured"):
+        cell_sum(graph.node("lstm"), (0,), (2,), [sequence], weights["lstm"])
+    with pytest.raises(UnknownSumError, match="Lambda"):
+        cell_sum(graph.node("own"), (0,), (2,), [np.zeros(2, np.float32)], {})
+    with pytest.raises(UnknownSumError, match="padding"):
+        cell_sum(graph.node("padded"), (0, 1), (7, 3), [sequence], {})
+    assert cell_sum(graph.node("padded"), (1, 2), (7, 3), [sequence], {}).place(0) == (0, 2)
     with pytest.raises(UnknownSumError, match="--weights all"):
         cell_sum(graph.node("d"), (0,), (2,), [np.zeros(2, np.float32)], {})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.cell_sums import CellSum, UnknownSumError, cell_sum
+from nnviz3d.analysis.cell_sums import cell_sum
+from nnviz3d.analysis.sum_terms import CellSum, UnknownSumError
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.grouped_capture import originals, without_groups
 from nnviz3d.data.rounding import is_rounded
