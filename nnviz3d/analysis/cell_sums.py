@@ -186,10 +186,10 @@ def _contracted(
         kept = values.ndim - taken
         fits = values.shape[kept:] == kernel.shape[:taken] and shape == (*values.shape[:kept], *kernel.shape[taken:])
         if fits:
-            units = index[kept:]
+            unit = int(np.ravel_multi_index(index[kept:], shape[kept:]))
             inner = np.indices(kernel.shape[:taken]).reshape(taken, -1).T
             places = np.column_stack([np.tile(np.array(index[:kept], dtype=np.int64), (len(inner), 1)), inner])
-            column = kernel[(..., *units)].reshape(-1)
+            column = kernel.reshape(len(inner), -1)[:, unit]
             bias = weights.get("bias")
             added = 0.0 if bias is None else float(bias[_broadcast(index, bias.shape)])
             return summed(places, column, values, added)
@@ -232,7 +232,7 @@ def _convolved(
     taps = np.array(list(itertools.product(*(taps.tolist() for _, taps in at))), dtype=np.int64)
     taps = taps.reshape(len(positions), len(at))
     unit, given = index[windows.channel], values.shape[windows.channel]
-    kernel, channels = _filter(node, unit, given, shape[windows.channel], weights)
+    kernel, channels = filter_of(node, unit, given, shape[windows.channel], weights)
     count = len(positions) * len(channels)
     places = np.empty((count, values.ndim), dtype=np.int64)
     for axis, column in zip(windows.axes, np.array(positions, dtype=np.int64).reshape(-1, len(at)).T, strict=True):
@@ -241,7 +241,7 @@ def _convolved(
     return summed(places, kernel[tuple(taps.T)].reshape(-1), values, bias_of(weights, unit))
 
 
-def _filter(
+def filter_of(
     node: LayerNode, unit: int, given: int, made: int, weights: Mapping[str, NDArray[Any]]
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the weights of one filter, ``(*size, c)``, and the input channels that they belong to, ``(c,)``."""

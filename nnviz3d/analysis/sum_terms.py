@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.activation_functions import activation_function
 
-_EPSILON = 2.0**-23
+SINGLE = 2.0**-23
 """Relative step between float32 numbers."""
 _LARGEST = 40_000_000
 """Maximum number of weights of a layer whose arithmetic is computed."""
@@ -92,7 +92,7 @@ class CellSum:
         """The sum of the products and the bias, before the activation function; for max pooling the greatest product."""
         return float(self.products.max()) if self.largest else float(self.products.sum() + self.bias)
 
-    def equals(self, stored: float, step: float = _EPSILON) -> bool:
+    def equals(self, stored: float, step: float = SINGLE) -> bool:
         """Whether the result is a stored number but for the rounding of its terms.
 
         Parameters

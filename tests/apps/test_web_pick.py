@@ -12,13 +12,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.pick import PickPanel
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
+from nnviz3d.data.capture import open_capture
+from nnviz3d.errors import UserError
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.derived.cell_explanation import CellExplanation
+from nnviz3d.scene.derived.explanation_words import connection_pairs
+from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick
 from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.views.connections import EdgePick
+from nnviz3d.scene.views.node_link.picks import LinkPick
 from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
 from tests.support import captures
@@ -57,12 +67,8 @@ class TestCells:
     def test_last_line_of_the_arithmetic_is_the_stored_number(self, panel, digits, layer, index):
         state = explained(panel, CellPick(layer, index))
         stored = float(digits.activation(layer, SAMPLE)[index])
-        if layer == "flatten":
-            assert "Flatten" in state.pick_reason
-            assert not state.pick_steps
-        else:
-            assert exact(state.pick_steps[-1][1]) == pytest.approx(stored, rel=1e-5, abs=1e-6)
-            assert not state.pick_reason
+        assert exact(state.pick_steps[-1][1]) == pytest.approx(stored, rel=1e-5, abs=1e-6)
+        assert not state.pick_reason
 
     def test_strongest_products_are_those_of_the_weights_and_the_earlier_layer(self, panel, digits):
         state = explained(panel, CellPick("dense_1", (7,)))
@@ -120,13 +126,129 @@ def test_weights_that_do_not_lead_to_the_number_are_not_shown_as_its_arithmetic(
     assert not state.pick_steps
 
 
-def test_edge_has_its_place_among_all_products_of_its_target(panel, digits):
-    kernel = digits.weights("dense")["kernel"]
-    products = np.abs(digits.activation("flatten", SAMPLE) * kernel[:, 5])
-    source = int(np.argsort(-products)[2])
-    state = explained(panel, EdgePick("flatten", "dense", (source,), (5,), float(kernel[source, 5])))
-    assert state.pick_title == f"flatten [{source}] → dense [5]"
-    assert ["rank by size", "3 of 576"] in state.pick_steps
+class TestOutputs:
+    def test_products_for_and_against_a_class_are_two_lists_with_its_name(self, panel):
+        state = explained(panel, CellPick("dense_1", (7,)))
+        assert state.pick_heads == ["For 7", "Against 7"]
+        products = [exact(term["product"]) for term in state.pick_terms]
+        sides = [term["against"] for term in state.pick_terms]
+        assert sides == sorted(sides)
+        assert [product < 0 for product in products] == sides
+        for side in (False, True):
+            sizes = [abs(p) for p, against in zip(products, sides, strict=True) if against == side]
+            assert len(sizes) == 5
+            assert sizes == sorted(sizes, reverse=True)
+
+    @pytest.mark.parametrize("unit", [7, 3])
+    def test_score_minus_that_of_the_rival_is_the_logarithm_of_their_shares(self, panel, digits, unit):
+        state = explained(panel, CellPick("dense_1", (unit,)))
+        shares = digits.activation("dense_1", SAMPLE).astype(np.float64)
+        others = np.where(np.arange(10) == unit, -1, shares)
+        rival = int(others.argmax())
+        assert state.pick_rival["names"][1] == f"{unit} rather than {rival}"
+        assert exact(state.pick_rival["steps"][-1][1]) == pytest.approx(
+            np.log(shares[unit] / shares[rival]), rel=1e-3, abs=1e-3
+        )
+        kernel = digits.weights("dense_1")["kernel"]
+        products = digits.activation("dense", SAMPLE) * (kernel[:, unit] - kernel[:, rival])
+        assert state.pick_rival["terms"][0]["place"] == f"dense [{int(products.argmax())}]"
+
+    def test_term_leads_to_the_number_that_it_takes(self, panel):
+        page = panel.page
+        page.panels = [panel]
+        page.select = lambda **changes: (page.session.select(**changes), page.synchronize())
+        term = explained(panel, CellPick("dense_1", (7,))).pick_terms[0]
+        page.triggers["pick_cell"](term["layer"], term["index"])
+        assert panel.state.pick_title == term["place"]
+        assert panel.state.pick_heads == ["Raises it", "Lowers it"]
+        assert not panel.state.pick_rival["names"]
+        for layer, index in (("dense", [64]), ("nothing", [0]), ("dense", [0, 0])):
+            with pytest.raises(UserError, match="shows no number"):
+                page.triggers["pick_cell"](layer, index)
+
+
+class TestConnections:
+    def test_edge_has_its_place_among_all_products_of_its_target(self, panel, digits):
+        kernel = digits.weights("dense")["kernel"]
+        products = np.abs(digits.activation("flatten", SAMPLE) * kernel[:, 5])
+        source = int(np.argsort(-products)[2])
+        state = explained(panel, EdgePick("flatten", "dense", (source,), (5,), float(kernel[source, 5])))
+        assert state.pick_title == f"flatten [{source}] → dense [5]"
+        assert ["rank by size", "3 of 576"] in state.pick_steps
+
+    def test_edge_into_a_convolution_shows_the_kernel_between_its_channels(self, panel, digits):
+        kernel = digits.weights("conv2d_1")["kernel"]
+        edge = EdgePick("max_pooling2d", "conv2d_1", (6, 4, 3), (5, 4, 7), float(kernel[1, 0, 3, 7]))
+        shown = explained(panel, edge).pick_kernel
+        assert pixels(shown["picture"]).shape == (3, 3, 3)
+        assert shown["here"] == {"left": "0.00%", "top": "33.33%", "width": "33.33%", "height": "33.33%"}
+        assert "channel 3 of max_pooling2d → channel 7 of conv2d_1" in shown["words"]
+        values = kernel[:, :, 3, 7]
+        assert exact(shown["words"].rpartition("sum ")[2]) == pytest.approx(values.sum(), rel=0.01)
+        # Warm colours are positive weights: the red of a pixel rises with the weight among those above zero.
+        reds = pixels(shown["picture"])[..., 0].astype(int) - pixels(shown["picture"])[..., 2]
+        assert ((reds > 0) == (values > 0)).all()
+
+    def test_edge_from_a_flattened_map_shows_the_weights_by_location(self, panel, digits):
+        kernel = digits.weights("dense")["kernel"]
+        shown = explained(panel, EdgePick("flatten", "dense", (4 * 64 + 9,), (5,), float(kernel[265, 5]))).pick_kernel
+        assert pixels(shown["picture"]).shape == (3, 3, 3)
+        assert shown["here"]["left"] == shown["here"]["top"] == "33.33%"
+        assert "channel 9 of conv2d_2" in shown["words"]
+
+    def test_edge_between_vectors_shows_its_weight_among_those_of_the_unit(self, panel, digits):
+        kernel = digits.weights("dense_1")["kernel"]
+        shown = explained(panel, EdgePick("dense", "dense_1", (12,), (4,), float(kernel[12, 4]))).pick_kernel
+        assert not shown["picture"]
+        edges = np.histogram_bin_edges(kernel[:, 4], bins=24)
+        here = [bar["here"] for bar in shown["bars"]].index(True)
+        assert edges[here] <= kernel[12, 4] <= edges[here + 1]
+
+    def test_picked_weight_shows_its_kernel(self, panel, digits):
+        state = explained(panel, KernelPick("conv2d_1", (2, 1, 5, 6)))
+        assert state.pick_title == "weight of conv2d_1 [2, 1, 5, 6]"
+        assert "input channel 5 → filter 6" in state.pick_kernel["words"]
+        assert state.pick_kernel["here"]["top"] == "66.67%"
+
+    def test_link_between_two_units_shows_their_kernel(self, panel):
+        shown = explained(panel, LinkPick("conv2d", "conv2d_1", "max_pooling2d", 3, 7)).pick_kernel
+        assert "channel 3 of max_pooling2d → channel 7 of conv2d_1" in shown["words"]
+        assert shown["here"] == {"display": "none"}
+        shown = explained(panel, LinkPick("conv2d_2", "dense", "flatten", 9, 5)).pick_kernel
+        assert "channel 9 of conv2d_2, by location → unit 5 of dense" in shown["words"]
+
+    def test_edge_is_looked_up_by_its_layer_where_several_layers_give_numbers_of_one_index(self):
+        merged = CellSum(np.array([0, 1]), np.array([[2, 1], [2, 1]]), np.ones(2), np.array([5.0, 3.0]))
+        found = CellExplanation(("left", "right"), merged)
+        assert connection_pairs(found, ("right", (2, 1)), 1.0)[1:] == [
+            ["weight × activation", "3"],
+            ["rank by size", "2 of 2"],
+        ]
+        assert connection_pairs(found, ("other", (2, 1)), 1.0) == [["weight", "1"]]
+        assert connection_pairs(found, ("right", (1,)), 1.0) == [["weight", "1"]]
+
+
+def pixels(address: str) -> np.ndarray:
+    data = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_every_layer_of_a_transformer_leads_to_the_stored_number():
+    capture = open_capture(bundled("attention.zarr.zip"))
+    panel = panel_of(capture)
+    for node in capture.graph:
+        values = capture.activation(node.id, 3)
+        index = tuple(n // 2 for n in values.shape)
+        state = explained(panel, CellPick(node.id, index), 3)
+        assert not state.pick_reason, (node.id, state.pick_reason)
+        if node.kind != "InputLayer":
+            assert exact(state.pick_steps[-1][1]) == pytest.approx(float(values[index]), rel=1e-4, abs=1e-5)
+    state = explained(panel, CellPick("attention", (4, 16)), 3)
+    scores = read_attention(capture.stored, "attention", 3)
+    term = next(one for one in state.pick_terms if "head 2" in one["place"])
+    position = term["index"][0]
+    assert term["words"].endswith(f"score {number(float(scores[2, 4, position]))}")
+    assert term["place"] == f"embed [{position}], head 2"
 
 
 def test_samples_that_activate_a_channel_most_are_shown_with_their_pictures(tmp_path):
@@ -151,6 +273,8 @@ def test_samples_that_activate_a_channel_most_are_shown_with_their_pictures(tmp_
     first = base64.b64decode(state.pick_examples[0]["picture"].partition(",")[2])
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(first)).convert("RGB")), pictures[0])
     assert state.pick_examples_words == "Activate channel 1 most, of 10 samples"
+    assert [one["position"] for one in state.pick_examples] == [-1, -1]
+    assert "not among the samples" in state.pick_examples[0]["hint"]
     assert not explained(panel, CellPick("conv", (2, 2)), 0).pick_examples
     assert not explained(panel, CellPick("dense", (2,)), 0).pick_examples
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.cell_sums import cell_sum
-from nnviz3d.analysis.sum_terms import CellSum, UnknownSumError
+from nnviz3d.analysis.attention_sums import ATTENTION
+from nnviz3d.analysis.cell_sums import StoredNumbers, cell_sum
+from nnviz3d.analysis.recurrent_sums import gate_sum
+from nnviz3d.analysis.sum_terms import SINGLE, CellSum, UnknownSumError
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.capabilities.attention import read_attention
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouped_capture import originals, without_groups
 from nnviz3d.data.rounding import is_rounded
 from nnviz3d.scene.context import SceneContext
@@ -39,6 +45,39 @@ class CellExplanation:
     sum: CellSum | None
     reason: str = ""
 
+    def source(self, term: int) -> str | None:
+        """Return the layer whose number a term takes; `None` for a number of the layer itself, such as its state."""
+        position = -1 if self.sum is None else int(self.sum.sources[term])
+        return None if position < 0 else self.sources[position]
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """A call of a layer in the network with all groups open, and the numbers that it takes for a sample."""
+
+    node: LayerNode
+    sources: tuple[str, ...]
+    inputs: tuple[NDArray[np.float32], ...]
+    weights: Mapping[str, NDArray[Any]]
+    stored: StoredNumbers
+    step: float
+
+    @staticmethod
+    def of(context: SceneContext, layer: str, sample: int) -> _Taken:
+        """Read a shown layer's inputs; an `UnknownSumError` if they were not kept."""
+        capture, shown = without_groups(context.capture), originals(context.capture)
+        node = capture.graph.node(shown.get(layer, layer))
+        edges = capture.graph.edges_to(node.id)
+        if not all(capture.has_activations(edge.source, edge.output) for edge in edges):
+            raise UnknownSumError("the numbers that it takes were not kept; capture the model without --keep")
+        inputs = (np.asarray(capture.activation(e.source, sample, e.output), dtype=np.float32) for e in edges)
+        sources = tuple(edge.source for edge in edges)
+        stored, index = capture.stored_sample(sample)
+        numbers = StoredNumbers(read_attention(stored, node.id, index), capture.gates(node.id, sample))
+        rounded = any(is_rounded(capture, name, sample) for name in (node.id, *sources))
+        step = _HALF if rounded else SINGLE
+        return _Taken(node, sources, tuple(inputs), capture.weights(node.path), numbers, step)
+
 
 def explained_cell(context: SceneContext, pick: CellPick, sample: int) -> CellExplanation:
     """Compute the arithmetic of a cell's number, and compare its result with the stored number.
@@ -46,35 +85,74 @@ def explained_cell(context: SceneContext, pick: CellPick, sample: int) -> CellEx
     The arithmetic is given only if it leads to the stored number, so weights of another training step, another precision
     or an unknown setting are never shown as if they explained it.
     """
-    capture, shown = without_groups(context.capture), originals(context.capture)
-    name = shown.get(pick.layer, pick.layer)
-    node = capture.graph.node(name)
-    edges = capture.graph.edges_to(name)
-    sources = tuple(edge.source for edge in edges)
     stored = np.asarray(context.values(pick.layer, sample).values)
+    if len(pick.index) < stored.ndim:
+        sources = _sources(context, pick.layer)
+        many = "Its channels are computed one by one: click a cell of one channel."
+        return CellExplanation(sources, None, many if sources else "")
+
+    def found(taken: _Taken) -> CellSum:
+        return cell_sum(taken.node, pick.index, stored.shape, taken.inputs, taken.weights, taken.stored)
+
+    return _checked(context, pick.layer, sample, found, lambda: float(stored[pick.index]))
+
+
+def explained_gate(context: SceneContext, layer: str, gate: str, at: tuple[int, int], sample: int) -> CellExplanation:
+    """Compute the arithmetic of a number of a recurrent layer's gate or state, as `explained_cell`.
+
+    Parameters
+    ----------
+    at
+        Step, in the order of processing, and unit.
+    """
+
+    def found(taken: _Taken) -> CellSum:
+        return gate_sum(taken.node, gate, *at, taken.inputs, taken.weights, taken.stored.gates)
+
+    def stored() -> float:
+        return float(context.capture.gates(layer, sample)[gate][at])
+
+    return _checked(context, layer, sample, found, stored)
+
+
+def _checked(
+    context: SceneContext,
+    layer: str,
+    sample: int,
+    compute: Callable[[_Taken], CellSum],
+    stored: Callable[[], float],
+) -> CellExplanation:
+    """Return the arithmetic of a number if its result is the stored number, or else the reason."""
+    sources, name = _sources(context, layer), originals(context.capture).get(layer, layer)
     if not sources:
         return CellExplanation((), None)
-    if len(pick.index) < stored.ndim:
-        return CellExplanation(sources, None, "Its channels are computed one by one: click a cell of one channel.")
-    if not all(capture.has_activations(edge.source, edge.output) for edge in edges):
-        return CellExplanation(
-            sources, None, "The numbers that it takes were not kept; capture the model without --keep."
-        )
-    taken = [np.asarray(capture.activation(edge.source, sample, edge.output), dtype=np.float32) for edge in edges]
     try:
-        found = cell_sum(node, pick.index, stored.shape, taken, capture.weights(node.path))
+        taken = _Taken.of(context, layer, sample)
+        found = compute(taken)
     except UnknownSumError as unknown:
         return CellExplanation(sources, None, f"{name} is not taken apart: {unknown}.")
-    rounded = any(is_rounded(capture, layer, sample) for layer in (name, *sources))
-    value = float(stored[pick.index])
-    if not (found.equals(value, _HALF) if rounded else found.equals(value)):
+    value = stored()
+    if not found.equals(value, taken.step):
         return CellExplanation(
             sources,
             None,
             f"The weights and numbers that are stored give {found.result:.7g}, not {value:.7g}: {name} computes in another "
-            "precision, or its weights are those of another step.",
+            f"precision, or its weights are those of another step{_or_masked(taken)}.",
         )
     return CellExplanation(sources, found)
+
+
+def _or_masked(taken: _Taken) -> str:
+    """Return what else may explain another result of an attention layer."""
+    if taken.node.kind not in ATTENTION or taken.stored.scores is not None:
+        return ""
+    return ", or a mask hides positions; capture the model with --attention"
+
+
+def _sources(context: SceneContext, layer: str) -> tuple[str, ...]:
+    """Return the layers that a shown layer takes, in the network with all groups open."""
+    capture = without_groups(context.capture)
+    return tuple(edge.source for edge in capture.graph.edges_to(originals(context.capture).get(layer, layer)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +189,14 @@ def channel_of(context: SceneContext, pick: CellPick, sample: int) -> ChannelNum
     finite = chosen[np.isfinite(chosen)]
     if not finite.size:
         return None
-    ends = (float(finite.min()), float(finite.max()))
-    counts = np.histogram(finite, bins=BINS, range=ends if ends[0] < ends[1] else (ends[0] - 0.5, ends[1] + 0.5))[0]
+    counts, ends = histogram(finite)
     mapped = chosen if by_channel and chosen.ndim == 2 else None
     at = (int(location[0]), int(location[1])) if mapped is not None else (0, 0)
-    return ChannelNumbers(finite, mapped, at, counts.astype(np.int64), ends)
+    return ChannelNumbers(finite, mapped, at, counts, ends)
+
+
+def histogram(values: NDArray[np.floating]) -> tuple[NDArray[np.int64], tuple[float, float]]:
+    """Return the histogram of finite numbers, ``(BINS,)``, and its ends."""
+    ends = (float(values.min()), float(values.max()))
+    counts = np.histogram(values, bins=BINS, range=ends if ends[0] < ends[1] else (ends[0] - 0.5, ends[1] + 0.5))[0]
+    return counts.astype(np.int64), ends
