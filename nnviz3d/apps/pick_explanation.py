@@ -26,6 +26,7 @@ from nnviz3d.scene.derived.kernel_pictures import (
 )
 from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.derived.output_verdict import OutputVerdict, output_verdict
+from nnviz3d.scene.panel_rows import BarRow, KeyRow, Row, TextRow
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.views.connections import EdgePick
 from nnviz3d.scene.views.gates import GatePick
@@ -180,3 +181,22 @@ def _slopes(context: SceneContext, pick: CellPick, selection: Selection) -> Pair
         [f"gradient of {name}", exact_number(slope)],
         ["gradient × activation", number(slope * float(values[pick.index]))],
     ]
+
+
+def explanation_rows(found: PickExplanation) -> tuple[Row, ...]:
+    """Return an explanation as rows of a panel in the picture."""
+    rows: list[Row] = [TextRow(found.title, "title")]
+    for one in found.sums:
+        if one.name:
+            rows.append(TextRow(one.name))
+        for head, against in ((one.raises, False), (one.lowers, True)):
+            lines = [line for line in one.lines if line.against == against]
+            rows += [TextRow(head, "quiet")] if lines else []
+            rows += [BarRow(line.place, number(line.product), line.share, strong=not against) for line in lines]
+        rows += [KeyRow(number_of, name) for name, number_of in one.pairs]
+    rows += [KeyRow(number_of, name) for name, number_of in found.slopes]
+    if found.kernel is not None:
+        rows.append(TextRow(found.kernel.words, "quiet"))
+    if found.reason:
+        rows.append(TextRow(found.reason, "quiet"))
+    return tuple(rows)

@@ -11,7 +11,7 @@ from nnviz3d.data.targets import Target
 from nnviz3d.scene.colors import Normalize
 
 ChannelOrder = Literal["index", "mean", "contribution"]
-ChannelPictures = Literal["maps", "features"]
+ChannelPictures = Literal["maps", "features", "examples"]
 ColoredBy = Literal["label", "prediction"]
 
 
@@ -96,7 +96,7 @@ class Selection:
     unfolded
         How far they are unfolded, from 0 (folded, even if the scene unfolds them) to 1.
     channel_order, channel_pictures
-        As `order` and `show` in the view of channels; a layer without features shows its maps.
+        As `order` and `show` in the view of channels; a layer without features or examples shows its maps.
     embedding
         Layer of the shown embedding.
     colored_by

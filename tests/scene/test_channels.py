@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import colormap, limits_for
@@ -13,6 +14,7 @@ from nnviz3d.scene.primitives import Box, Labels, Panel, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
+from tests.support import captures
 
 
 def scene_of(capture, **channels) -> Scene:
@@ -167,3 +169,45 @@ def test_selection_overrides_the_scene_file():
     assert not any(isinstance(p, Tiles) for p in scene.at(9.0, Selection(unfold="conv2d_2", unfolded=0.0)).primitives)
     half = tiles(unfold="conv2d_2", unfolded=0.5)
     assert np.ptp(half.origins[:, 0]) < np.ptp(tiles(unfold="conv2d_2").origins[:, 0])
+
+
+def examples_capture(folder, *, pictures: bool = True):
+    """Return the small capture with examples of its convolution: channel 2 is 0 for all samples."""
+    random = np.random.default_rng(4)
+    means = np.sort(random.uniform(0.1, 1, (4, 5)).astype(np.float32), axis=1)[:, ::-1].copy()
+    means[2] = 0
+    samples = np.array([[7, 3, 5, 2, 9], [3, 7, 2, 5, 9], [2, 3, 5, 7, 9], [9, 7, 5, 3, 2]])
+    shown = random.integers(0, 256, (5, 6, 4, 3), dtype=np.uint8) if pictures else np.empty((0, 1, 1, 3), np.uint8)
+    kept = ChannelExamples("conv", samples, means, np.array([2, 3, 5, 7, 9]), tuple("abcde"), shown, 10)
+    values = captures.small_values()
+    path = folder / f"examples{pictures}.zarr"
+    return captures.write(path, captures.small_graph(), values, also=[lambda w: write_examples(w, kept)]), kept
+
+
+def test_tile_shows_the_four_samples_that_activate_its_channel_most(tmp_path):
+    capture, kept = examples_capture(tmp_path)
+    scene = scene_of(capture, layer="conv", show="examples", order="index")
+    found = scene.at(9.0)
+    tiles = tiles_of(found)
+    assert not tiles.maps
+    assert tiles.pixels.shape == (4, 13, 9, 3)
+    for channel, first in enumerate([3, 1, None, 4]):
+        if first is None:
+            assert tiles.pixels[channel].max() <= 0.28 * 255 + 1
+            continue
+        picture = tiles.pixels[channel]
+        places = [int(np.searchsorted(kept.shown, sample)) for sample in kept.samples[channel][:4]]
+        assert places[0] == first
+        parts = (picture[:6, :4], picture[:6, 5:], picture[7:, :4], picture[7:, 5:])
+        assert all(np.array_equal(part, kept.thumbnails[k]) for part, k in zip(parts, places, strict=True))
+        assert not picture[6].any()
+    (legend,) = (p for p in found.primitives if isinstance(p, Panel) and p.name == "channels")
+    assert legend.rows[-1].text == "each channel: the 4 of 10 samples that activate it most; 1 dead"
+
+
+def test_examples_that_are_no_pictures_or_were_not_captured_are_refused_with_the_option(tmp_path, small_capture):
+    for capture in (examples_capture(tmp_path, pictures=False)[0], small_capture):
+        with pytest.raises(
+            SceneError, match="no examples of conv; capture the model with --dataset and --examples conv"
+        ):
+            scene_of(capture, layer="conv", show="examples")

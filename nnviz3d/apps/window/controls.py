@@ -10,6 +10,7 @@ import numpy as np
 from nnviz3d.apps.picking import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
+from nnviz3d.apps.window.arithmetic import Arithmetic
 from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
@@ -83,6 +84,7 @@ class Controls:
         self.closed = False
         self.by_hand = False
         self._commands = KeyCommands(session, self.tell)
+        self._arithmetic = Arithmetic(session)
         self._perspective = session.perspectives.current
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
@@ -156,7 +158,7 @@ class Controls:
 
     def panels(self) -> tuple[Panel, ...]:
         """Return the panels in front of the scene: help and status."""
-        panels = []
+        panels = list(self._arithmetic.panels())
         if self._help:
             panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
         if self._status and not (self._help and self._shows_hint):
@@ -372,6 +374,10 @@ class Controls:
             self.tell("stopped")
         else:
             self._session.select(pick=None)
+
+    def toggle_arithmetic(self) -> None:
+        """Show or hide the arithmetic of the pick."""
+        self.tell(self._arithmetic.toggle())
 
     def toggle_help(self) -> None:
         """Show or hide the table of keys."""

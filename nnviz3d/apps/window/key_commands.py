@@ -8,13 +8,11 @@ from typing import Any, TypeVar, get_args
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
-from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.data.model_sources import without_gradients
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
-from nnviz3d.scene.selection import ChannelPictures
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionsSpec
@@ -205,15 +203,17 @@ class KeyCommands:
             self._tell(f"channels by {name}")
 
     def next_channel_pictures(self) -> None:
-        """Show the unfolded channels' activations, or the inputs that maximize them."""
+        """Show the unfolded channels' activations, or other pictures of them."""
         session = self._session
         layer = self._unfolded()
         if layer is None:
             return
-        if not has_features(session.scene.context.capture.stored, layer):
+        channels = session.scene.get(ChannelsView)
+        kinds = channels.kinds_of_pictures(layer)
+        if len(kinds) < 2:
             self._tell(f"There are no features of {layer}; capture the model with --features {layer}")
             return
-        name = _next(get_args(ChannelPictures), session.scene.get(ChannelsView).pictures(layer, session.selection))
+        name = _next(kinds, channels.pictures(layer, session.selection))
         session.select(channel_pictures=name)
         self._tell(f"channels: their {name}")
 

@@ -96,6 +96,12 @@ def examples_path(node_id: str) -> str:
     return f"examples/{path}/@{call}"
 
 
+def has_example_pictures(stored: StoredArrays, node_id: str) -> bool:
+    """Whether the examples of a layer's channels were captured, and are pictures."""
+    found = stored.find(f"{examples_path(node_id)}/thumbnails")
+    return found is not None and found.shape[0] > 0
+
+
 def read_examples(stored: StoredArrays, node_id: str) -> ChannelExamples | None:
     """Read the examples of a layer's channels; `None` if they were not captured."""
     path = examples_path(node_id)
@@ -126,6 +132,14 @@ def _missing(capture: CaptureContents, wanted: ExampleFields) -> str:
     return f"{capture.path.name} holds no examples of channels; capture the model with --examples {wanted.examples[0]}."
 
 
+def _impossible(capture: CaptureContents, wanted: ExampleFields) -> str:
+    from nnviz3d.data.selectors import lacks, matching
+
+    if not wanted.examples or any(matching(selector, capture.graph) for selector in wanted.examples):
+        return ""
+    return f"{lacks(wanted.examples[0], capture.graph)}, whose channels samples could activate."
+
+
 EXAMPLES = Capability(
     name="examples",
     fields=ExampleFields,
@@ -134,6 +148,8 @@ EXAMPLES = Capability(
     capture="nnviz3d.capture.examples:compute_examples",
     stages={"examples": "Finding the samples that activate channels most"},
     missing=_missing,
+    impossible=_impossible,
+    views=("nnviz3d.scene.views.channels:ChannelsView",),
     dataset_option="--examples",
     panel="nnviz3d.apps.web.panels.pick:PickPanel",
     of_sample=False,

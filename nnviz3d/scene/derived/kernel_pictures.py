@@ -131,7 +131,7 @@ def kernel_of_weight(context: SceneContext, pick: KernelPick) -> KernelPicture |
             values[:, pick.index[1]], pick.index[:1], f"the {len(values):,} weights of unit {pick.index[1]}"
         )
     names = [f"{axis} {i}" for axis, i in zip(kernel.axes[-2:], pick.index[-2:], strict=True)]
-    return _pictured(values[(..., *pick.index[-2:])], pick.index[:-2], " → ".join(names))
+    return _pictured(np.moveaxis(values, (-2, -1), (0, 1))[pick.index[-2:]], pick.index[:-2], " → ".join(names))
 
 
 def _pictured(values: NDArray[np.float64], at: tuple[int, ...] | None, words: str) -> KernelPicture:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from nnviz3d.data.capabilities.features import has_features, read_features
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.channel_pictures import CAPTURED, examples_of, features_of
 from nnviz3d.scene.hits import Hit, TileHit
 from nnviz3d.scene.panel_rows import Row, TextRow
 from nnviz3d.scene.primitives import (
@@ -47,8 +47,6 @@ _GAP = 0.10
 """Free space between two tiles, as a share of a tile's width."""
 _NUMBER = 0.24
 """Free space below each tile for its number, as a share of its height."""
-_DEAD = 0.28
-"""Brightness of a dead channel's picture."""
 _RECEDED = 0.16
 """Opacity of the network behind a grid."""
 _STAGGER = 0.45
@@ -97,13 +95,14 @@ class ChannelsSpec(ViewSpec):
     Attributes
     ----------
     layer
-        A selector; by default the last layer with maps. For ``features`` with a kind of layer without features in the
-        capture, it is the last layer with features.
+        A selector; by default the last layer with maps. For ``features`` or ``examples`` with a kind of layer that has
+        none in the capture, it is the last layer that has some.
     order
         ``index``; ``mean`` activation, the largest first; or ``contribution``: gradient times activation, summed over
         locations.
     show
-        The channels' ``maps``, or their ``features``: pictures that maximize them.
+        The channels' ``maps``; their ``features``: pictures that maximize them; or their ``examples``: the samples of a
+        data set that activate them most.
     unfold, fold
         Times of unfolding and of folding up again; by default it stays unfolded.
     """
@@ -117,15 +116,19 @@ class ChannelsSpec(ViewSpec):
 
     @model_validator(mode="after")
     def _of_a_layer(self) -> ChannelsSpec:
-        if self.show == "features" and self.layer is None:
-            raise ValueError("features are of one layer; give its name as 'layer'")
+        if self.show != "maps" and self.layer is None:
+            raise ValueError(f"{self.show} are of one layer; give its name as 'layer'")
         return self
 
     @property
     def needs(self) -> Insights:
         """The request for everything that this view needs beyond one forward pass."""
-        features = (self.layer,) if self.show == "features" and self.layer is not None else ()
-        return Insights(gradients=self.order == "contribution", features=features)
+        chosen = () if self.layer is None else (self.layer,)
+        return Insights(
+            gradients=self.order == "contribution",
+            features=chosen if self.show == "features" else (),
+            examples=chosen if self.show == "examples" else (),
+        )
 
 
 class ChannelsView(View):
@@ -163,7 +166,7 @@ class ChannelsView(View):
         return self._kept[key]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the cell of a tile's pixel, or the layer if the tiles show features."""
+        """Return the cell of a tile's pixel, or the layer if the tiles show no maps."""
         source = hit.primitive.source
         if not isinstance(hit, TileHit) or source is None or source.layer is None:
             return None
@@ -246,10 +249,15 @@ class ChannelsView(View):
         return ("index", "mean", "contribution") if self._context.has_gradients(selection) else ("index", "mean")
 
     def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
-        """Return the content of a layer's tiles: as selected, or else as in the scene file; maps without features."""
+        """Return the content of a layer's tiles: as selected, or else as in the scene file; maps without other pictures."""
         default: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
         shown = selection.channel_pictures or default
-        return shown if has_features(self._context.capture.stored, layer) else "maps"
+        return shown if shown in self.kinds_of_pictures(layer) else "maps"
+
+    def kinds_of_pictures(self, layer: str) -> tuple[ChannelPictures, ...]:
+        """Return what a layer's tiles can show."""
+        stored = self._context.capture.stored
+        return ("maps", *(name for name, (_, held) in CAPTURED.items() if held(stored, layer)))
 
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
         order, pictures = self.order(layer, selection), self.pictures(layer, selection)
@@ -262,7 +270,9 @@ class ChannelsView(View):
         placement = self._context.placement(layer)
         rank = self._ranked(layer, order, selection)
         if pictures == "features":
-            pixels, channels, dead, remark = self._features(layer, rank)
+            pixels, channels, dead, remark = features_of(self._context, layer, rank)
+        elif pictures == "examples":
+            pixels, channels, dead, remark = examples_of(self._context, layer, rank)
         else:
             pixels, remark = self._maps(layer, rank, selection)
             channels, dead = rank, np.zeros(len(rank), dtype=bool)
@@ -305,24 +315,6 @@ class ChannelsView(View):
         pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
         pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
         return np.ascontiguousarray(pixels), _silence(values)
-
-    def _features(
-        self, layer: str, rank: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]:
-        """Return the pictures, their channels, a mask of dead channels, and a remark."""
-        found = read_features(self._context.capture.stored, layer)
-        if found is None:
-            raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
-        position = {int(channel): k for k, channel in enumerate(found.channels)}
-        rows = [position[int(channel)] for channel in rank if int(channel) in position]
-        dead = found.dead[rows]
-        light = np.where(dead, _DEAD, 1.0)[:, np.newaxis, np.newaxis, np.newaxis]
-        pixels = np.asarray(np.clip(found.images[rows] * light, 0, 1) * 255 + 0.5, dtype=np.uint8)
-        if pixels.shape[-1] == 1:
-            pixels = np.repeat(pixels, 3, axis=-1)
-        what = "the mean" if found.objective == "channel" else "the middle cell"
-        remark = f"each picture maximizes {what} of its channel; {int(dead.sum())} dead"
-        return pixels, found.channels[rows], dead, remark
 
     def _grid(
         self, count: int, aspect: float
@@ -385,13 +377,14 @@ def _silence(values: NDArray[np.float32]) -> str:
 
 
 def _named(spec: ChannelsSpec, context: SceneContext) -> str:
-    """Return the layer that a scene unfolds; it must have the maps or features that the scene shows."""
+    """Return the layer that a scene unfolds; it must have the maps or other pictures that the scene shows."""
     can = [node.id for node in context.graph if unfolds(context, node.id)]
     if not can:
         raise SceneError(f"kind: no layer of {context.graph.name} has maps (rows, columns, channels) to unfold.")
     wanted = can[-1:] if spec.layer is None else matching(spec.layer, context.graph)
-    if spec.show == "features":
-        held = [name for name in can if has_features(context.capture.stored, name)]
+    if spec.show != "maps":
+        option, has = CAPTURED[spec.show]
+        held = [name for name in can if has(context.capture.stored, name)]
         chosen = [name for name in wanted if name in held]
         if chosen:
             return chosen[-1]
@@ -404,9 +397,9 @@ def _named(spec: ChannelsSpec, context: SceneContext) -> str:
     layer = next((name for name in reversed(wanted) if name in can), None)
     if layer is None:
         raise SceneError(f"layer: {wanted[-1]} has no maps (rows, columns, channels) to unfold; {', '.join(can)} have.")
-    if spec.show == "features":
+    if spec.show != "maps":
         name = context.capture.path.name
-        raise SceneError(f"show: {name} holds no features of {layer}; capture the model with --features {layer}.")
+        raise SceneError(f"show: {name} holds no {spec.show} of {layer}; capture the model with {option} {layer}.")
     return layer
 
 

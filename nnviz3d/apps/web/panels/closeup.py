@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
@@ -13,14 +13,13 @@ from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.apps.web.value_checks import asked_choice
-from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 
 _ORDERS: dict[ChannelOrder, str] = {"index": "index", "mean": "mean", "contribution": "contribution"}
-_PICTURES: dict[ChannelPictures, str] = {"maps": "maps", "features": "features"}
+_PICTURES: tuple[ChannelPictures, ...] = get_args(ChannelPictures)
 _COLORS: dict[ColoredBy, str] = {"label": "label", "prediction": "prediction"}
 _NONE = ""
 """Value of the choice "no layer"."""
@@ -40,10 +39,8 @@ class CloseUpState:
         The orders of channels to choose from, and the chosen one.
     unfolds
         Whether the scene has channels to unfold.
-    has_features
-        Whether the capture holds feature pictures of the unfolded layer.
-    channel_pictures
-        What each channel shows: its map or its feature picture.
+    picture_kinds, channel_pictures
+        What each channel can show: its map, its feature picture or its examples; and what it shows.
     embeddings, embedding
         The embedded layers, and the one whose points are shown.
     point_colors, colored_by
@@ -56,7 +53,7 @@ class CloseUpState:
     unfold: str = _NONE
     channel_orders: list[str] = field(default_factory=list)
     channel_order: str = ""
-    has_features: bool = False
+    picture_kinds: list[str] = field(default_factory=list)
     channel_pictures: str = ""
     embedding: str = ""
     point_colors: list[str] = field(default_factory=list)
@@ -106,7 +103,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                 unfold=layer or _NONE,
                 channel_orders=[name for name in _ORDERS if name in scene.get(ChannelsView).orders(selection)],
                 channel_order=self._order,
-                has_features=layer is not None and has_features(scene.context.capture.stored, layer),
+                picture_kinds=[] if layer is None else list(scene.get(ChannelsView).kinds_of_pictures(layer)),
                 channel_pictures=self._pictures,
             )
         if (cloud := self._cloud) is not None:
@@ -155,8 +152,9 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                 v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label="Unfold")
             words = "Order of the channels: by number, by mean activation, or by gradient times activation"
             choice_buttons("Order", "channel_order", "channel_orders", words, v_if="unfold")
-            words = "Activation maps of the channels, or pictures that activate them most"
-            choice_buttons("Channels", "channel_pictures", tuple(_PICTURES), words, v_if="unfold && has_features")
+            words = "Activation maps of the channels, pictures that maximize them, or samples that activate them most"
+            several = "unfold && picture_kinds.length > 1"
+            choice_buttons("Channels", "channel_pictures", "picture_kinds", words, v_if=several)
             words = "Layer whose outputs were embedded: samples with similar outputs are close together"
             with labelled("Points", words, v_if="embeddings.length > 1"):
                 v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
