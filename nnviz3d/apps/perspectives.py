@@ -49,6 +49,7 @@ PERSPECTIVES = (
     Perspective("filters", "Filters", "The weights of a convolution, filter by filter", "kernels"),
     Perspective("activations", "Activations", "Each layer's numbers for the sample, from input to output", "digits"),
     Perspective("features", "Features", "Pictures that drive the channels of a layer most", "features"),
+    Perspective("examples", "Examples", "The samples that activate each channel of a layer most", "examples"),
     Perspective("gradients", "Gradients", "Which numbers would raise the score of a class", "gradients"),
     Perspective("decisions", "Decisions", "Where in the sample the decision comes from", "decisions"),
     Perspective("attention", "Attention", "Which tokens attend to which", "attention"),
