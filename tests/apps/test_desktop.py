@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageGrab
 
+from nnviz3d.apps.pick_explanation import explanation_of, explanation_rows
 from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.apps.window.keys import KEYS, described
 from nnviz3d.data.bundled import bundled
@@ -261,6 +262,25 @@ def test_click_on_a_cell_tells_its_stored_number(digits_window, demo, layer):
     wait_until(lambda: shows(digits_window.screen(), told), "the callout is on the screen")
     digits_window.press("Escape")
     wait_until(lambda: not shows(digits_window.screen(), told), "the callout is gone")
+
+
+def test_i_shows_the_arithmetic_of_the_pick(digits_window, demo):
+    scene, sample = demo
+    before = len(digits_window.lines)
+    what, pose = seen(scene, sample)
+    place = scene.context.placement("dense")
+    around = to_pixels(np.array([place.center]), pose, SIZE)[0]
+    spots = [(int(x), int(y)) for x, y in around + np.random.default_rng(3).integers(-14, 15, (60, 2))]
+    hits = {spot: pick(what, pose, SIZE, (spot[0] + 0.5, spot[1] + 0.5)) for spot in spots}
+    spot, hit = next((s, h) for s, h in hits.items() if isinstance(h, CellHit) and h.primitive.name == "dense")
+    digits_window.click(*spot)
+    digits_window.said(before + 1)
+    found = explanation_of(scene.context, Selection(sample, pick=CellPick("dense", place.grid.index(hit.cell))))
+    told = board(explanation_rows(found))
+    digits_window.press("i")
+    wait_until(lambda: shows(digits_window.screen(), told), "the arithmetic is on the screen")
+    digits_window.press("i", "Escape")
+    wait_until(lambda: not shows(digits_window.screen(), told), "the arithmetic is gone")
 
 
 def test_click_on_the_input_tells_number_and_pixel(digits_window, demo):

@@ -265,6 +265,7 @@ def test_keys_of_the_window_go_through_the_perspectives_and_let_the_model_comput
 
     assert press("Tab") == "Features: not captured; press Return to let the model compute it"
     assert session.perspectives.current == "activations"
+    assert press("Tab").startswith("Examples: not captured")
     assert press("Tab").startswith("Gradients: not captured")
     press("Return")
     arrive(session)
@@ -272,6 +273,7 @@ def test_keys_of_the_window_go_through_the_perspectives_and_let_the_model_comput
     controls.advance(1.0, 0.0)
     assert session.perspectives.current == "gradients"
     assert not controls.by_hand, "the camera shows the other scene"
+    assert press("ISO_Left_Tab", shift=True).startswith("Examples")
     assert press("ISO_Left_Tab", shift=True).startswith("Features")
     assert press("ISO_Left_Tab", shift=True) == "Activations: each layer's numbers for the sample, from input to output"
     assert session.perspectives.current == "activations"

@@ -296,3 +296,26 @@ def test_click_on_a_cell_explains_it_and_escape_ends_that(chromium: Browser, ser
         assert page.locator("#pick-channel img").evaluate("image => image.naturalWidth") == 26
         page.keyboard.press("Escape")
         wait_until(lambda: page.locator("#pick").count() == 0, "nothing is picked")
+
+
+@pytest.fixture(scope="module")
+def served_examples() -> Iterator[Served]:
+    yield from serving("examples")
+
+
+@pytest.mark.chromium
+def test_tile_tells_its_channel_a_term_leads_on_and_an_example_is_shown(chromium: Browser, served_examples: Served):
+    with looking(chromium, served_examples) as page:
+        height, width = still(page).shape[:2]
+        page.locator("#view").click(position={"x": 0.5 * width, "y": 0.5 * height})
+        wait_until(lambda: page.locator("#pick-examples button").count() == 8, "the channel's examples are listed")
+        title = text(page, "#pick .section-title")
+        assert title.startswith("conv2d_2 [")
+        page.locator("#pick-examples button").nth(1).click()
+        named = page.locator("#pick-examples button").nth(1).get_attribute("aria-label").partition(":")[0:3]
+        name = "".join(named).split(": ")[0]
+        wait_until(lambda: name in text(page, "#sample"), "the example is the sample")
+        wait_until(lambda: page.locator("#pick-examples button.chosen").count() == 1, "it is marked")
+        assert text(page, "#pick .section-title") == title
+        page.locator("#pick-terms button").first.click()
+        wait_until(lambda: text(page, "#pick .section-title").startswith("max_pooling2d_1 ["), "the term is picked")

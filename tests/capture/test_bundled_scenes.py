@@ -51,6 +51,8 @@ NO_TRAINING = r"^kind: this capture of \w+ holds no training; record one with"
 REFUSED = {
     ("attention", "birdnet"): "^birdnet has no attention layer .* choose another scene or model.$",
     ("attention", "wine"): "^wine has no attention layer .* choose another scene or model.$",
+    ("examples", "wine"): r"^wine has no convolution; name one for --examples: ",
+    ("examples", "reviews"): r"^reviews has no convolution; name one for --examples: ",
     ("features", "wine"): r"^Features need a model of one picture, .*; this model takes \(9,\).$",
     ("features", "reviews"): r"^Features need a model of one picture, .*; this model takes \(6,\).$",
     (

@@ -10,6 +10,7 @@ from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import colormap, limits_for
+from nnviz3d.scene.hits import TileHit
 from nnviz3d.scene.primitives import Box, Labels, Panel, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -202,6 +203,11 @@ def test_tile_shows_the_four_samples_that_activate_its_channel_most(tmp_path):
         assert all(np.array_equal(part, kept.thumbnails[k]) for part, k in zip(parts, places, strict=True))
         assert not picture[6].any()
     (legend,) = (p for p in found.primitives if isinstance(p, Panel) and p.name == "channels")
+    for number, channel in enumerate(tiles.channels):
+        pick = scene.pick(TileHit(tiles, number, 5, 5), Selection(sample=1))
+        values = capture.activation("conv", 1)
+        assert pick.index[2] == channel
+        assert values[pick.index] == values[..., channel].max()
     assert legend.rows[-1].text == "each channel: the 4 of 10 samples that activate it most; 1 dead"
 
 

@@ -189,7 +189,8 @@ class LayerWords {
   indexOf(hit, locations) {
     const { primitive } = hit;
     if (hit.kind === "TileHit") {
-      return this.grid.full([hit.row, hit.column], primitive.channels.data[hit.number]);
+      const channel = primitive.channels.data[hit.number];
+      return primitive.maps ? this.grid.full([hit.row, hit.column], channel) : this.#strongest(channel);
     }
     if (hit.kind === "PixelHit") {
       const [[rows, columns], [high, wide]] = [this.grid.locationShape.slice(-2), primitive.pixels.shape];
@@ -199,6 +200,20 @@ class LayerWords {
     if (!locations) return this.grid.index(hit.cell);
     if (this.grid.tokens) return [this.table.token_cells.indexOf(hit.cell[1])];
     return this.grid.mapLocation(hit.cell);
+  }
+
+  /** Return the index of the largest number of a channel's map, the first one of equal numbers. */
+  #strongest(channel) {
+    const [rows, columns] = this.held.locationShape;
+    let [found, most] = [this.held.full([0, 0], channel), -Infinity];
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const index = this.held.full([row, column], channel);
+        const [value] = this.numbers(this.values, index).values;
+        if (value > most) [found, most] = [index, value];
+      }
+    }
+    return found;
   }
 
   /** Return the number at an index, or the first ones of a location: `{values, count}`. */

@@ -82,12 +82,15 @@ def pick_on_map(context: SceneContext, layer: str, hit: CellHit | PixelHit) -> C
     return None if index is None else CellPick(layer, index[:-1])
 
 
-def pick_on_tile(context: SceneContext, layer: str, hit: TileHit) -> CellPick | LayerPick:
-    """Return the cell of a tile's pixel, or the layer if the tile does not show the layer's numbers."""
-    if not hit.primitive.maps:
-        return LayerPick(layer)
-    channel = int(hit.primitive.channels[hit.number])
-    return CellPick(layer, context.placement(layer).grid.full((hit.row, hit.column), channel))
+def pick_on_tile(context: SceneContext, layer: str, hit: TileHit, sample: int) -> CellPick:
+    """Return the cell of a tile's pixel; of a tile that shows no numbers, the cell with its channel's largest number."""
+    channel, held = int(hit.primitive.channels[hit.number]), context.values(layer, sample)
+    if hit.primitive.maps:
+        return CellPick(layer, held.grid.full((hit.row, hit.column), channel))
+    numbers = held.grid.last(held.values)[..., channel]
+    strongest = np.argmax(np.where(np.isnan(numbers), -np.inf, numbers))
+    location = tuple(int(i) for i in np.unravel_index(strongest, numbers.shape))
+    return CellPick(layer, held.grid.full(location, channel))
 
 
 def _pick_pixel(context: SceneContext, layer: str, hit: PixelHit) -> CellPick:

@@ -166,11 +166,11 @@ class ChannelsView(View):
         return self._kept[key]
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
-        """Return the cell of a tile's pixel, or the layer if the tiles show no maps."""
+        """Return the cell of a tile's pixel, or the strongest one of its channel if the tiles show no maps."""
         source = hit.primitive.source
         if not isinstance(hit, TileHit) or source is None or source.layer is None:
             return None
-        return pick_on_tile(self._context, source.layer, hit)
+        return pick_on_tile(self._context, source.layer, hit, selection.sample)
 
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
         """Return the unfolded layer at `t` seconds, and the finished share of the unfolding, from 0 to 1."""

@@ -46,7 +46,10 @@ def fixed_choices(
     if any(isinstance(view, HistorySpec) for view in scene.spec.views):
         yield "statistic of the training", "one for all layers; save another as my.toml with the key w, and export that"
     if scene.blocks:
-        yield "a picked number", "its value; nnviz3d serve, on the same target, also lists what it is made of and depends on"
+        yield (
+            "a picked number",
+            "its value; nnviz3d serve, on the same target, lists what it is made of and depends on",
+        )
     yield "anything else", "nnviz3d serve, on the same target, also unfolds layers, opens groups and runs other inputs"
 
 

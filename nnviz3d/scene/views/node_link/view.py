@@ -172,7 +172,7 @@ class NodesView(View):
                 source, target = (int(i) for i in ends.index[hit.number])
                 return LinkPick(ends.source, ends.target, taken, source, target)
             case TileHit(primitive=Tiles(source=Source(layer=str(layer)))):
-                return pick_on_tile(self._context, layer, hit)
+                return pick_on_tile(self._context, layer, hit, selection.sample)
         return None
 
     def _unit(self, layer: str, unit: int) -> Pick:
