@@ -34,6 +34,8 @@ from nnviz3d.scene.views.node_link.picks import LinkPick
 
 MOST = 5
 """Maximum number of terms that are listed for, and against."""
+_FEW = 3
+"""The same in the picture, if there are several sums."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +188,16 @@ def _slopes(context: SceneContext, pick: CellPick, selection: Selection) -> Pair
 def explanation_rows(found: PickExplanation) -> tuple[Row, ...]:
     """Return an explanation as rows of a panel in the picture."""
     rows: list[Row] = [TextRow(found.title, "title")]
+    most = MOST if len(found.sums) == 1 else _FEW
     for one in found.sums:
         if one.name:
             rows.append(TextRow(one.name))
         for head, against in ((one.raises, False), (one.lowers, True)):
-            lines = [line for line in one.lines if line.against == against]
+            lines = [line for line in one.lines if line.against == against][:most]
             rows += [TextRow(head, "quiet")] if lines else []
             rows += [BarRow(line.place, number(line.product), line.share, strong=not against) for line in lines]
-        rows += [KeyRow(number_of, name) for name, number_of in one.pairs]
-    rows += [KeyRow(number_of, name) for name, number_of in found.slopes]
+        rows += [KeyRow(name, text) for name, text in one.pairs]
+    rows += [KeyRow(name, text) for name, text in found.slopes]
     if found.kernel is not None:
         rows.append(TextRow(found.kernel.words, "quiet"))
     if found.reason:

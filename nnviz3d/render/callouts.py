@@ -89,12 +89,14 @@ def callout_places(
 def board_places(
     panels: Sequence[Panel], size: tuple[int, int], scale: float, occupied: Sequence[Rect]
 ) -> list[PlacedSprite]:
-    """Place the boards: in the middle of the picture, or at the lowest place where they cover nothing `occupied`."""
+    """Place the boards: in the middle, at the right side, or at the lowest place where they cover nothing `occupied`."""
     found: list[PlacedSprite] = []
     for panel in panels:
         sprite = board_sprite(panel.rows, scale, _WIDEST * size[0])
         height, width = sprite.shape[:2]
         rect = Rect((size[0] - width) // 2, (size[1] - height) // 2, width, height)
+        if panel.corner == "right":
+            rect = replace(rect, left=size[0] - width - round(_OFFSET * scale))
         if panel.corner == "bottom":
             rect = replace(rect, bottom=round(_OFFSET * scale))
             while blocking := [other for other in occupied if rect.overlaps(other)]:

@@ -18,7 +18,7 @@ from nnviz3d.scene.colors import Color, Colormap
 from nnviz3d.scene.panel_rows import Row
 
 Vector = tuple[float, float, float]
-Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "bottom"]
+Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "right", "bottom"]
 """Position of a panel."""
 
 

@@ -89,7 +89,7 @@ def arithmetic(found: CellSum | None) -> Pairs:
     elif found.weights[0] != 1:
         pairs.append(["factors", f"{number(float(found.inputs[0]))} × {number(float(found.weights[0]))}"])
     if found.bias:
-        pairs.append(["bias", number(found.bias)])
+        pairs.append(["shift" if found.figures else "bias", number(found.bias)])
     taken = count == 1 and not found.bias
     pairs.append([("number" if found.weights[0] == 1 else "product") if taken else "sum", exact_number(found.total)])
     factor = 1.0 if found.after is None else found.after[1]
