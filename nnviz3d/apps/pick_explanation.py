@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.data.grouped_capture import originals
-from nnviz3d.scene.colors import number
+from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import CellExplanation, explained_cell, explained_gate
 from nnviz3d.scene.derived.explanation_words import (
@@ -26,7 +29,7 @@ from nnviz3d.scene.derived.kernel_pictures import (
 )
 from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.derived.output_verdict import OutputVerdict, output_verdict
-from nnviz3d.scene.panel_rows import BarRow, KeyRow, Row, TextRow
+from nnviz3d.scene.panel_rows import BarRow, KeyRow, PictureRow, Row, TextRow
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.views.connections import EdgePick
 from nnviz3d.scene.views.gates import GatePick
@@ -34,6 +37,9 @@ from nnviz3d.scene.views.node_link.picks import LinkPick
 
 MOST = 5
 """Maximum number of terms that are listed for, and against."""
+_PIXELS = 96
+"""Least height of a kernel's picture, in pixels."""
+_FRAME = (237, 250, 255)
 _FEW = 3
 """The same in the picture, if there are several sums."""
 
@@ -185,6 +191,33 @@ def _slopes(context: SceneContext, pick: CellPick, selection: Selection) -> Pair
     ]
 
 
+def map_pixels(values: NDArray[np.floating], *, signed: bool) -> NDArray[np.uint8]:
+    """Return numbers as colours, ``(rows, columns)`` to ``(rows, columns, 3)``; black or dark is 0.
+
+    Parameters
+    ----------
+    signed
+        Whether the colours tell negative numbers from positive ones.
+    """
+    finite = values[np.isfinite(values)]
+    most = float(np.abs(finite).max(initial=0.0)) or 1.0
+    colors = colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL)
+    shares = np.nan_to_num(values / most / 2 + 0.5 if signed else values / most)
+    return np.round(colors.at(shares) * 255).astype(np.uint8)
+
+
+def _enlarged(pixels: NDArray[np.uint8], at: tuple[int, ...] | None) -> NDArray[np.uint8]:
+    """Enlarge a small picture, with a frame around one of its pixels."""
+    side = max(_PIXELS // len(pixels), 1)
+    large = pixels.repeat(side, axis=0).repeat(side, axis=1)
+    if at is not None and side > 6:
+        row, column = (slice(side * i, side * (i + 1)) for i in at)
+        inner = large[row, column][2:-2, 2:-2].copy()
+        large[row, column] = _FRAME
+        large[row, column][2:-2, 2:-2] = inner
+    return large
+
+
 def explanation_rows(found: PickExplanation) -> tuple[Row, ...]:
     """Return an explanation as rows of a panel in the picture."""
     rows: list[Row] = [TextRow(found.title, "title")]
@@ -199,6 +232,8 @@ def explanation_rows(found: PickExplanation) -> tuple[Row, ...]:
         rows += [KeyRow(name, text) for name, text in one.pairs]
     rows += [KeyRow(name, text) for name, text in found.slopes]
     if found.kernel is not None:
+        if found.kernel.values.ndim == 2:
+            rows.append(PictureRow(_enlarged(map_pixels(found.kernel.values, signed=True), found.kernel.at)))
         rows.append(TextRow(found.kernel.words, "quiet"))
     if found.reason:
         rows.append(TextRow(found.reason, "quiet"))

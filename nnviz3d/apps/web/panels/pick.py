@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from trame.widgets import html
 
-from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of
+from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of, map_pixels
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.data_address import png_address
 from nnviz3d.apps.web.page_context import PageContext
@@ -19,7 +19,7 @@ from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.examples import read_examples
 from nnviz3d.data.grouped_capture import originals
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, colormap, number
+from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import ChannelNumbers, channel_of, histogram
 from nnviz3d.scene.derived.cell_fields import field_of
@@ -333,10 +333,6 @@ def _map_and_histogram(
     if mapped is None:
         return shown
     rows, columns = mapped.shape
-    most = max(abs(low), abs(high)) or 1.0
-    colors = colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL)
-    shares = np.nan_to_num(mapped / most / 2 + 0.5 if signed else mapped / most)
-    pixels = np.round(colors.at(shares) * 255).astype(np.uint8)
     frame: dict[str, str] = {"display": "none"}
     if at is not None:
         frame = {
@@ -345,4 +341,4 @@ def _map_and_histogram(
             "width": f"{100 / columns:.2f}%",
             "height": f"{100 / rows:.2f}%",
         }
-    return {**shown, "picture": png_address(pixels), "here": frame}
+    return {**shown, "picture": png_address(map_pixels(mapped, signed=signed)), "here": frame}
