@@ -61,6 +61,8 @@ def attended(
         shares = _stored(scores, step, len(given), len(value)) if scores is not None else own
     if shares is None or shares.shape != given.shape:
         raise UnknownSumError("its scores have another shape")
+    if not shares.any():
+        raise UnknownSumError("a mask hides all positions from this one")
     heads, positions = given.shape
     places = np.tile(np.arange(positions), heads)[:, np.newaxis]
     names = tuple(f"head {head}" for head in range(heads) for _ in range(positions)) if heads > 1 else ()

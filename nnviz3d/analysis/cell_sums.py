@@ -44,10 +44,13 @@ class StoredNumbers:
         The scores of an attention layer, ``(heads, T, S)``.
     gates
         The gates and states of a recurrent layer, ``(T, units)`` each, by name.
+    mask
+        Which positions of a sequence count, ``(T,)``; `None` without a mask.
     """
 
     scores: NDArray[np.float32] | None = None
     gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    mask: NDArray[np.bool_] | None = None
 
 
 _NOTHING_STORED = StoredNumbers()
@@ -140,7 +143,7 @@ def _terms(
     if kind == "EinsumDense":
         return _contracted(index, shape, values, weights)
     if "Pool" in kind:
-        return _pooled(node, index, shape, values)
+        return _pooled(node, index, shape, values, stored.mask)
     if "Conv" in kind and "LSTM" not in kind:
         return _convolved(node, index, shape, values, weights)
     raise UnknownSumError(f"the arithmetic of {kind} is no sum of products")
@@ -196,13 +199,27 @@ def _contracted(
     raise UnknownSumError("its equation is not known")
 
 
-def _pooled(node: LayerNode, index: tuple[int, ...], shape: tuple[int, ...], values: NDArray[np.float32]) -> CellSum:
+def _pooled(
+    node: LayerNode,
+    index: tuple[int, ...],
+    shape: tuple[int, ...],
+    values: NDArray[np.float32],
+    mask: NDArray[np.bool_] | None,
+) -> CellSum:
     """Return the numbers in the window of a pooling layer, of which it takes the mean or the largest."""
     largest = "Max" in node.kind
     if node.kind.startswith("Global"):
         channel = channel_position(node, values.ndim)
         unit = index[channel if len(shape) == values.ndim else 0]
         along = [[unit] if axis == channel else list(range(n)) for axis, n in enumerate(values.shape)]
+        if (
+            mask is not None
+            and "Average" in node.kind
+            and values.ndim == 2
+            and channel == 1
+            and len(mask) == len(values)
+        ):
+            along[0] = [int(i) for i in np.flatnonzero(mask)]
     else:
         windows = windows_of(node, values.shape, shape)
         if windows is None or ("Average" not in node.kind and not largest):

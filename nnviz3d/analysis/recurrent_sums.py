@@ -87,22 +87,14 @@ def recurrent(
 ) -> CellSum:
     """Compute the arithmetic of a number of a recurrent layer's output.
 
-    At a masked step the number of the step before stays, and its arithmetic is returned.
-
     Raises
     ------
     UnknownSumError
         If the gates were not captured, or the layer's settings are not known.
     """
     states = _checked(node, inputs, gates)
-    steps, unit = len(states), index[-1]
-    step = index[0] if len(index) == 2 else steps - 1
-    found = _output(_Cell(node, inputs, weights, gates, step), unit)
-    # Only padding leaves all units as they were; another step may, too, and then its own arithmetic gives the number.
-    while step and (states[step] == states[step - 1]).all() and not found.equals(float(states[step, unit])):
-        step -= 1
-        found = _output(_Cell(node, inputs, weights, gates, step), unit)
-    return found
+    step = index[0] if len(index) == 2 else len(states) - 1
+    return gate_sum(node, HIDDEN, step, index[-1], inputs, weights, gates)
 
 
 def gate_sum(
@@ -116,18 +108,27 @@ def gate_sum(
 ) -> CellSum:
     """Compute the arithmetic of a number of a gate or state.
 
+    At a masked step the numbers of the step before stay, and their arithmetic is returned.
+
     Raises
     ------
     UnknownSumError
         As `recurrent`.
     """
     _checked(node, inputs, gates)
-    cell = _Cell(node, inputs, weights, gates, step)
+    stored = float(gates[gate][step, unit])
+    found = _of_step(_Cell(node, inputs, weights, gates, step), gate, unit)
+    # A step whose numbers are all those of the step before may be masked, or its own arithmetic gives them.
+    while step and not found.equals(stored) and all((one[step] == one[step - 1]).all() for one in gates.values()):
+        step -= 1
+        found = _of_step(_Cell(node, inputs, weights, gates, step), gate, unit)
+    return found
+
+
+def _of_step(cell: _Cell, gate: str, unit: int) -> CellSum:
     if gate == HIDDEN:
         return _output(cell, unit)
-    if gate == CELL:
-        return finished(_cell_state(cell, unit), None)
-    return _gate(cell, gate, unit)
+    return finished(_cell_state(cell, unit), None) if gate == CELL else _gate(cell, gate, unit)
 
 
 def _checked(node: LayerNode, inputs: Sequence[NDArray[np.float32]], gates: Gates) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import nnviz3d
 from nnviz3d.analysis.cell_sums import StoredNumbers, cell_sum
 from nnviz3d.analysis.recurrent_sums import gate_sum
 from nnviz3d.analysis.sum_terms import OWN, UnknownSumError
@@ -12,6 +13,11 @@ from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.capture.programs.gates import gates_recorded
 from nnviz3d.capture.weights import layers_of
+from nnviz3d.data.request import Insights
+from nnviz3d.scene.derived.cell_explanation import explained_cell, explained_gate
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick
+from nnviz3d.scene.spec import default_scene
 
 LAYERS = {
     "dense": ((40,), lambda: layers.Dense(7, activation="gelu")),
@@ -217,3 +223,35 @@ def test_what_is_no_sum_says_why(rng):
     assert cell_sum(graph.node("padded"), (1, 2), (7, 3), [sequence], {}).place(0) == (0, 2)
     with pytest.raises(UnknownSumError, match="--weights all"):
         cell_sum(graph.node("d"), (0,), (2,), [np.zeros(2, np.float32)], {})
+
+
+def test_every_number_of_a_captured_text_model_and_of_its_gates_is_taken_apart(tmp_path, rng):
+    start = keras.Input((6,), dtype="int32", name="ids")
+    x = layers.Embedding(9, 4, mask_zero=True, name="words")(start)
+    x = layers.LSTM(3, return_sequences=True, name="lstm")(x)
+    x = layers.LayerNormalization(name="norm")(x)
+    x = layers.MultiHeadAttention(2, 3, name="attention")(x, x)
+    x = layers.Concatenate(name="both")([layers.GRU(2, name="gru")(x), layers.GlobalAveragePooling1D(name="pool")(x)])
+    model = keras.Model(start, layers.Dense(3, activation="softmax", name="mood")(x))
+    for variable in model.variables:
+        variable.assign(rng.normal(0, 0.6, variable.shape))
+    ids = np.array([[3, 1, 4, 0, 0, 0], [5, 2, 8, 6, 7, 1]], dtype=np.int32)
+    capture = nnviz3d.capture(model, ids, out=tmp_path / "run.zarr", insights=Insights(attention=True))
+    context = Scene.build(default_scene(), capture).context
+    for sample in (0, 1):
+        for layer in ("lstm", "norm", "attention", "gru", "pool", "both", "mood"):
+            values = capture.activation(layer, sample)
+            for index in np.ndindex(values.shape):
+                found = explained_cell(context, CellPick(layer, index), sample)
+                if (sample, layer) == (0, "attention") and index[0] > 2:
+                    assert "a mask hides" in found.reason
+                    continue
+                assert not found.reason, (layer, index, found.reason)
+                assert found.sum.result == pytest.approx(values[index], rel=1e-4, abs=1e-5)
+        for layer in ("lstm", "gru"):
+            for gate, numbers in capture.gates(layer, sample).items():
+                for step, unit in np.ndindex(numbers.shape):
+                    found = explained_gate(context, layer, gate, (step, unit), sample)
+                    # At a masked step the numbers of the step before stay.
+                    assert not found.reason, (layer, gate, step, unit, found.reason)
+                    assert found.sum.result == pytest.approx(numbers[step, unit], rel=1e-4, abs=1e-5)

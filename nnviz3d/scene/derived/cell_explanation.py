@@ -15,7 +15,7 @@ from nnviz3d.analysis.recurrent_sums import gate_sum
 from nnviz3d.analysis.sum_terms import SINGLE, CellSum, UnknownSumError
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.attention import read_attention
-from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.grouped_capture import originals, without_groups
 from nnviz3d.data.rounding import is_rounded
 from nnviz3d.scene.context import SceneContext
@@ -23,6 +23,10 @@ from nnviz3d.scene.selection import CellPick
 
 _HALF = 2.0**-10
 """Relative step between float16 numbers."""
+_COMPARISONS = frozenset(
+    {"NotEqual", "Equal", "Any", "All", "LogicalAnd", "LogicalOr", "LogicalNot", "Greater", "Less"}
+)
+"""Kinds of operations whose results are true or false: masks."""
 BINS = 24
 """Number of bars in the histogram of a channel."""
 
@@ -67,13 +71,14 @@ class _Taken:
         """Read a shown layer's inputs; an `UnknownSumError` if they were not kept."""
         capture, shown = without_groups(context.capture), originals(context.capture)
         node = capture.graph.node(shown.get(layer, layer))
-        edges = capture.graph.edges_to(node.id)
-        if not all(capture.has_activations(edge.source, edge.output) for edge in edges):
+        edges, masks = _edges(capture.graph, node.id)
+        if not all(capture.has_activations(edge.source, edge.output) for edge in (*edges, *masks)):
             raise UnknownSumError("the numbers that it takes were not kept; capture the model without --keep")
         inputs = (np.asarray(capture.activation(e.source, sample, e.output), dtype=np.float32) for e in edges)
         sources = tuple(edge.source for edge in edges)
         stored, index = capture.stored_sample(sample)
-        numbers = StoredNumbers(read_attention(stored, node.id, index), capture.gates(node.id, sample))
+        mask = capture.activation(masks[0].source, sample, masks[0].output) != 0 if len(masks) == 1 else None
+        numbers = StoredNumbers(read_attention(stored, node.id, index), capture.gates(node.id, sample), mask)
         rounded = any(is_rounded(capture, name, sample) for name in (node.id, *sources))
         step = _HALF if rounded else SINGLE
         return _Taken(node, sources, tuple(inputs), capture.weights(node.path), numbers, step)
@@ -150,9 +155,18 @@ def _or_masked(taken: _Taken) -> str:
 
 
 def _sources(context: SceneContext, layer: str) -> tuple[str, ...]:
-    """Return the layers that a shown layer takes, in the network with all groups open."""
-    capture = without_groups(context.capture)
-    return tuple(edge.source for edge in capture.graph.edges_to(originals(context.capture).get(layer, layer)))
+    """Return the layers that a shown layer takes, in the network with all groups open; without masks."""
+    graph = without_groups(context.capture).graph
+    return tuple(edge.source for edge in _edges(graph, originals(context.capture).get(layer, layer))[0])
+
+
+def _edges(graph: ModelGraph, node_id: str) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
+    """Return the edges with the numbers that a node takes, and those with masks."""
+    edges = graph.edges_to(node_id)
+    masks = tuple(edge for edge in edges if graph.node(edge.source).kind in _COMPARISONS)
+    if len(masks) == len(edges):
+        return edges, ()
+    return tuple(edge for edge in edges if edge not in masks), masks
 
 
 @dataclass(frozen=True, eq=False)
