@@ -20,6 +20,7 @@ from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 
 
@@ -250,10 +251,14 @@ def _same(one: CaptureReader, other: CaptureReader) -> bool:
 
 
 def _shows_the_same(spec: SceneSpec, other: SceneSpec) -> bool:
-    """Whether two scenes have views of the same kinds, which show the same quantity."""
-    shown = [{(view.kind, getattr(view, "quantity", None)) for view in one.views} for one in (spec, other)]
-    automatic = {(view.kind, None) for view in other.views if view.training == "automatic"}
+    """Whether two scenes have views of the same kinds, which show the same quantity and the same pictures."""
+    shown = [{_content(view) for view in one.views} for one in (spec, other)]
+    automatic = {_content(view) for view in other.views if view.training == "automatic"}
     return shown[0] == shown[1] - automatic
+
+
+def _content(view: ViewSpec) -> tuple[str, object, object]:
+    return view.kind, getattr(view, "quantity", None), getattr(view, "show", None)
 
 
 def _plain(error: UserError) -> str:

@@ -312,8 +312,9 @@ def test_tile_tells_its_channel_a_term_leads_on_and_an_example_is_shown(chromium
         title = text(page, "#pick .section-title")
         assert title.startswith("conv2d_2 [")
         page.locator("#pick-examples button").nth(1).click()
-        named = page.locator("#pick-examples button").nth(1).get_attribute("aria-label").partition(":")[0:3]
-        name = "".join(named).split(": ")[0]
+        name, _, mean = (page.locator("#pick-examples button").nth(1).get_attribute("aria-label") or "").partition(": ")
+        assert name.startswith("digits:")
+        assert mean.endswith("; show this sample")
         wait_until(lambda: name in text(page, "#sample"), "the example is the sample")
         wait_until(lambda: page.locator("#pick-examples button.chosen").count() == 1, "it is marked")
         assert text(page, "#pick .section-title") == title

@@ -39,8 +39,9 @@ class PickState:
     pick_title
         The name of the picked cell, connection or weight; empty if there is nothing to explain.
     pick_terms
-        Its strongest terms: ``place``, ``words``, ``product``, ``share`` of the largest one in percent, ``against``,
-        whether it is negative, and ``layer`` and ``index`` of the number that it takes, an empty name if none is shown.
+        Its strongest terms: ``place``, also in two parts, ``name`` and ``at``; ``words``, ``product``, ``share`` of the
+        largest one in percent, ``against``, whether it is negative, and ``layer`` and ``index`` of the number that it
+        takes, an empty name if none is shown.
     pick_heads
         The headings of the terms that are not ``against``, and of those that are.
     pick_steps
@@ -114,13 +115,28 @@ class PickPanel(PagePanel[PickState]):
         """Make the widgets."""
         with html.Div(classes="section pick", id="pick", v_if="pick_title"):
             html.Span("{{ pick_title }}", classes="section-title")
+            _numbers("pick_kernel", "pick-kernel")
+            with html.Div(v_if="pick_examples.length", id="pick-examples"):
+                html.Div("{{ pick_examples_words }}", classes="pick-head")
+                with html.Div(classes="pick-examples"):
+                    with html.Button(
+                        v_for="one in pick_examples",
+                        key="one.name",
+                        title=("one.hint",),
+                        v_bind="{ 'aria-label': one.hint, 'aria-pressed': one.position === sample }",
+                        disabled=("one.position < 0",),
+                        classes=("{ chosen: one.position === sample }",),
+                        click="trigger('choose_sample', [one.position])",
+                    ):
+                        html.Img(v_if="one.picture", src=("one.picture",), alt=("one.name",))
+                        html.Span("{{ one.name }}", v_if="!one.picture", classes="line")
             with html.Div(v_if="pick_rival.names.length", classes="pick-choice", id="pick-choice"):
                 for which, versus in (("0", "false"), ("1", "true")):
                     html.Button(
                         f"{{{{ pick_rival.names[{which}] }}}}",
                         click=f"pick_versus = {versus}",
                         classes=(f"{{ chosen: pick_versus === {versus} }}",),
-                        aria_pressed=(f"pick_versus === {versus}",),
+                        v_bind=f"{{ 'aria-pressed': pick_versus === {versus} }}",
                     )
             with html.Template(v_if="pick_rival.names.length && pick_versus"):
                 _sum("pick_rival.terms", "pick_rival.heads", "pick_rival.steps", "pick-rival")
@@ -129,22 +145,7 @@ class PickPanel(PagePanel[PickState]):
             html.Div("{{ pick_reason }}", v_if="pick_reason", classes="faint pick-words", id="pick-reason")
             with html.Div(v_if="pick_slopes.length", classes="pick-pairs", id="pick-slopes"):
                 _pairs("pick_slopes")
-            for key, name in (("pick_kernel", "pick-kernel"), ("pick_channel", "pick-channel")):
-                _numbers(key, name)
-            with html.Div(v_if="pick_examples.length", id="pick-examples"):
-                html.Div("{{ pick_examples_words }}", classes="pick-head")
-                with html.Div(classes="pick-examples"):
-                    with html.Button(
-                        v_for="one in pick_examples",
-                        key="one.name",
-                        title=("one.hint",),
-                        aria_label=("one.hint",),
-                        disabled=("one.position < 0",),
-                        classes=("{ chosen: one.position === sample }",),
-                        click="trigger('choose_sample', [one.position])",
-                    ):
-                        html.Img(v_if="one.picture", src=("one.picture",), alt=("one.name",))
-                        html.Span("{{ one.name }}", v_if="!one.picture", classes="line")
+            _numbers("pick_channel", "pick-channel")
             with html.Div(v_if="pick_field.length", id="pick-field"):
                 html.Div("Depends on", classes="pick-head")
                 with html.Div(classes="pick-pairs"):
@@ -165,7 +166,9 @@ def _sum(terms: str, heads: str, steps: str, name: str) -> None:
                 disabled=("!term.layer",),
                 click="trigger('pick_cell', [term.layer, term.index])",
             ):
-                html.Span("{{ term.place }}", classes="line")
+                with html.Span(classes="pick-place"):
+                    html.Span("{{ term.name }}", classes="line")
+                    html.Span("{{ term.at }}")
                 with html.Span(classes="pick-bar"):
                     html.Span(style=("{ width: `${term.share}%` }",))
                 html.Span("{{ term.product }}", classes="pick-number")
@@ -248,7 +251,9 @@ def _terms(context: SceneContext, found: Sum) -> list[dict[str, Any]]:
     return [
         {
             "place": line.place,
-            "words": line.words,
+            "name": line.layer or line.place,
+            "at": line.place[len(line.layer or line.place) :],
+            "words": f"{line.place} = {line.words}",
             "product": number(line.product),
             "share": round(100 * line.share, 1),
             "against": line.against,
