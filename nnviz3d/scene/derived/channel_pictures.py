@@ -26,6 +26,8 @@ _DEAD = 0.28
 """Brightness of a dead channel's picture."""
 _EXAMPLES = 4
 """Maximum number of examples that one picture shows."""
+_EDGE = (48, 57, 72)
+"""Colour of the lines around examples, whose own ground is often as dark as the scene's."""
 
 
 def features_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> Pictures:
@@ -67,14 +69,15 @@ def examples_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> P
 
 
 def _mosaic(found: ChannelExamples, channel: int) -> NDArray[np.uint8]:
-    """Return the first few examples of a channel in one picture, the strongest at its upper left."""
+    """Return the first few examples of a channel in one framed picture, the strongest at its upper left."""
     places = np.searchsorted(found.shown, found.samples[channel][:_EXAMPLES])
     _, high, wide, _ = found.thumbnails.shape
     across = math.ceil(math.sqrt(len(places)))
     down = math.ceil(len(places) / across)
-    picture = np.zeros((down * (high + 1) - 1, across * (wide + 1) - 1, 3), dtype=np.uint8)
+    picture = np.empty((down * (high + 1) + 1, across * (wide + 1) + 1, 3), dtype=np.uint8)
+    picture[...] = _EDGE
     for k, place in enumerate(places):
         row, column = divmod(k, across)
-        top, left = row * (high + 1), column * (wide + 1)
+        top, left = row * (high + 1) + 1, column * (wide + 1) + 1
         picture[top : top + high, left : left + wide] = found.thumbnails[place]
     return picture
