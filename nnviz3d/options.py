@@ -158,6 +158,8 @@ class Look:
     """Blocks of layers folded into one: auto (from 40 nodes on), open (none), or closed (all); by default the scene's."""
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """The data set that the scene shows, named as inputs are; by default the input itself."""
+    metadata: Annotated[Path | None, OPTIONAL] = None
+    """A table about the samples of the data set, .csv or .tsv, a line for each: its columns colour and filter points."""
 
     @property
     def whole(self) -> bool:

@@ -64,6 +64,9 @@ class Options(TypedDict, total=False):
         a model object; or with ``quantity="difference"`` the index of a sample, from 0, not for a model object.
     step
         A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one.
+    metadata
+        A table about the samples of a data set, a .csv or .tsv file or a data frame: its columns colour and filter the
+        points of an embedding.
     preprocess
         How pictures are prepared: ``tf``, ``torch``, ``caffe``, ``unit`` or ``none``.
     classes
@@ -91,6 +94,7 @@ class Options(TypedDict, total=False):
     method: str
     against: Any
     step: int
+    metadata: Any
     preprocess: Preprocessing
     classes: Iterable[str]
     labels: Any
@@ -154,6 +158,7 @@ class CommandArguments:
             *given("--class", options.get("explain")),
             *given("--method", options.get("method")),
             *given("--step", options.get("step")),
+            *given("--metadata", self._table(options.get("metadata"))),
         ]
         against = options.get("against")
         if isinstance(target, SceneSpec):
@@ -203,6 +208,16 @@ class CommandArguments:
         path = self.folder / name
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def _table(self, metadata: Any) -> str | None:
+        """Return the path of a table about the samples; a data frame is written to a file."""
+        if metadata is None or isinstance(metadata, str | Path):
+            return None if metadata is None else str(metadata)
+        if not is_data_frame(metadata):
+            raise UserError("metadata is the path of a .csv or .tsv file, or a data frame.")
+        path = self.folder / "metadata.csv"
+        metadata.to_csv(path, index=False)
         return str(path)
 
     def _sources(self, x: Any) -> list[str]:

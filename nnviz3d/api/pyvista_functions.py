@@ -148,6 +148,7 @@ def _opened(target: Any, x: Any, options: Options) -> Iterator[tuple[Opened, Sel
             sample=look.sample,
             whole=look.whole,
             groups=look.groups,
+            metadata=look.metadata,
             wanted=look.wanted(),
             chosen=look.chosen(),
         ) as found:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnviz3d.apps.target import WEIGHTS, bundled_scenes, scene_named
+from nnviz3d.apps.target import WEIGHTS, bundled_scenes, scene_named, with_metadata_in
 from nnviz3d.data.files.paths import exists, user_path
 from nnviz3d.data.model_sources import has_prefix
 from nnviz3d.data.source_names import in_folder
@@ -44,6 +44,7 @@ def with_absolute_paths(spec: SceneSpec, folder: Path) -> SceneSpec:
 
     A model or a file of classes that is not in the folder keeps its name, because it may be in the working folder.
     """
+    spec = with_metadata_in(spec, folder)
     source = spec.source
     if source is None:
         return spec

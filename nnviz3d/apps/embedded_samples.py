@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.session import Session
+from nnviz3d.data.capabilities.embeddings import embedding_names, read_embedding
 from nnviz3d.errors import UserError
+from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import PointSpace, is_sample_of_point
 
 _NETWORK = ("activations", "neurons", "network")
@@ -28,6 +30,49 @@ def position_of(session: Session, space: PointSpace, index: int) -> int | None:
     if captured is not None and not is_sample_of_point(session.context, space, captured, index):
         return None
     return positions[0]
+
+
+def embeddable_layers(session: Session) -> tuple[str, ...]:
+    """Return the layers whose outputs the model can be asked to embed: those with at least two numbers for a sample."""
+    if not session.queries.possible:
+        return ()
+    capture = session.scene.capture
+    held = {*embedding_names(capture.stored)}
+    cloud = session.scene.find(EmbeddingView)
+    held |= set(() if cloud is None else cloud.names)
+    return tuple(node.id for node in capture.graph if node.id not in held and node.size > 1)
+
+
+def embed_layer(session: Session, layer: str) -> None:
+    """Show the samples as points by the outputs of a layer: at once, or when the model has computed them.
+
+    The samples are those of the points that are shown, if the model can be run on them, else all of the session's list.
+
+    Raises
+    ------
+    UserError
+        If the layer cannot be embedded.
+    """
+    capture = session.scene.capture
+    if layer in embedding_names(capture.stored):
+        session.look_at("embedding")
+        session.select(embedding=layer)
+        return
+    if not session.perspectives.embed(layer, _sources(session)):
+        raise UserError("There is no model to embed the layer with; name the model itself, or a scene with its model.")
+
+
+def _sources(session: Session) -> tuple[str, ...]:
+    """Return the sources of the samples that are embedded."""
+    known = {sample.name: sample.source for sample in session.samples if sample.source is not None}
+    names = next((_names(session, name) for name in embedding_names(session.scene.capture.stored)), ())
+    if names and all(name in known for name in names):
+        return tuple(known[name] for name in names)
+    return tuple(sample.source for sample in session.samples if sample.source is not None)
+
+
+def _names(session: Session, embedding: str) -> tuple[str, ...]:
+    return read_embedding(session.scene.capture.stored, embedding).names
 
 
 def network_perspective(session: Session) -> str | None:

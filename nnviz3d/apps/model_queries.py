@@ -18,6 +18,8 @@ from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.views.connections import EdgePick
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 class ModelQueries:
     """Runs the model on samples of a session, and adds the answers to its scene.
@@ -132,10 +134,16 @@ class ModelQueries:
         found = self._frame.scene.context.capture.explanations(sample.index)
         return self._requests.run_again(position, sample, found, more, then, words, perspective)
 
-    def run_for_model(self, wanted: Insights, perspective: str) -> bool:
-        """Ask for what belongs to the model, such as its features; returns whether that is possible."""
+    def run_for_model(self, wanted: Insights, perspective: str, then: Mapping[str, Any] = _NOTHING) -> bool:
+        """Ask for what belongs to the model, such as its features; returns whether that is possible.
+
+        Parameters
+        ----------
+        perspective, then
+            As for `run_again`.
+        """
         position = self._samples.chosen
-        return self._requests.run_for_model(position, self._samples[position], wanted, perspective)
+        return self._requests.run_for_model(position, self._samples[position], wanted, then, perspective)
 
     def stop(self) -> None:
         """Stop the pending query, and the work of the model for it."""
@@ -167,7 +175,9 @@ class ModelQueries:
         series = CaptureSeries.of(frame.scene.capture)
         if answer.request.of_model:
             self._take_of_model(series, answer.capture)
-            self.arrived = self.arrived if pending is None else pending.perspective
+            if pending is not None:
+                frame.select(**pending.then)
+                self.arrived = pending.perspective
             return
         index = series.committed
         try:

@@ -91,12 +91,14 @@ class ModelRequests:
         before = Insights(targets=targets, gradients=found.has_gradients(), interventions=found.interventions)
         return self._send(position, sample, before, more, then, words, perspective)
 
-    def run_for_model(self, position: int, sample: Sample, wanted: Insights, perspective: str) -> bool:
+    def run_for_model(
+        self, position: int, sample: Sample, wanted: Insights, then: Mapping[str, Any], perspective: str
+    ) -> bool:
         """Request what belongs to the model, with a sample as an example; returns whether that is possible."""
         if self._runner is None or sample.source is None:
             return False
         request = SampleRequest(sample.source, wanted, of_model=True)
-        self.pending = PendingRequest(position, request, perspective=perspective)
+        self.pending = PendingRequest(position, request, then, perspective=perspective)
         self._runner.ask(request)
         return True
 

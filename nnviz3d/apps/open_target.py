@@ -20,6 +20,8 @@ from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.files.paths import user_path
+from nnviz3d.data.files.sample_columns import read_sample_table
 from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.graph import Shape, head_of
 from nnviz3d.data.reader import CaptureReader
@@ -86,6 +88,7 @@ def opened(
     whole: bool = False,
     backward: bool = False,
     groups: GroupsChoice | None = None,
+    metadata: Path | None = None,
     wanted: Insights = NOTHING_MORE,
     chosen: Mapping[str, Any] = NO_CHOICES,
     worker: Worker | None = None,
@@ -107,6 +110,8 @@ def opened(
         Whether a backward pass is shown after the forward pass, even if the scene has none.
     groups
         Which groups of layers are closed at first; by default the scene's choice.
+    metadata
+        A table about the samples of the data set, in place of the scene's own.
     wanted
         What the user wants in addition to the forward pass and the needs of the scene. If a ready capture lacks it, the
         scene's model is captured instead.
@@ -127,7 +132,7 @@ def opened(
         If there is no such target or sample, or it cannot be captured, or what it is compared with has other layers.
     """
     found = resolve(target, scene, options)
-    found = replace(found, spec=found.spec.looking(chosen, groups))
+    found = replace(found, spec=_with_table(found.spec.looking(chosen, groups), metadata, alone=worker is None))
     rival = None if other is None else other.found(found, DEFAULT if target is None else target)
     if rival is not None:
         found = replace(found, spec=subtracting_models(found.spec), against=rival.name)
@@ -169,6 +174,24 @@ def opened(
         if invitation is None:
             origin = SceneOrigin.of(replace(found, spec=opening.spec), own, ready=True)
         yield replace(found_ready, trajectory=trajectory, origin=origin)
+
+
+def _with_table(spec: SceneSpec, metadata: Path | None, *, alone: bool) -> SceneSpec:
+    """Return a scene with a table about the samples, which is read before any work.
+
+    Parameters
+    ----------
+    alone
+        Whether no other scene of the same source can be shown later.
+    """
+    if metadata is not None:
+        spec = spec.model_copy(update={"metadata": str(user_path(metadata).absolute())})
+    if spec.metadata is None:
+        return spec
+    if metadata is not None and alone and not spec.embeds:
+        raise UserError("--metadata has no effect on this scene; choose one that shows a data set: --scene embedding.")
+    read_sample_table(spec.metadata)
+    return spec
 
 
 def _ready_capture(found: ResolvedTarget, wanted: Insights) -> CaptureReader | None:

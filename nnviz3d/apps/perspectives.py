@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from glob import escape
 
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
@@ -114,8 +115,9 @@ class Perspectives:
         if shown is None:
             shown = "scene"
             self.all = (Perspective(shown, "Scene", "The scene that was opened"), *PERSPECTIVES)
+        shared = {"source": first.source, "metadata": first.metadata}
         self._specs = {
-            **{name: spec.model_copy(update={"source": first.source}) for name, spec in self._specs.items()},
+            **{name: spec.model_copy(update=shared) for name, spec in self._specs.items()},
             shown: first,
         }
         self.current = shown
@@ -178,6 +180,18 @@ class Perspectives:
             self._queries.run_for_model(needs.of_model.plus(self._dataset(needs)), name)
         else:
             self._queries.run_again(needs.of_samples, {}, f"Computing {title.lower()} for", perspective=name)
+
+    def embed(self, layer: str, dataset: tuple[str, ...]) -> bool:
+        """Ask the model to embed a layer's outputs for a data set; returns whether that is possible.
+
+        They are shown in the perspective of embeddings when they arrive.
+        """
+        wanted = Insights(embeddings=(escape(layer),), dataset=dataset)
+        capture = self._frame.scene.capture
+        never = next(filter(None, (one.impossible(capture, wanted) for one in CAPABILITIES)), "")
+        if never:
+            raise UserError(never)
+        return self._queries.run_for_model(wanted, "embedding", {"embedding": layer})
 
     def show(self, name: str) -> None:
         """Show another perspective that the capture holds, with everything visible.

@@ -226,13 +226,20 @@ def scene_named(name: str) -> SceneSpec:
             "The name of what to show is empty; expected a scene, a model or a capture, or none for the demo."
         )
     if name.endswith(".toml"):
-        return read_scene(Path(name))
+        return with_metadata_in(read_scene(Path(name)), Path(name).parent)
     scenes = bundled_scenes()
     if name in scenes:
         return read_scene(scenes[name])
     if exists(Path(name)):
         raise UserError(f"{name} is no scene (.toml), no capture (.zarr) and no model; a model is {known_sources()}.")
     raise UserError(f"There is no {name!r}: neither a file nor one of the bundled scenes {', '.join(scenes)}.")
+
+
+def with_metadata_in(spec: SceneSpec, folder: Path) -> SceneSpec:
+    """Return a scene with an absolute path of its table about the samples, which is relative to the scene's folder."""
+    if spec.metadata is None:
+        return spec
+    return spec.model_copy(update={"metadata": str((folder / user_path(spec.metadata)).absolute())})
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -104,6 +104,7 @@ def open_target(
             whole=whole or look.whole,
             groups=look.groups,
             backward=backward,
+            metadata=look.metadata,
             wanted=wanted,
             chosen=look.chosen(),
             worker=worker,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.render.point_pictures import place_pictures
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.hits import (
     BoxHit,
@@ -114,11 +115,11 @@ def pick(what: DrawList, pose: CameraPose, size: tuple[int, int], at: tuple[floa
 
     Returns
     -------
-    The ball at the point, or the nearest one within a few pixels; else the nearest line within a few pixels that nothing
-    hides; else a cube, pixel, tile, ridge, surface or solid box; else `None`.
+    The point whose picture is there; else the ball at the point, or the nearest one within a few pixels; else the nearest
+    line within a few pixels that nothing hides; else a cube, pixel, tile, ridge, surface or solid box; else `None`.
     """
     eye = Eye.of(pose, size)
-    point = _point(what, eye, at)
+    point = _picture(what, eye, at) or _point(what, eye, at)
     if point is not None:
         return point
     found = _solid(what, eye, eye.ray(*at))
@@ -153,9 +154,26 @@ def _solid(what: DrawList, eye: Eye, ray: Floats) -> tuple[SolidHit, float] | No
     return None if nearest is None else (nearest, distance * float(ray @ eye.ahead))
 
 
+def _scale(eye: Eye) -> float:
+    return max(_SMALLEST_SCALE, min(eye.size[0] / 1280, eye.size[1] / 720))
+
+
+def _picture(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None:
+    """Return the point whose picture is seen at a point of the picture."""
+    x, y = at
+    for cloud in reversed(what.primitives):
+        if not isinstance(cloud, Points) or cloud.pictures is None:
+            continue
+        places, depth = eye.project(cloud.points.astype(np.float64))
+        for one in place_pictures(cloud, places, depth, eye.pixel, eye.size, _scale(eye)):
+            if one.left <= x < one.left + one.width and one.top <= y < one.top + one.height:
+                return PointHit(cloud, one.number)
+    return None
+
+
 def _point(what: DrawList, eye: Eye, at: tuple[float, float]) -> PointHit | None:
     """Return the foremost ball at a point of the picture, or else the nearest one within a few pixels."""
-    scale = max(_SMALLEST_SCALE, min(eye.size[0] / 1280, eye.size[1] / 720))
+    scale = _scale(eye)
     best: tuple[float, float] | None = None
     hit: PointHit | None = None
     for cloud in what.primitives:

@@ -25,6 +25,7 @@ from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
 from nnviz3d.render.observers import calling_back, observe
 from nnviz3d.render.panels import CORNERS, is_narrow, left_out_note, panel_widest, place_panels
+from nnviz3d.render.point_pictures import placed_in
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
 from nnviz3d.render.sprites import SpritesActor
@@ -118,6 +119,7 @@ class Renderer:
         self._flush = gl_flush()
         self._text_waits = False
         self._labels: tuple[Label, ...] = ()
+        self._pictured: tuple[Points, ...] = ()
         self._corners = corners_of(())
         self._ways: tuple[LabelWays, float] | None = None
         self._avoided: tuple[NDArray[np.float32], ...] = ()
@@ -167,6 +169,7 @@ class Renderer:
         self._boxes.update([p for p in what.primitives if isinstance(p, Box)])
         self._lines.update([*(p for p in what.primitives if isinstance(p, Lines)), *self._boxes.frames], scale)
         self._avoided = tuple(p.points for p in what.primitives if isinstance(p, Lines) and p.avoided)
+        self._pictured = tuple(p for p in what.primitives if isinstance(p, Points) and p.pictures is not None)
         labels = tuple(label for p in what.primitives if isinstance(p, Labels) for label in p.labels)
         if len(labels) != len(self._labels) or any(a is not b for a, b in zip(labels, self._labels, strict=True)):
             self._labels, self._corners = labels, corners_of(labels)
@@ -339,7 +342,7 @@ class Renderer:
 
     def _keep_text(self) -> None:
         """Place all text, unless it, the camera and the size are as when it was last placed."""
-        texts = (*self._labels, *self._avoided, *self._panels, *self._boards, *self._callouts)
+        texts = (*self._labels, *self._avoided, *self._panels, *self._boards, *self._callouts, *self._pictured)
         view = (self.size, self.scale, self._matrix().tobytes())
         known, seen = self._placed
         if view == seen and len(texts) == len(known) and all(a is b for a, b in zip(texts, known, strict=True)):
@@ -349,10 +352,11 @@ class Renderer:
         self._placed = texts, view
 
     def _place_text(self) -> None:
-        """Place panels, boards, callouts and labels, in the order of their importance."""
+        """Place panels, boards, callouts and labels, in the order of their importance, and pictures of points below."""
         scale = self.scale
         sprites, occupied = self._place_panels(scale)
         size, matrix = self.size, self._matrix()
+        pictures = placed_in(self._pictured, matrix, size, scale, occupied)
         boards = board_places(self._boards, size, scale, occupied)
         named = outlines(self._corners, matrix, size)
         callouts = callout_places(self._callouts, matrix, size, scale, occupied, named)
@@ -363,7 +367,7 @@ class Renderer:
             label = self._labels[found.index]
             sprite = label_sprite(found.lines, label.emphasis, scale, label.small)
             sprites.append(PlacedSprite(sprite, found.rect.left, found.rect.bottom))
-        self._text.show([*sprites, *callouts, *boards])
+        self._text.show([*pictures, *sprites, *callouts, *boards])
 
     def _label_ways(self, scale: float) -> LabelWays:
         """Return the ways in which each label may be shown; measured anew for other labels and another scale."""

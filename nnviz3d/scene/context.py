@@ -16,6 +16,7 @@ from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart
 from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.data.explanations import SampleExplanations
+from nnviz3d.data.files.sample_columns import SampleTable
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.graph import head_of as head_of
 from nnviz3d.data.graph import vector_outputs as vector_outputs
@@ -68,12 +69,15 @@ class Setting:
         Whether a view explains a decision.
     azimuth, elevation
         Angles of the scene's camera in degrees, if the scene file gives them.
+    table
+        What is known of the samples of the data set besides the capture; `None` if there is nothing.
     """
 
     filled: bool = False
     explains: bool = False
     azimuth: float | None = None
     elevation: float | None = None
+    table: SampleTable | None = None
 
 
 @dataclass

@@ -15,16 +15,16 @@ from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
 from nnviz3d.scene.camera import FIELD_OF_VIEW, CameraPose
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
+from nnviz3d.scene.points_look import LONGEST_NAME as LONGEST_NAME
+from nnviz3d.scene.points_look import PointsSpec
 from nnviz3d.scene.primitives import Vector
-from nnviz3d.scene.selection import CellPick, ChannelOrder, ChannelPictures, ColoredBy, LayerPick, Pick, Selection
+from nnviz3d.scene.selection import CellPick, ChannelOrder, ChannelPictures, LayerPick, Pick, Selection
 from nnviz3d.scene.view_spec import Figure, Seconds, Share, Strict, one_of
 
 _FARTHEST = 1e9
 """Largest world coordinate of a pose."""
 _NEAREST = 1e-9
 """Least distance between a pose's eye and its target, and least angle in radians between its direction and upwards."""
-LONGEST_NAME = 1000
-"""Most characters of a layer's name in a look."""
 MOST_OPENED = 2000
 """Most groups in a look."""
 
@@ -120,6 +120,8 @@ class LookSpec(Strict):
         The groups of layers that are open; by default as `groups` of the scene says.
     pick
         The picked number or layer.
+    points
+        The samples of an embedding that are searched for.
 
     All other attributes are those of `Selection`.
     """
@@ -139,7 +141,8 @@ class LookSpec(Strict):
     channel_order: ChannelOrder | None = None
     channel_pictures: ChannelPictures | None = None
     embedding: Name | None = None
-    colored_by: ColoredBy | None = None
+    colored_by: Name | None = None
+    points: PointsSpec | None = None
     step: Count | None = None
     statistic: Figure | None = None
     pick: PickSpec | None = None
@@ -155,6 +158,7 @@ class LookSpec(Strict):
             time=time,
             target=None if selection.target is None else selection.target.text,
             pick=PickSpec.of(selection.pick),
+            points=PointsSpec.of(selection.points),
             opened=None if opened is None else tuple(opened),
         )
 
@@ -171,11 +175,13 @@ class LookSpec(Strict):
             **found,
             unfolded=selection.unfolded if self.unfolded is None else self.unfolded,
             pick=selection.pick if self.pick is None else self.pick.pick(),
+            points=selection.points if self.points is None else self.points.filter(),
         )
 
     def elsewhere(self) -> LookSpec:
         """Return the look for another model or capture: without the names and numbers that belong to its own."""
-        return LookSpec(**{name: getattr(self, name) for name in _ANYWHERE})
+        colored_by = self.colored_by if self.colored_by in _ANY_COLORS else None
+        return LookSpec(**{name: getattr(self, name) for name in _ANYWHERE}, colored_by=colored_by)
 
     @property
     def needs(self) -> Insights:
@@ -191,6 +197,8 @@ _OTHERWISE = ("sample", "target", "unfolded", "pick", "points")
 """The fields of `Selection` that a look leaves out or holds in another form."""
 _PLAIN = tuple(field.name for field in fields(Selection) if field.name not in _OTHERWISE)
 """The fields of `Selection` that a look holds as they are."""
-_ANYWHERE = ("threshold", "colormap", "normalize", "ranking", "channel_order", "channel_pictures", "colored_by")
+_ANYWHERE = ("threshold", "colormap", "normalize", "ranking", "channel_order", "channel_pictures")
 """The fields of a look that mean the same for every model."""
+_ANY_COLORS = ("label", "prediction", "score")
+"""The colourings of points that mean the same for every model."""
 NO_LOOK = LookSpec()

@@ -20,6 +20,7 @@ from nnviz3d.scene.spec import SceneSpec
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.blocks import value_at
 from nnviz3d.scene.views.channels import unfolds
+from nnviz3d.scene.views.points.columns import OWN
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 
 _NO_OPTIONS: Mapping[str, str] = {}
@@ -115,6 +116,8 @@ def check_shown(scene: Scene, selection: Selection) -> None:
     cloud = scene.find(EmbeddingView)
     if selection.embedding is not None and (cloud is None or selection.embedding not in cloud.names):
         raise SceneError(f"look.embedding: no points were placed by a layer {quoted(selection.embedding)!r}.")
+    if cloud is not None:
+        _check_points(cloud, selection)
     methods = attribution_methods(scene.capture.stored)
     if selection.method is not None and selection.method not in methods:
         held = f"; there are {', '.join(methods)}" if methods else ""
@@ -122,6 +125,19 @@ def check_shown(scene: Scene, selection: Selection) -> None:
     _check_quantity(scene, selection)
     if selection.pick is not None:
         _check_pick(scene, selection)
+
+
+def _check_points(cloud: EmbeddingView, selection: Selection) -> None:
+    """Refuse a column that the samples do not have, or a sample that is none of them."""
+    columns, points = cloud.columns(selection), selection.points
+    for where, name in (("colored_by", selection.colored_by), ("points.column", points.column)):
+        if name and name not in (*OWN, *columns):
+            listed = f"; the samples have {printable(', '.join(columns), None)}" if columns else ""
+            raise SceneError(f"look.{where}: there is no column {quoted(name)!r}{listed}.")
+    if points.chosen and points.chosen[-1] >= cloud.count(selection):
+        raise SceneError(
+            f"look.points.chosen: there is no sample {points.chosen[-1]}; there are {cloud.count(selection)}, from 0."
+        )
 
 
 def _check_quantity(scene: Scene, selection: Selection) -> None:

@@ -188,6 +188,11 @@ class Points:
         For each point the node id and the unit, neuron or channel; `None` if the points are not units of layers.
     haze
         How much fainter the farthest point is than the nearest, from 0 to 1.
+    pictures
+        ``(n, h, w, 3)`` uint8, the first row on top: a picture of each point, which is shown in its place where the camera
+        is near and the point is opaque; `None` if there are none.
+    picture_size
+        Height of a picture in world units. It is shown where that is at least 26 pixels of a 720 pixels high picture.
     """
 
     name: str
@@ -197,6 +202,8 @@ class Points:
     rings: NDArray[np.float32] | None = None
     units: tuple[tuple[str, int | None], ...] | None = None
     haze: float = 0.4
+    pictures: NDArray[np.uint8] | None = None
+    picture_size: float = 0.0
     source: Source | None = None
 
 

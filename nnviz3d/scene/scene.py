@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capture_at_step import at_step
+from nnviz3d.data.files.sample_columns import read_sample_table
 from nnviz3d.data.grouped_capture import with_groups, without_groups
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.selectors import matching
@@ -123,6 +124,8 @@ class Scene:
         ------
         SceneError
             If the scene names layers that the capture lacks.
+        SampleError
+            If the table about the samples cannot be read, or has another number of lines than an embedding has samples.
         """
         if "activations" in spec.requires() and not any(capture.has_activations(node.id) for node in capture.graph):
             raise SceneError(
@@ -141,6 +144,7 @@ class Scene:
             explains=any(view.explains for view in spec.views),
             azimuth=spec.camera.azimuth,
             elevation=spec.camera.elevation,
+            table=None if spec.metadata is None else read_sample_table(spec.metadata),
         )
         memo = Memo()
 

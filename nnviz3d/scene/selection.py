@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nnviz3d.data.quantities import Quantity
@@ -12,7 +12,8 @@ from nnviz3d.scene.colors import Normalize
 
 ChannelOrder = Literal["index", "mean", "contribution"]
 ChannelPictures = Literal["maps", "features", "examples"]
-ColoredBy = Literal["label", "prediction"]
+ColoredBy = str
+"""Name of a column of the samples of an embedding: ``label``, ``prediction``, ``score``, or a column of a table."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,43 @@ class PointFilter:
     Attributes
     ----------
     name
-        A part of their names, in any case; empty: any name.
+        A part of their names, or of a word in one of their columns, in any case; empty: any name.
     of_class
         Their class, by label or by prediction as the points are coloured; `None`: any class.
     wrong
         Whether only samples with a wrong prediction are meant.
+    column
+        Name of a column; empty: none.
+    value
+        The word in this column, if it holds words; empty: any word.
+    low, high
+        The least and the greatest number in this column, if it holds numbers; `None`: no limit.
+    chosen
+        The samples that the user has enclosed, by their indices in rising order; `None`: any sample.
+    isolated
+        Whether the others are hidden.
     """
 
     name: str = ""
     of_class: int | None = None
     wrong: bool = False
+    column: str = ""
+    value: str = ""
+    low: float | None = None
+    high: float | None = None
+    chosen: tuple[int, ...] | None = None
+    isolated: bool = False
+
+    @property
+    def everything(self) -> bool:
+        """Whether all samples are meant."""
+        limited = bool(self.value) or self.low is not None or self.high is not None
+        column = self.column if limited else ""
+        return replace(self, column=column, isolated=False) == EVERY_POINT
+
+
+EVERY_POINT = PointFilter()
+"""The filter that leaves nothing out."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +128,7 @@ class Selection:
     embedding
         Layer of the shown embedding.
     colored_by
-        What the colours of points show: the label or the prediction.
+        What the colours of points show: label, prediction, score, or a column of the table about the samples.
     points
         The points that are searched for.
     step

@@ -197,6 +197,9 @@ class SceneSpec(Strict):
     groups
         Which groups of layers are closed at first: ``auto`` closes those of a network of more than 40 nodes, as many as
         are needed to show at most 40; ``open`` none; ``closed`` all.
+    metadata
+        A table about the samples of a scene of points, .csv or .tsv, relative to the scene file: columns of numbers or
+        words, with a line for each sample in the order of the data set, or with a column of their names.
     look
         What a user had chosen when the scene was saved: as if it were chosen again after the scene is opened.
     """
@@ -206,6 +209,7 @@ class SceneSpec(Strict):
     source: SceneSource | None = None
     layout: Layout = Layout()
     groups: GroupsChoice = "auto"
+    metadata: Annotated[str, Field(min_length=1)] | None = None
     views: Annotated[tuple[AnyView, ...], Field(min_length=1)] = _DEFAULT
     camera: Camera = Camera()
     look: LookSpec = NO_LOOK
@@ -281,8 +285,8 @@ class SceneSpec(Strict):
         """Return the scene for a model or capture other than its own: without the title, which describes its own.
 
         Selectors ``NAME or KIND`` become ``KIND``, because the names are layer names of its own model; groups are closed
-        by the size of the other model. Of a saved look, what means the same for every model is kept. A scene without a
-        source has no model of its own, and is returned unchanged.
+        by the size of the other model. Of a saved look, what means the same for every model is kept. The table is about
+        samples of its own data set. A scene without a source has no model of its own, and is returned unchanged.
         """
         if self.source is None:
             return self
@@ -291,7 +295,8 @@ class SceneSpec(Strict):
         frames = tuple(frame for frame in self.camera.keyframes if frame.pose is None)
         camera = self.camera.model_copy(update={"pose": None, "keyframes": frames})
         look = self.look.elsewhere()
-        return self.untitled().model_copy(update={"views": views, "groups": "auto", "camera": camera, "look": look})
+        changes = {"views": views, "groups": "auto", "camera": camera, "look": look, "metadata": None}
+        return self.untitled().model_copy(update=changes)
 
     def looking(self, choices: Mapping[str, Any], groups: GroupsChoice | None = None) -> SceneSpec:
         """Return the scene with other choices in its look.

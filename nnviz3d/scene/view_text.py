@@ -20,6 +20,7 @@ from nnviz3d.data.printable import printable
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import FIELD_OF_VIEW
 from nnviz3d.scene.look import LONGEST_NAME, Count, LookSpec, PickSpec, PoseSpec
+from nnviz3d.scene.points_look import PointsSpec, in_runs
 from nnviz3d.scene.view_spec import Strict
 
 LONGEST_VIEW = 6000
@@ -177,6 +178,31 @@ def _read_pick(text: str) -> Mapping[str, Any]:
     return {"layer": _read_word(layer), "index": numbers if comma else None}
 
 
+def _points(points: PointsSpec) -> str:
+    """Write the fields of points, each with its letter, and a mere letter for a field that is true."""
+    found = ((letter, kind, getattr(points, name)) for letter, (name, kind) in _POINTS.items())
+    items = (letter + ("" if kind is None else kind.write(value)) for letter, kind, value in found if value is not None)
+    return ",".join(items)
+
+
+def _read_points(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in text.split(",") if text else ():
+        letter = item[:1]
+        if letter not in _POINTS:
+            raise ValueError(f"points have an unknown field {printable(letter)!r}")
+        name, kind = _POINTS[letter]
+        if name in found or (kind is None and item != letter):
+            raise ValueError(f"{printable(item, 20)!r} is no choice of points")
+        found[name] = True if kind is None else kind.read(item[1:])
+    return found
+
+
+def _read_runs(text: str) -> str:
+    in_runs(text)
+    return text
+
+
 def _pose(pose: PoseSpec) -> str:
     numbers = [*pose.position, *pose.target]
     if pose.up != _UP or pose.field_of_view != FIELD_OF_VIEW:
@@ -201,6 +227,18 @@ def _read_pose(text: str) -> dict[str, Any]:
 _NAME = _Kind(_word, _read_word)
 _REAL = _Kind(_number, _read_number)
 _COUNT = _Kind(str, _read_whole)
+_POINTS: Mapping[str, tuple[str, _Kind | None]] = {
+    "n": ("name", _NAME),
+    "c": ("of_class", _COUNT),
+    "w": ("wrong", None),
+    "k": ("column", _NAME),
+    "v": ("value", _NAME),
+    "l": ("low", _REAL),
+    "h": ("high", _REAL),
+    "i": ("isolated", None),
+    "s": ("chosen", _Kind(str, _read_runs)),
+}
+"""The fields of points by their letters: the name, and the kind of its values; none for what is true if it is there."""
 _FIELDS: Mapping[str, tuple[str, _Kind]] = {
     "s": ("sample", _COUNT),
     "t": ("time", _REAL),
@@ -221,6 +259,7 @@ _FIELDS: Mapping[str, tuple[str, _Kind]] = {
     "i": ("channel_pictures", _NAME),
     "e": ("embedding", _NAME),
     "b": ("colored_by", _NAME),
+    "y": ("points", _Kind(_points, _read_points)),
     "d": ("step", _COUNT),
     "v": ("statistic", _NAME),
     "x": ("pick", _Kind(_pick, _read_pick)),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from nnviz3d.apps.embedded_samples import embed_layer, embeddable_layers
 from nnviz3d.apps.perspectives import PERSPECTIVES, State
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.apps.window.controls import Controls
+from nnviz3d.data.capabilities.embeddings import write_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
@@ -24,8 +28,9 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick
 from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.structure import StructureView
-from tests.support.captures import small_graph, small_values, write
+from tests.support.captures import small_embedding, small_graph, small_values, write
 
 
 def session_of(capture: Capture, *kinds: str) -> Session:
@@ -251,6 +256,57 @@ def test_answer_that_is_not_waited_for_is_kept_and_does_not_switch(asking):
     asking.look_at("network")
     arrive(asking)
     assert asking.perspectives.current == "network"
+
+
+def test_layer_is_embedded_for_all_samples_and_its_points_are_shown(asking, model, tmp_path):
+    model.capture = embedded(tmp_path / "conv.zarr", "conv")
+    assert embeddable_layers(asking)[:2] == ("input", "conv")
+    embed_layer(asking, "conv")
+    assert asking.queries.perspective == "embedding"
+    assert asking.perspectives.current == "activations"
+    arrive(asking)
+    (request,) = model.asked
+    assert request.insights.embeddings == ("conv",)
+    assert request.insights.dataset == tuple(f"source {i}" for i in range(6))
+    assert asking.perspectives.current == "embedding"
+    cloud = asking.scene.get(EmbeddingView)
+    assert (cloud.names, cloud.shown(asking.selection)) == (("conv",), "conv")
+    # Another layer joins it, for the samples of its points, and both are kept.
+    model.capture = embedded(tmp_path / "dense.zarr", "dense")
+    embed_layer(asking, "dense")
+    arrive(asking)
+    cloud = asking.scene.get(EmbeddingView)
+    assert (set(cloud.names), cloud.shown(asking.selection)) == ({"conv", "dense"}, "dense")
+    assert model.asked[1].insights.dataset == ("source 5", "source 4", "source 3", "source 2", "source 1")
+    assert not {"conv", "dense"} & set(embeddable_layers(asking))
+    asking.look_at("network")
+    embed_layer(asking, "conv")
+    assert asking.perspectives.current == "embedding"
+    assert asking.scene.get(EmbeddingView).shown(asking.selection) == "conv"
+    assert len(model.asked) == 2
+
+
+def embedded(path: Path, layer: str) -> Capture:
+    """Write a capture with the embedding of a layer for five samples."""
+    whole = small_embedding()
+    few = {name: getattr(whole, name)[:5] for name in ("points", "first", "labels", "predictions", "probabilities")}
+    few |= {"vectors": whole.vectors[:5], "snapshots": whole.snapshots[:, :5]}
+    names = tuple(f"sample {i}" for i in range(5, 0, -1))
+    found = replace(whole, name=layer, names=names, thumbnails=whole.thumbnails[:5], **few)
+    return write(path, small_graph(), small_values(), also=[lambda writer: write_embedding(writer, found)])
+
+
+def test_embedding_that_is_refused_or_impossible_is_one_sentence(asking, model, small_capture):
+    model.refuses = "The outputs are all equal."
+    before = (asking.scene, asking.selection)
+    embed_layer(asking, "conv")
+    arrive(asking)
+    assert asking.queries.message == "The outputs are all equal."
+    assert (asking.scene, asking.selection, asking.perspectives.current) == (*before, "activations")
+    alone = session_of(small_capture)
+    assert embeddable_layers(alone) == ()
+    with pytest.raises(UserError, match=r"needs 4 samples or more.*\.$"):
+        embed_layer(alone, "conv")
 
 
 def test_keys_of_the_window_go_through_the_perspectives_and_let_the_model_compute(asking, model):

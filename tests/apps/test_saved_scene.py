@@ -19,7 +19,7 @@ from nnviz3d.data.capture import Capture
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.look_check import scene_of, selection_of
 from nnviz3d.scene.scene_text import scene_text
-from nnviz3d.scene.selection import CellPick, LayerPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, PointFilter, Selection
 from nnviz3d.scene.spec import SceneSpec, read_scene
 from tests.apps.test_groups import PARTS, capture
 
@@ -79,10 +79,15 @@ def unfolded(session: Session) -> None:
     session.select(unfold="conv2d", channel_order="mean", channel_pictures="maps")
 
 
+def points(session: Session) -> None:
+    wanted = PointFilter(column="score", low=0.9, chosen=tuple(range(0, 900, 2)), isolated=True)
+    session.select(colored_by="prediction", points=wanted)
+
+
 CHANGES = {
     "digits": cells,
     "attention": lambda session: session.select(sample=1, pick=LayerPick("attention")),
-    "embedding": lambda session: session.select(colored_by="prediction"),
+    "embedding": points,
     "training": lambda session: session.select(step=int(session.scene.capture.training.steps[3])),
     "landscape": lambda session: session.clock.seek(1.0),
     "decisions": decisions,

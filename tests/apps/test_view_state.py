@@ -15,6 +15,7 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.look import LookSpec, PickSpec
+from nnviz3d.scene.points_look import PointsSpec
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
@@ -50,7 +51,16 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "channel_order": st.sampled_from(["index", "mean", "contribution"]),
     "channel_pictures": st.sampled_from(["maps", "features"]),
     "embedding": LAYERS,
-    "colored_by": st.just("label"),
+    "colored_by": st.sampled_from(["label", "age", "a\nb"]),
+    "points": st.builds(
+        PointsSpec,
+        name=st.none() | st.just("a"),
+        of_class=st.none() | SMALL,
+        wrong=st.none() | st.just(True),
+        column=st.none() | st.sampled_from(["score", "age"]),
+        low=st.none() | st.just(0.5),
+        chosen=st.none() | st.sampled_from(["", "0-2.5", "999999999"]),
+    ),
     "step": SMALL,
     "pick": st.builds(PickSpec, layer=LAYERS, index=st.none() | st.lists(SMALL, max_size=4).map(tuple)),
     "opened": st.lists(LAYERS, max_size=1).map(tuple),

@@ -15,6 +15,7 @@ from nnviz3d.client.bundle import bundle
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.look import LookSpec, PickSpec, PoseSpec
+from nnviz3d.scene.points_look import PointsSpec, runs_of
 from nnviz3d.scene.view_text import ViewState, decode_view, encode_view
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
+RUNS = st.sets(st.integers(0, 10**9 - 1) | st.integers(0, 20), max_size=9).map(lambda some: runs_of(sorted(some)))
+POINT_CHOICES = st.builds(
+    PointsSpec,
+    name=maybe(NAMES),
+    of_class=maybe(COUNTS),
+    wrong=maybe(st.just(True)),
+    column=maybe(NAMES),
+    value=maybe(NAMES),
+    low=maybe(PLACES),
+    high=maybe(PLACES),
+    isolated=maybe(st.just(True)),
+    chosen=maybe(RUNS),
+)
 LOOKS = st.builds(
     LookSpec,
     time=maybe(st.integers(0, 360_000_000).map(lambda n: n / 1e5)),
@@ -50,7 +64,8 @@ LOOKS = st.builds(
     unfolded=maybe(SHARES),
     channel_order=maybe(st.just("mean")),
     embedding=maybe(NAMES),
-    colored_by=maybe(st.just("label")),
+    colored_by=maybe(NAMES),
+    points=maybe(POINT_CHOICES),
     step=maybe(COUNTS),
     pick=maybe(st.builds(PickSpec, layer=NAMES, index=maybe(st.lists(COUNTS, max_size=4).map(tuple)))),
     opened=maybe(st.lists(NAMES, max_size=4).map(tuple)),
@@ -128,6 +143,20 @@ WRONG = [
     "1~xa,1,b",
     "1~xa," + ",".join("1" * 40),
     "1~wa,",
+    "1~yz",
+    "1~yw1",
+    "1~yn",
+    "1~yna,nb",
+    "1~yw,",
+    "1~yl1e5",
+    "1~yc-1",
+    "1~ys3-2",
+    "1~ys3-3",
+    "1~ys3.4",
+    "1~ys4.3",
+    "1~ys1.",
+    "1~ys0-999999999",
+    "1~ys" + ".".join(str(2 * k) for k in range(1200)),
     "1" + "~" * 7000,
     "\u0000",
     "1~l\ud800",

@@ -18,6 +18,7 @@ from nnviz3d.scene.context import SceneContext, class_name
 from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
 from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.views.points.cloud import SampleSource
+from nnviz3d.scene.views.points.columns import OWN, columns_of
 
 Column = NDArray[np.generic] | list[str]
 _AXES = ("x", "y", "z")
@@ -57,7 +58,8 @@ def point_columns(cloud: Points, context: SceneContext) -> dict[str, Column]:
     -------
     dict
         Of samples: their own coordinates ``e1`` to ``e3``, ``sample``, ``label`` and ``prediction`` with the names of these
-        classes, and ``probability``. Of neurons and channels: ``layer`` and ``unit``; -1 is a whole layer.
+        classes, ``probability``, and the columns of a table about the samples. Of neurons and channels: ``layer`` and
+        ``unit``; -1 is a whole layer.
     """
     if cloud.units is not None:
         units = np.array([-1 if unit is None else unit for _, unit in cloud.units], dtype=np.int64)
@@ -72,7 +74,12 @@ def point_columns(cloud: Points, context: SceneContext) -> dict[str, Column]:
     embedding = embedding_of(context, source.layer) if source.layer in names else None
     if embedding is None or len(embedding.points) != len(cloud.points):
         return {}
-    return _columns(embedding, context.capture)
+    found = _columns(embedding, context.capture)
+    for name, column in columns_of(context, embedding).items():
+        if name not in OWN:
+            cells = column.numbers if column.numbers is not None else [column.text(k) for k in range(len(cloud.points))]
+            found.setdefault(name, cells)
+    return found
 
 
 def _columns(embedding: Embedding, capture: CaptureReader) -> dict[str, Column]:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import ValidationError
-
 from nnviz3d.apps.saved_scene import NAME, saved_scene
 from nnviz3d.apps.view_state import show_view, view_of
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.picture_view import RemoteView
+from nnviz3d.apps.web.value_checks import asked_pose
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.look import PoseSpec
@@ -77,7 +76,7 @@ class Saves:
         """Return the camera of the page, and the width over height of its picture."""
         if sent is None:
             return self._view.pose(), self._view.aspect
-        pose = _checked(sent)
+        pose = asked_pose(sent)
         aspect = pose.aspect or self._view.aspect
         return pose.pose(aspect), aspect
 
@@ -134,14 +133,7 @@ class Saves:
 
     def _look(self, pose: Any) -> None:
         """Move the camera of the picture that the server draws."""
-        self._view.look(_checked(pose).pose(self._view.aspect))
-
-
-def _checked(sent: Any) -> PoseSpec:
-    try:
-        return PoseSpec.model_validate(sent)
-    except ValidationError:
-        raise SceneError("The page sent no possible pose of the camera.") from None
+        self._view.look(asked_pose(pose).pose(self._view.aspect))
 
 
 def _sentence(words: str) -> str:

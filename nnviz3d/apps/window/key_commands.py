@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from nnviz3d.apps.perspectives import State
@@ -13,11 +14,15 @@ from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
+from nnviz3d.scene.selection import PointFilter
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionsSpec
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 from nnviz3d.scene.views.points.embedding import EmbeddingView
+from nnviz3d.scene.views.points.neighbours import space_of
+from nnviz3d.scene.views.points.samples import PointPick
+from nnviz3d.scene.views.points.search import can_be_wrong, classes_of, matching
 from nnviz3d.scene.views.training import figures, step_text
 
 _STEP = 0.05
@@ -236,16 +241,47 @@ class KeyCommands:
         self._tell(f"points by {name}")
 
     def next_point_colors(self) -> None:
-        """Colour the points by label, or by prediction."""
+        """Colour the points by the next column, such as label, prediction or score."""
         cloud, session = self._cloud(), self._session
         if cloud is None:
             return
         if len(cloud.colors(session.selection)) < 2:
-            self._tell("Only one of labels and predictions is known")
+            self._tell("Only one column is known of the samples; --metadata adds those of a table")
             return
         name = _next(cloud.colors(session.selection), cloud.colored_by(session.selection))
         session.select(colored_by=name)
         self._tell(f"coloured by {name}")
+
+    def next_point_filter(self) -> None:
+        """Mean all points, those with wrong predictions, or those of the picked sample's class."""
+        cloud, session = self._cloud(), self._session
+        if cloud is None:
+            return
+        space, by = space_of(session.context, cloud.shown(session.selection)), cloud.colored_by(session.selection)
+        found, now = space.embedding, session.selection.points
+        filters = {PointFilter(): "all"}
+        if can_be_wrong(found):
+            filters[PointFilter(wrong=True)] = "wrong predictions"
+        pick = session.selection.pick
+        if isinstance(pick, PointPick) and pick.embedding == found.name and not pick.placed:
+            for code, title in classes_of(found, session.context.capture.classes, by):
+                if matching(found, PointFilter(of_class=code), by, space.columns)[pick.index]:
+                    filters[PointFilter(of_class=code)] = f"class {title.removeprefix('class ')}"
+        wanted = _next(tuple(filters), replace(now, isolated=False))
+        session.select(points=replace(wanted, isolated=now.isolated))
+        count = int(matching(found, wanted, by, space.columns).sum())
+        self._tell(f"points: {filters[wanted]}, {count:,} of {len(found.names):,}")
+
+    def isolate_points(self) -> None:
+        """Hide the points that are not searched for, or show them again."""
+        if self._cloud() is None:
+            return
+        wanted = self._session.selection.points
+        if wanted.everything and not wanted.isolated:
+            self._tell("All points are searched for; press y for those with wrong predictions")
+            return
+        self._session.select(points=replace(wanted, isolated=not wanted.isolated))
+        self._tell("the other points are small" if wanted.isolated else "the other points are hidden")
 
     def _cloud(self) -> EmbeddingView | None:
         cloud = self._session.scene.find(EmbeddingView)

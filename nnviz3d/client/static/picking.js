@@ -2,6 +2,7 @@
 // render.picking. The cost depends on the cells that one ray crosses, not on the cells of a block.
 
 import { Eye, anglesOf, fitPose, vecAdd, vecCross, vecDot, vecScale, vecSub } from "./camera.js";
+import { placePictures } from "./point_pictures.js";
 
 export const GAP_SHARE = 0.07; // Gap on each side of a cube, as a share of its shortest side.
 const REACH = 5; // Maximum distance in pixels from which a line in front of the background is picked.
@@ -22,13 +23,13 @@ const AROUND = { left: 0.2, right: 0.2, top: 0.22, bottom: 0.22 }; // Free space
  * @param {object} [options]
  * @param {number} [options.scale] Factor of the sizes of balls, by default that of a picture without a device factor.
  * @param {number} [options.reach] Factor of the distances from which balls and lines are picked: more for a fingertip.
- * @returns {object|null} `{kind, primitive, ...}` as the hits of the Python module scene.hits: the ball at the point, or
- *   the nearest one within a few pixels; else the nearest line within a few pixels that nothing hides; else a cube,
+ * @returns {object|null} `{kind, primitive, ...}` as the hits of the Python module scene.hits: the point whose picture is
+ *   there; else the ball at the point, or the nearest one within a few pixels; else the nearest line within a few pixels that nothing hides; else a cube,
  *   pixel, tile, ridge, surface or solid box; else null.
  */
 export function pick(drawList, pose, size, at, { scale = plainScale(size), reach = 1 } = {}) {
   const eye = new Eye(pose, size);
-  const ball = pickPoint(drawList, eye, at, Math.fround(scale), REACH * reach);
+  const ball = pickPicture(drawList, eye, at, scale) ?? pickPoint(drawList, eye, at, Math.fround(scale), REACH * reach);
   if (ball) return ball;
   const found = pickSolid(drawList, eye, eye.ray(at[0], at[1]));
   const line = pickLine(drawList, eye, at, found, (found ? REACH_BEFORE : REACH) * reach);
@@ -94,6 +95,19 @@ function pickSolid(drawList, eye, ray) {
     }
   }
   return hit ? { hit, depth: distance * vecDot(ray, eye.ahead) } : null;
+}
+
+/** Return the point whose picture is seen at a point of the picture. */
+function pickPicture(drawList, eye, [x, y], scale) {
+  const clouds = drawList.primitives.filter((one) => one.kind === "Points" && one.pictures);
+  for (const cloud of clouds.reverse()) {
+    const placed = placePictures(cloud, (...point) => eye.project(...point), eye.pixel, eye.size, scale);
+    const found = placed.find(
+      ({ left, top, width, height }) => left <= x && x < left + width && top <= y && y < top + height,
+    );
+    if (found) return { kind: "PointHit", primitive: cloud, number: found.number };
+  }
+  return null;
 }
 
 /** Return the foremost ball at a point of the picture, or else the nearest one within a few pixels. */

@@ -4,6 +4,7 @@ import { drawBrackets, placeBoard, placeCallout } from "./callouts.js";
 import { EDGE, HALO, INK, QUIET, TEXT_SIZES, fontAge, inked, roundEven, textWidth, writeText } from "./fonts.js";
 import { boxOutline, linesOnScreen, placeLabels } from "./label_placement.js";
 import { inCorner, isNarrow, leftOutNote, panelWidest, placePanels } from "./panels.js";
+import { pictureOfPoint, pictureProjection, placePictures } from "./point_pictures.js";
 import { fillRounded, keyRow, keyWidth, layRow } from "./rows.js";
 
 /** Maximum width of words and boards, as a share of the picture's width. */
@@ -63,6 +64,7 @@ export class TextLayer {
     if (this.scale !== scale || this.age !== fontAge()) this.forget(scale);
     const parts = partsOf(drawList);
     const { sprites, occupied } = this.panels(parts.panels, size);
+    const pictures = parts.pictured.flatMap((cloud) => this.pictures(cloud, matrix, size, occupied));
     const boards = parts.boards.map((panel) => this.board(panel, size, occupied));
     const around = parts.labels.map((label) => boxOutline(label.anchor, label.span, matrix, size));
     const callouts = parts.callouts.flatMap((one) => this.callout(one, matrix, size, occupied, around, moving));
@@ -78,7 +80,7 @@ export class TextLayer {
       sprites.push({ sprite: this.label(parts.labels[index], count), left: rect[0], bottom: rect[1] });
     }
     if (!moving) this.tell(parts);
-    return [...sprites, ...callouts, ...boards];
+    return [...pictures, ...sprites, ...callouts, ...boards];
   }
 
   /** Forget all sprites, because the scale or the fonts changed. */
@@ -159,6 +161,15 @@ export class TextLayer {
     return this.kept(record, `${widest}`, () => boardSprite(record.rows, this.scale, widest));
   }
 
+  pictures(cloud, matrix, size, occupied) {
+    const { project, pixel } = pictureProjection(matrix, size);
+    return placePictures(cloud, project, pixel, size, this.scale, occupied).map((one) => ({
+      sprite: this.kept(cloud, `${one.number} ${one.kind}`, () => pictureOfPoint(cloud, one, this.scale)),
+      left: one.left,
+      bottom: size[1] - one.top - one.height,
+    }));
+  }
+
   extent(label, count) {
     let extents = this.extents.get(label);
     if (extents === undefined) this.extents.set(label, (extents = []));
@@ -191,12 +202,13 @@ export class TextLayer {
 
 /** Return the parts of a draw list that are drawn as text, and the lines that labels keep clear of. */
 function partsOf(drawList) {
-  const parts = { panels: [], boards: [], callouts: [], labels: [], avoided: [] };
+  const parts = { panels: [], boards: [], callouts: [], labels: [], avoided: [], pictured: [] };
   for (const one of drawList.primitives) {
     if (one.kind === "Panel") (inCorner(one) ? parts.panels : parts.boards).push(one);
     else if (one.kind === "Callout") parts.callouts.push(one);
     else if (one.kind === "Labels") parts.labels.push(...one.labels);
     else if (one.kind === "Lines" && one.avoided) parts.avoided.push(one.points);
+    else if (one.kind === "Points" && one.pictures) parts.pictured.push(one);
   }
   return parts;
 }

@@ -34,6 +34,7 @@ export const VIEW_FIELDS = {
   i: ["channel_pictures", "name"],
   e: ["embedding", "name"],
   b: ["colored_by", "name"],
+  y: ["points", "points"],
   d: ["step", "count"],
   v: ["statistic", "name"],
   x: ["pick", "pick"],
@@ -42,6 +43,21 @@ export const VIEW_FIELDS = {
 
 /** Least and greatest values of the fields that are single numbers. */
 const VIEW_RANGES = { time: [0, 3600], threshold: [0, 1], unfolded: [0, 1], aspect: [1e-3, 1e3] };
+
+/** The fields of points by their letters: the name, and the kind of its values; none for what is true if it is there. */
+const POINTS_FIELDS = {
+  n: ["name", "name"],
+  c: ["of_class", "count"],
+  w: ["wrong", null],
+  k: ["column", "name"],
+  v: ["value", "name"],
+  l: ["low", "real"],
+  h: ["high", "real"],
+  i: ["isolated", null],
+  s: ["chosen", "runs"],
+};
+const LONGEST_CHOSEN = 5000;
+const MOST_CHOSEN = 1000000;
 
 const VIEW_KINDS = {
   count: { write: String, read: readViewCount },
@@ -53,6 +69,8 @@ const VIEW_KINDS = {
   },
   pick: { write: viewPick, read: readViewPick },
   pose: { write: viewPose, read: readViewPose },
+  points: { write: viewPoints, read: readViewPoints },
+  runs: { write: String, read: readViewRuns },
 };
 
 /** Return the text of a view. Numbers have five decimals; fields that would make it too long are left out. */
@@ -168,6 +186,42 @@ function readViewPick(text) {
     layer: readViewWord(text.slice(0, comma)),
     index: index === "" ? [] : index.split(",").map(readViewCount),
   };
+}
+
+function viewPoints(points) {
+  return Object.entries(POINTS_FIELDS)
+    .filter(([, [name]]) => points[name] !== undefined && points[name] !== null)
+    .map(([letter, [name, kind]]) => letter + (kind === null ? "" : VIEW_KINDS[kind].write(points[name])))
+    .join(",");
+}
+
+function readViewPoints(text) {
+  const points = {};
+  for (const item of text === "" ? [] : text.split(",")) {
+    const letter = item.slice(0, 1);
+    if (!Object.hasOwn(POINTS_FIELDS, letter)) throw new Error(`points have an unknown field '${letter}'`);
+    const [name, kind] = POINTS_FIELDS[letter];
+    if (name in points || (kind === null && item !== letter)) throw new Error(`'${item.slice(0, 20)}' is no choice of points`);
+    points[name] = kind === null ? true : VIEW_KINDS[kind].read(item.slice(1));
+  }
+  return points;
+}
+
+/** Check the text of rising numbers, such as 3-7.12. */
+function readViewRuns(text) {
+  const wrong = new Error("enclosed samples are rising numbers such as 3-7.12");
+  if (text === "") return text;
+  if (text.length > LONGEST_CHOSEN || !/^[0-9]{1,9}(-[0-9]{1,9})?(\.[0-9]{1,9}(-[0-9]{1,9})?)*$/.test(text)) throw wrong;
+  let [before, count] = [-2, 0];
+  for (const run of text.split(".")) {
+    const ends = run.split("-").map(Number);
+    const [start, end] = [ends[0], ends.at(-1)];
+    if (start <= before + 1 || end < start || (ends.length > 1 && end === start)) throw wrong;
+    count += end - start + 1;
+    if (count > MOST_CHOSEN) throw new Error("too many samples are enclosed");
+    before = end;
+  }
+  return text;
 }
 
 function viewPose({ position, target, up = [0, 1, 0], field_of_view = USUAL_FIELD_OF_VIEW }) {

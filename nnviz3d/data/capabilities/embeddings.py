@@ -326,7 +326,7 @@ EMBEDDINGS = Capability(
     impossible=_impossible,
     dataset_option="--embed",
     views=("nnviz3d.scene.views.points.embedding:EmbeddingView",),
-    panel="nnviz3d.apps.web.panels.closeup:CloseUpPanel",
+    panel="nnviz3d.apps.web.panels.cloud:CloudPanel",
     of_sample=False,
 )
 """The description of this capability."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
+from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
@@ -28,6 +29,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     SamplesPanel,
     PickPanel,
     ComparisonPanel,
+    CloudPanel,
     PointsPanel,
     TrainingPanel,
     HistoryPanel,

@@ -1,4 +1,4 @@
-"""Panel for the unfolded channels of a layer and for the points of an embedding."""
+"""Panel for the unfolded channels of a layer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, ColoredBy
+from nnviz3d.scene.selection import ChannelOrder, ChannelPictures
 from nnviz3d.scene.views.channels import ChannelsView
-from nnviz3d.scene.views.points.embedding import EmbeddingView
 
 _ORDERS: dict[ChannelOrder, str] = {"index": "index", "mean": "mean", "contribution": "contribution"}
 _PICTURES: tuple[ChannelPictures, ...] = get_args(ChannelPictures)
-_COLORS: dict[ColoredBy, str] = {"label": "label", "prediction": "prediction"}
 _NONE = ""
 """Value of the choice "no layer"."""
 
@@ -41,27 +39,19 @@ class CloseUpState:
         Whether the scene has channels to unfold.
     picture_kinds, channel_pictures
         What each channel can show: its map, its feature picture or its examples; and what it shows.
-    embeddings, embedding
-        The embedded layers, and the one whose points are shown.
-    point_colors, colored_by
-        What the colour of a point can stand for, and what it stands for.
     """
 
     unfoldable: list[dict[str, str]] = field(default_factory=list)
-    embeddings: list[str] = field(default_factory=list)
     unfolds: bool = False
     unfold: str = _NONE
     channel_orders: list[str] = field(default_factory=list)
     channel_order: str = ""
     picture_kinds: list[str] = field(default_factory=list)
     channel_pictures: str = ""
-    embedding: str = ""
-    point_colors: list[str] = field(default_factory=list)
-    colored_by: str | None = None
 
 
 class CloseUpPanel(PagePanel[CloseUpState]):
-    """Controls of unfolded channels and of embedded points; only for what the capture holds."""
+    """Controls of unfolded channels; only for what the capture holds."""
 
     def __init__(self, page: PageContext) -> None:
         self._scene: Scene | None = None
@@ -70,12 +60,6 @@ class CloseUpPanel(PagePanel[CloseUpState]):
         page.on_change("unfold", self._set_unfold)
         page.on_change("channel_order", self._set_order)
         page.on_change("channel_pictures", self._set_pictures)
-        page.on_change("embedding", self._set_embedding)
-        page.on_change("colored_by", self._set_colors)
-
-    @property
-    def _cloud(self) -> EmbeddingView | None:
-        return self.page.session.scene.find(EmbeddingView)
 
     @property
     def _order(self) -> ChannelOrder:
@@ -95,7 +79,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
             self._scene, self._layers = scene, unfoldable_layers(session)
             layers = ({"title": layer, "value": layer} for layer in self._layers)
             state = replace(state, unfoldable=[{"title": "no layer", "value": _NONE}, *layers])
-        state = replace(state, unfolds=bool(self._layers), unfold=_NONE, embeddings=[], point_colors=[])
+        state = replace(state, unfolds=bool(self._layers), unfold=_NONE)
         if self._layers:
             layer = session.unfolding.layer
             state = replace(
@@ -105,14 +89,6 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                 channel_order=self._order,
                 picture_kinds=[] if layer is None else list(scene.get(ChannelsView).kinds_of_pictures(layer)),
                 channel_pictures=self._pictures,
-            )
-        if (cloud := self._cloud) is not None:
-            state = replace(
-                state,
-                embeddings=list(cloud.names),
-                embedding=cloud.shown(selection),
-                point_colors=list(cloud.colors(selection)),
-                colored_by=cloud.colored_by(selection),
             )
         self.show(state)
 
@@ -130,24 +106,13 @@ class CloseUpPanel(PagePanel[CloseUpState]):
         if self._layers and channel_pictures != self._pictures:
             self._choose("channel_pictures", channel_pictures, _PICTURES)
 
-    def _set_embedding(self, embedding: str) -> None:
-        cloud = self._cloud
-        if cloud is not None and embedding != cloud.shown(self.page.session.selection):
-            self._choose("embedding", embedding, cloud.names, pick=None)
-
-    def _set_colors(self, colored_by: ColoredBy) -> None:
-        cloud = self._cloud
-        if cloud is not None and colored_by != cloud.colored_by(self.page.session.selection):
-            self._choose("colored_by", colored_by, _COLORS)
-
-    def _choose(self, name: str, value: Any, known: Any, **more: Any) -> None:
-        more[name] = asked_choice(name.replace("_", " "), value, known)
-        self.page.select(**more)
+    def _choose(self, name: str, value: Any, known: Any) -> None:
+        chosen: dict[str, Any] = {name: asked_choice(name.replace("_", " "), value, known)}
+        self.page.select(**chosen)
 
     def build(self) -> None:
         """Make the widgets."""
-        anything = "unfolds || embeddings.length > 1 || point_colors.length > 1"
-        with html.Div(classes="section appearance", id="views", v_if=anything):
+        with html.Div(classes="section appearance", id="views", v_if="unfolds"):
             with labelled("Unfold", "Lay the channels of a layer out side by side", v_if="unfolds"):
                 v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label="Unfold")
             words = "Order of the channels: by number, by mean activation, or by gradient times activation"
@@ -155,8 +120,3 @@ class CloseUpPanel(PagePanel[CloseUpState]):
             words = "Activation maps of the channels, pictures that maximize them, or samples that activate them most"
             several = "unfold && picture_kinds.length > 1"
             choice_buttons("Channels", "channel_pictures", "picture_kinds", words, v_if=several)
-            words = "Layer whose outputs were embedded: samples with similar outputs are close together"
-            with labelled("Points", words, v_if="embeddings.length > 1"):
-                v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
-            words = "Colour of a point: its label, or its predicted class"
-            choice_buttons("Colour", "colored_by", "point_colors", words, v_if="point_colors.length > 1")

@@ -25,15 +25,13 @@ from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import (
     ComparedSample,
     PointSpace,
-    can_be_wrong,
     class_of,
-    classes_of,
     compared_sample,
-    matching,
     neighbours_of,
     space_of,
 )
 from nnviz3d.scene.views.points.samples import PointPick, facts_of_point
+from nnviz3d.scene.views.points.search import can_be_wrong, classes_of, matching
 
 _NEAREST = 12
 """Number of neighbours that are listed."""
@@ -117,10 +115,10 @@ class PointsPanel(PagePanel[PointsState]):
         self._shown = (context, *key)
         self._space = space_of(context, name)
         self._compared = compared_sample(context, self._space, selection)
-        meant = matching(self._space.embedding, selection.points, by)
+        meant = matching(self._space.embedding, selection.points, by, self._space.columns)
         state = _searched(context.capture.classes, self._space.embedding, selection.points, by)
-        if selection.points != PointFilter():
-            state = _with_found(state, context, self._space.embedding, meant)
+        if not selection.points.everything:
+            state = _with_found(state, context, self._space, meant)
         if self._compared is not None:
             state = _with_neighbours(state, context, self._space, self._compared, meant)
             in_network = self._position() is not None and network_perspective(session) is not None
@@ -178,11 +176,11 @@ class PointsPanel(PagePanel[PointsState]):
             html.Span("Samples", classes="section-title")
             v.VTextField(
                 v_model=("point_search",),
-                placeholder="Find by name",
+                placeholder="Find by name or word",
                 prepend_inner_icon="mdi-magnify",
                 clearable=True,
                 id="point-search",
-                aria_label="Find a sample by its name",
+                aria_label="Find a sample by its name, or by a word of the table about the samples",
                 classes="filter",
             )
             with labelled(
@@ -254,9 +252,9 @@ def _searched(
     )
 
 
-def _with_found(state: PointsState, context: SceneContext, found: Embedding, meant: NDArray[np.bool_]) -> PointsState:
+def _with_found(state: PointsState, context: SceneContext, space: PointSpace, meant: NDArray[np.bool_]) -> PointsState:
     indices = np.flatnonzero(meant)
-    listed = [point_item(context, found, int(index), None) for index in indices[:_FOUND]]
+    listed = [point_item(context, space, int(index), None) for index in indices[:_FOUND]]
     words = f"{len(indices):,} of {len(meant):,} samples"
     more = f", the first {_FOUND} listed" if len(indices) > _FOUND else ""
     return replace(state, points_found=listed, points_found_words=words + more)
@@ -265,7 +263,6 @@ def _with_found(state: PointsState, context: SceneContext, found: Embedding, mea
 def _with_neighbours(
     state: PointsState, context: SceneContext, space: PointSpace, compared: ComparedSample, meant: NDArray[np.bool_]
 ) -> PointsState:
-    found = space.embedding
     state = replace(
         state,
         point_index=-1 if compared.index is None else compared.index,
@@ -278,7 +275,7 @@ def _with_neighbours(
     if near is None:
         return state
     listed = [
-        {**point_item(context, found, index, compared.label), "distance": number(distance)}
+        {**point_item(context, space, index, compared.label), "distance": number(distance)}
         for index, distance in zip(near.indices.tolist(), near.distances.tolist(), strict=True)
     ]
     words = f"Distances by {space.words}." if listed else "No other sample is searched for."
@@ -287,7 +284,7 @@ def _with_neighbours(
     return replace(state, neighbours=listed, neighbours_words=words)
 
 
-def point_item(context: SceneContext, found: Embedding, index: int, beside: int | None) -> dict[str, Any]:
+def point_item(context: SceneContext, space: PointSpace, index: int, beside: int | None) -> dict[str, Any]:
     """Return a point for the page.
 
     Parameters
@@ -301,7 +298,8 @@ def point_item(context: SceneContext, found: Embedding, index: int, beside: int 
     else of its prediction, followed by a wrong prediction; ``other``, whether this is another class than `beside`;
     ``words``, all that is known of it; and an empty ``distance``.
     """
-    facts, names = facts_of_point(context.capture, found, index), context.capture.classes
+    found, names = space.embedding, context.capture.classes
+    facts = facts_of_point(context.capture, found, index, space.columns)
     shown, told = class_of(found, index), int(found.predictions[index]) if len(found.predictions) else None
     text = "" if shown is None or shown == NO_CLASS else class_name(names, shown)
     if told not in (None, shown):

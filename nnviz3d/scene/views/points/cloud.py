@@ -1,4 +1,4 @@
-"""The point cloud of one embedding, in the colours of its classes, with title and legend."""
+"""The point cloud of one embedding, in the colours of a column, with title and legend."""
 
 from __future__ import annotations
 
@@ -9,33 +9,40 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.embedding_quality import NEIGHBOURS, judged_after_reduction
+from nnviz3d.analysis.embedding_quality import judged_after_reduction
 from nnviz3d.analysis.reduction import REDUCED
-from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
-from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, categorical, repeated
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.scene.colors import OTHERS
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
 from nnviz3d.scene.facts import Facts
-from nnviz3d.scene.panel_rows import PictureRow, Row, SwatchRow, TextRow
+from nnviz3d.scene.panel_rows import PictureRow, Row, TextRow
 from nnviz3d.scene.primitives import Callout, Label, Labels, Panel, Points, Primitive, Source, Span
 from nnviz3d.scene.selection import ColoredBy, PointFilter, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.points.neighbours import matching, share_of_variance
+from nnviz3d.scene.views.points.columns import CLASSES, LABEL, columns_of
+from nnviz3d.scene.views.points.neighbours import share_of_variance
+from nnviz3d.scene.views.points.painting import Painted, Painter
 from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample
+from nnviz3d.scene.views.points.search import matching
 
-COLORED = 10
-"""Maximum number of classes with separate colours; these are the most frequent ones."""
 _SIZE, _WRONG, _PLACED, _CHOSEN = 14.0, 25.0, 25.0, 34.0
 """Diameters in pixels of a 720 pixels high picture."""
 _SMALL, _FAINT = 0.35, 0.6
 """Points that are not searched for: share of the usual size, and factor of their colours and opacity."""
+_GATHERED = 0.6
+"""A category of a table has its name in the picture if its points are spread less than this share of all points' spread."""
 _MANY = 1500
 """Maximum number of points at full size; the points of larger clouds are smaller."""
+_PICTURE = 1.5
+"""Height of a sample's picture as a multiple of the usual distance between two points."""
+_MEASURED = 200
+"""Points from which the usual distance is measured."""
+_MOST_BYTES = 2**25
+"""Most bytes of the pictures of all points; of more none are shown among the points."""
 RADIUS = 10.0
 """World radius of the cloud."""
 _METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pacmap": "PaCMAP", "pca": "PCA"}
-_ACROSS = 5
-"""Number of classes in a row of the legend."""
 
 
 @dataclass(frozen=True)
@@ -43,30 +50,6 @@ class SampleSource(Source):
     """The point of a projected sample, which was added to a finished embedding."""
 
     sample: int = 0
-
-
-class Painted(NamedTuple):
-    """Colours and legend of the points, by label or by prediction.
-
-    Attributes
-    ----------
-    by
-        What the colours show: label or prediction.
-    classes
-        ``(M,)``: class of each point; empty if the classes are unknown.
-    palette
-        Colours of the most frequent classes.
-    colors, sizes, rings
-        As in `Points`.
-    """
-
-    by: ColoredBy | None
-    classes: NDArray[np.int64]
-    palette: dict[int, Color]
-    colors: NDArray[np.float32]
-    sizes: NDArray[np.float32]
-    rings: NDArray[np.float32] | None
-    legend: Panel
 
 
 class Cloud:
@@ -83,10 +66,12 @@ class Cloud:
     ----------
     end, reach
         ``(M, 3)``: final positions of the points, which a picture has to contain.
+    count
+        Number of points, M.
     moves
         Whether the points move before.
-    known
-        The known ones of label and prediction, which can colour the points.
+    columns
+        What is known of the samples, which can colour the points, by name.
     """
 
     def __init__(
@@ -102,12 +87,13 @@ class Cloud:
         self.moves = len(self._way) > 1
         self.end: NDArray[np.float32] = self._way[-1]  # always the same object, so that it is uploaded only once
         self.reach = self.end
-        known, told = found.labels, found.predictions
-        counts: dict[ColoredBy, int] = {"label": len(known), "prediction": len(told)}
-        self.known = tuple(name for name in counts if counts[name])
-        self._wrong = known != told if len(known) and len(told) else np.zeros(len(self.end), dtype=bool)
+        self.count = len(self.end)
+        self.columns = columns_of(context, found)
         shrunk = min(1.0, (_MANY / len(self.end)) ** (1 / 3))
-        self._sizes = np.where(self._wrong, wrong, _SIZE).astype(np.float32) * np.float32(shrunk)
+        classes = context.capture.classes
+        self._painter = Painter(found, classes, self.columns, plain=_SIZE * shrunk, large=wrong * shrunk)
+        self._pictures = found.thumbnails if 0 < found.thumbnails.nbytes <= _MOST_BYTES else None
+        self._picture_size = 0.0 if self._pictures is None else _PICTURE * spacing_of(self.end)
         self.title = self._titled()
         self._painted: dict[ColoredBy | None, Painted] = {}
         self._searched: dict[tuple[ColoredBy | None, PointFilter], Painted] = {}
@@ -115,8 +101,8 @@ class Cloud:
         self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Return what colours the points: `wanted` if it is known, otherwise the other one."""
-        return wanted if wanted in self.known else next(iter(self.known), None)
+        """Return what colours the points: `wanted` if it is known, otherwise the first column."""
+        return wanted if wanted in self.columns else next(iter(self.columns), None)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
         """Return the finished share of the points' way, from 0 to 1."""
@@ -158,13 +144,16 @@ class Cloud:
             painted.colors,
             painted.sizes,
             painted.rings,
+            pictures=self._pictures,
+            picture_size=self._picture_size,
             source=Source("embedding", self._found.name),
         )
 
     def callout(self, points: NDArray[np.float32], index: int) -> Callout:
         """Return the callout of a point."""
         picture = self._found.thumbnails[index] if len(self._found.thumbnails) else None
-        return _callout("pick", points[index], facts_of_point(self._context.capture, self._found, index), picture)
+        facts = facts_of_point(self._context.capture, self._found, index, self.columns)
+        return _callout("pick", points[index], facts, picture)
 
     def _projected(self, sample: int) -> ProjectedSample:
         return self._context.projected_sample(self._found, sample)
@@ -191,8 +180,9 @@ class Cloud:
     def _ball(self, one: ProjectedSample, painted: Painted, size: float) -> Points:
         capture = self._context.capture
         answer, label = answer_of(capture, one.sample), capture.label(one.sample)
-        known = label if painted.by == "label" and label is not None else None if answer is None else answer[0]
-        color = OTHERS if known is None else painted.palette.get(known, OTHERS)
+        known = label if painted.by == LABEL and label is not None else None if answer is None else answer[0]
+        # No column of a table has a line for it.
+        color = painted.palette.get(known, OTHERS) if known is not None and painted.by in CLASSES else OTHERS
         return Points(
             f"placed:{one.sample}:{self._found.name}",
             self._frame.to_world(one.point)[np.newaxis],
@@ -217,44 +207,38 @@ class Cloud:
 
     def paint(self, by: ColoredBy | None, wanted: PointFilter) -> Painted:
         """Return colours, sizes and legend of the points; those that are not wanted are small."""
-        painted = self._paint(by)
-        if wanted == PointFilter():
+        if by not in self._painted:
+            self._painted[by] = self._painter.paint(by)
+        painted = self._painted[by]
+        if wanted.everything:
             return painted
         if (by, wanted) not in self._searched:  # only the last search is kept
-            self._searched = {(by, wanted): self._with_small(painted, matching(self._found, wanted, by))}
+            meant = matching(self._found, wanted, by, self.columns)
+            self._searched = {(by, wanted): self._with_small(painted, meant, isolated=wanted.isolated)}
         return self._searched[by, wanted]
 
     @staticmethod
-    def _with_small(painted: Painted, meant: NDArray[np.bool_]) -> Painted:
+    def _with_small(painted: Painted, meant: NDArray[np.bool_], *, isolated: bool) -> Painted:
         # Small, because otherwise they would cover points that are searched for.
+        # Fainter balls are mixed with the background, not blended with balls behind them, so isolated ones hide the others.
+        faint = 0.0 if isolated else _FAINT
         sizes = np.where(meant, painted.sizes, painted.sizes.min() * _SMALL).astype(np.float32)
-        colors = painted.colors * np.where(meant[:, np.newaxis], 1, _FAINT).astype(np.float32)
+        colors = painted.colors * np.where(meant[:, np.newaxis], 1, faint).astype(np.float32)
         rings = None if painted.rings is None else painted.rings * meant[:, np.newaxis]
-        words = f"{int(meant.sum()):,} of {len(meant):,} samples searched for; the others are small"
+        others = "the others are hidden" if isolated else "the others are small"
+        words = f"{int(meant.sum()):,} of {len(meant):,} samples searched for; {others}"
         legend = replace(painted.legend, rows=(*painted.legend.rows, TextRow(words)))
         return painted._replace(colors=colors, sizes=sizes, rings=rings, legend=legend)
-
-    def _paint(self, by: ColoredBy | None) -> Painted:
-        """Return colours, sizes and legend of all points."""
-        if by not in self._painted:
-            told = self._found.predictions
-            classes = self._found.labels if by == "label" else told
-            palette = _palette(np.concatenate([classes, told]))
-            rings = _colors(told, palette) * self._wrong[:, np.newaxis] if len(told) else None
-            colors = _colors(classes, palette) if len(classes) else _uniform(len(self.end))
-            legend = self._legend(by, classes, palette)
-            self._painted[by] = Painted(by, classes, palette, colors, self._sizes, rings, legend)
-        return self._painted[by]
 
     def names(self, points: NDArray[np.float32], painted: Painted) -> Labels:
         """Return a label for each coloured class at the centre of its points."""
         labels = []
+        known = painted.by in CLASSES
         for k in painted.palette:
-            members = points[painted.classes == k]
-            if len(members):
+            members = points[painted.codes == k]
+            if len(members) and (known or spread_of(members) < _GATHERED * spread_of(points)):
                 x, y, z = (float(v) for v in np.median(members, axis=0))
-                name = class_name(self._context.capture.classes, k)
-                labels.append(Label((x, y, z), (name,), "above", priority=float(len(members))))
+                labels.append(Label((x, y, z), (painted.titles[k],), "above", priority=float(len(members))))
         return Labels("classes", tuple(labels))
 
     def _titled(self) -> Panel:
@@ -279,39 +263,6 @@ class Cloud:
         if settings.get("from_last"):
             facts.append("each step starts from the previous one and is rotated onto it, not scaled")
         return Panel("title", "top-left", (TextRow(" · ".join(words_)), TextRow(" · ".join(facts), "quiet")))
-
-    def _legend(self, by: ColoredBy | None, members: NDArray[np.int64], palette: dict[int, Color]) -> Panel:
-        quality = self._found.quality
-        said = []
-        if "trustworthiness" in quality:
-            said.append(f"trustworthiness {quality['trustworthiness']:.3f}")
-        if "neighbours" in quality:
-            near = min(NEIGHBOURS, len(self.end) - 1)
-            said.append(f"{quality['neighbours']:.0%} of the {near} nearest neighbours kept")
-        judged = int(str(self._found.settings.get("judged", len(self.end))))
-        if said and judged < len(self.end):
-            said.append(f"of {judged:,} samples")
-        if "kl" in quality:
-            said.append(f"KL divergence {quality['kl']:.2f}")
-        rows: list[Row] = [TextRow(" · ".join(said))] if said else []
-        classes = self._context.capture.classes
-        swatches: list[tuple[Color, str]] = [
-            (color, f"{class_name(classes, k)}  {int((members == k).sum()):,}") for k, color in palette.items()
-        ]
-        none = int((self._found.predictions == NO_CLASS).sum())
-        others = int((members != NO_CLASS).sum()) - sum(int((members == k).sum()) for k in palette)
-        if others:
-            swatches.append((OTHERS, f"others  {others:,}"))
-        rows.extend(SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS))
-        if len(self._found.labels) and len(self._found.predictions):
-            wrong = int(self._wrong.sum())
-            if none:
-                rows.append(SwatchRow(((NAN_COLOR, f"{none:,} answered with NaN"),)))
-            inner, ring = ("label", "prediction") if by == "label" else ("prediction", "prediction")
-            rows.append(TextRow(f"{wrong:,} wrong: ball coloured by {inner}, ring by {ring}", "quiet"))
-        elif len(members):
-            rows.append(TextRow(f"coloured by {by}", "quiet"))
-        return Panel("embedding", "bottom-left", tuple(rows))
 
 
 class CoordinateFrame(NamedTuple):
@@ -355,6 +306,22 @@ def fitted(found: Embedding) -> tuple[CoordinateFrame, NDArray[np.float32]]:
     return CoordinateFrame(middle[-1, 0], axes, float(scale[-1])), flat
 
 
+def spread_of(points: NDArray[np.float32]) -> float:
+    """Return the usual distance of points from their middle: the median."""
+    return float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)))
+
+
+def spacing_of(points: NDArray[np.float32]) -> float:
+    """Return the usual distance of a point from its nearest neighbour: the median over some hundred points."""
+    some = points[:: max(1, len(points) // _MEASURED)].astype(np.float64)
+    nearest = []
+    for point in some:
+        away = np.linalg.norm(points - point, axis=1)
+        apart = away[away > 0]
+        nearest.append(apart.min() if len(apart) else 0.0)
+    return float(np.median(nearest)) if nearest else 0.0
+
+
 def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: NDArray[np.uint8] | None) -> Callout:
     rows: list[Row] = [TextRow(found.title)]
     if picture is not None:
@@ -362,26 +329,6 @@ def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: ND
     rows.extend(TextRow(text) for text in found.more)
     x, y, z = (float(v) for v in position)
     return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
-
-
-def _palette(classes: NDArray[np.int64]) -> dict[int, Color]:
-    """Assign a colour to each of the most frequent classes, in the order of their numbers."""
-    known, counts = np.unique(classes[classes != NO_CLASS], return_counts=True)
-    frequent = sorted(int(k) for k in known[np.argsort(-counts, kind="stable")[:COLORED]])
-    return dict(zip(frequent, categorical(len(frequent)), strict=True))
-
-
-def _colors(classes: NDArray[np.int64], palette: dict[int, Color]) -> NDArray[np.float32]:
-    """Give each point its class's colour, ``(M, 4)``."""
-    known, where = np.unique(classes, return_inverse=True)
-    table = np.array(
-        [[*(NAN_COLOR if c == NO_CLASS else palette.get(int(c), OTHERS)), 1] for c in known], dtype=np.float32
-    )
-    return np.asarray(table[where])
-
-
-def _uniform(count: int) -> NDArray[np.float32]:
-    return repeated(OTHERS, 1, count)
 
 
 def _after_reduction(found: Embedding) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from glob import escape
 from typing import Annotated, ClassVar, Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nnviz3d.data.capabilities.embeddings import embedding_names, read_embedding
+from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, matching
 from nnviz3d.errors import SceneError
@@ -23,6 +25,7 @@ from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, ViewSpec
 from nnviz3d.scene.views.points.cloud import Cloud, SampleSource
+from nnviz3d.scene.views.points.columns import OWN, PointColumn, columns_of
 from nnviz3d.scene.views.points.samples import PointPick, facts_of_point, facts_of_sample
 from nnviz3d.scene.views.points.trajectory import PointMotion, TrajectoryCloud
 
@@ -38,7 +41,8 @@ class EmbeddingSpec(ViewSpec):
         Selector of the layer whose embedding is shown. By default, or for a kind of layer without an embedding in the
         capture, it is the capture's first embedding.
     color
-        Whether colours show the true class of a sample or the predicted one.
+        What colours show: ``label``, the true class of a sample; ``prediction``, the predicted one; ``score``, the
+        probability of the predicted class; or a column of the table about the samples.
     animate
         Time in which the points move from the PCA to their final positions. In a training they follow its steps.
     trails
@@ -80,6 +84,10 @@ class EmbeddingView(View):
         self._clouds = _clouds(context, spec)
         self.names = tuple(self._clouds)
         self._first = _first(self.names, spec.layer, context)
+        columns = self._clouds[self._first].columns
+        if spec.color not in (*OWN, *columns):
+            listed = ", ".join(columns) or "no columns"
+            raise SceneError(f"color: there is no column {quoted(spec.color)!r}; the samples have {listed}.")
         self._timeline = timeline
         self._start, self._seconds = spec.animate.start, spec.animate.duration
         moves = self._seconds and any(cloud.moves for cloud in self._clouds.values())
@@ -99,7 +107,15 @@ class EmbeddingView(View):
 
     def colors(self, selection: Selection) -> tuple[ColoredBy, ...]:
         """Return the possible colourings of the points."""
-        return self._clouds[self.shown(selection)].known
+        return tuple(self._clouds[self.shown(selection)].columns)
+
+    def columns(self, selection: Selection) -> Mapping[str, PointColumn]:
+        """Return what is known of the samples of the shown embedding, by name."""
+        return self._clouds[self.shown(selection)].columns
+
+    def count(self, selection: Selection) -> int:
+        """Return the number of samples of the shown embedding."""
+        return self._clouds[self.shown(selection)].count
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return nothing: no layer is shown."""
@@ -127,7 +143,8 @@ class EmbeddingView(View):
         capture = self._context.capture
         if pick.placed:
             return facts_of_sample(capture, pick.index)
-        return facts_of_point(capture, embedding_of(self._context, pick.embedding), pick.index)
+        found = embedding_of(self._context, pick.embedding)
+        return facts_of_point(capture, found, pick.index, columns_of(self._context, found))
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return brackets around a point, and a callout with its sample."""

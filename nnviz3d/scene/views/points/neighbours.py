@@ -1,7 +1,8 @@
-"""The samples of an embedding by the layer's own numbers: the nearest ones of a sample, and a search among all."""
+"""The nearest samples of a sample by a layer's own numbers, not by the points that a picture shows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import rounding_of
 from nnviz3d.analysis.neighbours import Neighbours, nearest
-from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding, embedding_names
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
 from nnviz3d.scene.derived.projected_samples import thumbnail
-from nnviz3d.scene.selection import ColoredBy, PointFilter, Selection
+from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.views.points.columns import PointColumn, columns_of
 from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample
 
 _ROUNDED_UP = 0.9995
@@ -30,11 +32,14 @@ class PointSpace:
         ``(M, k)``: the layer's outputs, or their principal components; not the points.
     words
         What a distance is measured in.
+    columns
+        What is known of the samples.
     """
 
     embedding: Embedding
     vectors: NDArray[np.float32]
     words: str
+    columns: Mapping[str, PointColumn]
 
     @property
     def projects(self) -> bool:
@@ -85,7 +90,7 @@ def compared_sample(context: SceneContext, space: PointSpace, selection: Selecti
     if isinstance(pick, PointPick) and pick.embedding == found.name:
         if pick.placed:
             return _of_sample(context, space, pick.index)
-        facts, vector, problem = facts_of_point(capture, found, pick.index), None, ""
+        facts, vector, problem = facts_of_point(capture, found, pick.index, space.columns), None, ""
         if not len(space.vectors):
             problem = f"{capture.path.name} does not hold the outputs of {found.name}."
         elif not np.isfinite(vector := space.vectors[pick.index]).all():
@@ -143,49 +148,6 @@ def is_sample_of_point(context: SceneContext, space: PointSpace, sample: int, in
     return away <= rounding_of(space.embedding)
 
 
-def matching(found: Embedding, wanted: PointFilter, by: ColoredBy | None) -> NDArray[np.bool_]:
-    """Return which samples of an embedding are meant, ``(M,)``.
-
-    Parameters
-    ----------
-    by
-        Whether a class is that of the label or of the prediction.
-    """
-    meant = np.ones(len(found.names), dtype=bool)
-    if wanted.name:
-        part = wanted.name.casefold()
-        meant &= np.fromiter((part in name.casefold() for name in found.names), dtype=bool, count=len(meant))
-    classes = _colored(found, by)
-    if wanted.of_class is not None:
-        meant &= classes == wanted.of_class if len(classes) else False
-    if wanted.wrong:
-        meant &= found.labels != found.predictions if can_be_wrong(found) else False
-    return meant
-
-
-def can_be_wrong(found: Embedding) -> bool:
-    """Whether labels and predictions are known."""
-    return bool(len(found.labels) and len(found.predictions))
-
-
-def classes_of(found: Embedding, names: tuple[str, ...] | None, by: ColoredBy | None) -> list[tuple[int, str]]:
-    """Return the classes of an embedding's samples, by number and name, in the order of their numbers.
-
-    Parameters
-    ----------
-    names
-        The names of the model's classes.
-    by
-        As in `matching`.
-    """
-    return [(int(k), class_name(names, int(k))) for k in np.unique(_colored(found, by)) if k != NO_CLASS]
-
-
-def _colored(found: Embedding, by: ColoredBy | None) -> NDArray[np.int64]:
-    """Return the classes that the colours of the points show."""
-    return found.labels if by == "label" else found.predictions
-
-
 def share_of_variance(kept: float) -> str:
     """Return in words the share of the outputs' variance that their principal components keep."""
     return "over 99.9%" if _ROUNDED_UP <= kept < 1 else f"{kept:.1%}"
@@ -196,13 +158,15 @@ def _read(context: SceneContext, name: str) -> PointSpace:
     embedded = embedded_of(capture)
     settings = found.settings
     numbers = "channel means" if settings.get("pooled") else "outputs"
+    columns = columns_of(context, found)
     whole = f"the {int(str(settings['dimensions'])):,} {numbers} of {name}"
     if embedded is not None and embedded.samples.layer == name and name not in embedding_names(capture.stored):
         records = None if capture.step_records is None else capture.step_records.embedded
         at = -1 if records is None else records
-        return PointSpace(found, embedded.vectors(at), f"{whole} at step {embedded.steps[at]:,}")
+        return PointSpace(found, embedded.vectors(at), f"{whole} at step {embedded.steps[at]:,}", columns)
     if not len(found.basis):
-        return PointSpace(found, found.vectors, whole)
+        return PointSpace(found, found.vectors, whole, columns)
     kept = found.quality.get("variance")
     share = "" if kept is None else f" ({share_of_variance(kept)} of the variance)"
-    return PointSpace(found, found.vectors, f"{found.vectors.shape[1]} principal components of {whole}{share}")
+    words = f"{found.vectors.shape[1]} principal components of {whole}{share}"
+    return PointSpace(found, found.vectors, words, columns)

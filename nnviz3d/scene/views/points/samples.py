@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
@@ -10,6 +11,11 @@ from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.selection import Pick
+from nnviz3d.scene.views.points.columns import OWN, PointColumn
+
+NO_COLUMNS: Mapping[str, PointColumn] = {}
+_TOLD = 5
+"""Most columns of a table that are told of a sample."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,26 @@ def answer_of(capture: CaptureReader, sample: int) -> tuple[int, float] | None:
     return best, float(scores[best])
 
 
-def facts_of_point(capture: CaptureReader, found: Embedding, index: int) -> Facts:
-    """Describe a point of an embedding."""
+def facts_of_point(
+    capture: CaptureReader, found: Embedding, index: int, columns: Mapping[str, PointColumn] = NO_COLUMNS
+) -> Facts:
+    """Describe a point of an embedding.
+
+    Parameters
+    ----------
+    columns
+        What is known of the samples; of those that come from a table the cells are told.
+    """
     label = int(found.labels[index]) if len(found.labels) else None
     probability = float(found.probabilities[index]) if len(found.probabilities) else None
     answer = (int(found.predictions[index]), probability) if len(found.predictions) else None
-    return Facts(found.names[index], more=_answered(capture, label, answer))
+    table = [column for name, column in columns.items() if name not in OWN]
+    # A column that repeats the name says nothing new.
+    cells = ((column.name, column.text(index)) for column in table if column.text(index) != found.names[index])
+    told = [f"{name}: {text}" for name, text in cells if text]
+    more = f" · {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    sentences = (f"{' · '.join(told[:_TOLD])}{more}",) if told else ()
+    return Facts(found.names[index], more=(*_answered(capture, label, answer), *sentences))
 
 
 def _answered(capture: CaptureReader, label: int | None, answer: tuple[int, float | None] | None) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Lines, Panel, Primitive
 from nnviz3d.scene.selection import ColoredBy, PointFilter, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, CoordinateFrame, Painted
+from nnviz3d.scene.views.points.cloud import RADIUS, Cloud, CoordinateFrame
+from nnviz3d.scene.views.points.painting import Painted
 from nnviz3d.scene.views.points.samples import PointPick
 
 _WRONG = 20.0
@@ -55,10 +56,12 @@ class TrajectoryCloud:
     ----------
     reach
         ``(E * M, 3)``: the positions of all points at all steps.
+    count
+        Number of points, M.
     moves
         Whether there are several steps.
-    known
-        The known ones of label and prediction, which can colour the points.
+    columns
+        What is known of the samples at the last step, which can colour the points, by name.
     """
 
     def __init__(self, context: SceneContext, training: Training, embedded: EmbeddedOutputs, trails: float) -> None:
@@ -66,14 +69,15 @@ class TrajectoryCloud:
         self._trajectory = known_trajectory(context, embedded)
         self._frame, self._way = _framed(self._trajectory.points)
         self.reach = self._way.reshape(-1, 3)
+        self.count = self._way.shape[1]
         self.moves = len(self._way) > 1
         self._clouds: dict[int, Cloud] = {}
-        self.known = self._cloud(len(self._way) - 1).known
+        self.columns = self._cloud(len(self._way) - 1).columns
         self._kept: dict[tuple[float, ColoredBy | None, PointFilter], tuple[Primitive, ...]] = {}
 
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
-        """Return what colours the points: `wanted` if it is known, otherwise the other one."""
-        return wanted if wanted in self.known else next(iter(self.known), None)
+        """Return what colours the points: `wanted` if it is known, otherwise the first column."""
+        return wanted if wanted in self.columns else next(iter(self.columns), None)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
         """Return the shown moment: the selected step's, or the clock's.

@@ -1,0 +1,384 @@
+"""Panel for the points of an embedding: layer, colour, filter by a column, and samples enclosed on the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from nnviz3d.apps.embedded_samples import embed_layer, embeddable_layers
+from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
+from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_limit, asked_outline, asked_pose
+from nnviz3d.errors import UserError
+from nnviz3d.scene.colors import number
+from nnviz3d.scene.enclosure import enclosed
+from nnviz3d.scene.primitives import Points
+from nnviz3d.scene.selection import EVERY_POINT, PointFilter
+from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn
+from nnviz3d.scene.views.points.embedding import EmbeddingView
+from nnviz3d.scene.views.points.neighbours import PointSpace, space_of
+from nnviz3d.scene.views.points.search import counts_of, matching
+
+_FEW = 3
+"""Most columns among which buttons choose; of more a list."""
+_COUNTED = 12
+"""Most categories that are counted among the samples that are meant."""
+_WORDS = 1000
+"""Most words of a column that can be chosen from."""
+_ANY = ""
+"""Value of the choice that leaves nothing out."""
+_WAYS = ("new", "add", "remove")
+_ANY_ASPECT = 1.0
+"""Width over height for which a pose without one is the same as for any other."""
+
+
+@dataclass(frozen=True)
+class CloudState:
+    """Values that the widgets show.
+
+    Attributes
+    ----------
+    has_cloud
+        Whether the scene shows the samples of an embedding.
+    embeddings, embedding
+        The layers to choose from, ``title`` and ``value``, those that are embedded first; and the one that is shown.
+    layer_to_embed
+        The highlighted or picked layer, if the model can embed it.
+    point_colors, colored_by
+        The columns that the colours of points can show, and the one that they show.
+    few_colors
+        Whether buttons choose among them.
+    filter_columns, filter_column
+        The columns by which samples are left out, after the choice of none: ``title`` and ``value``.
+    filter_kind
+        Whether the column holds ``words`` or ``numbers``; empty if there is none.
+    filter_words, filter_value
+        The words to choose from, after the choice of any, and the chosen one.
+    filter_low, filter_high
+        The limits of numbers as text; empty: none.
+    filter_range
+        The least and the greatest number of the column.
+    enclosed_points
+        Number of enclosed samples; -1 if none were enclosed.
+    points_isolated
+        Whether all others are hidden.
+    meant_words, meant_counts
+        How many samples are meant, and how many of each category: ``title``, ``count`` and ``share`` of the largest.
+    meant_by
+        The column of these categories.
+    """
+
+    has_cloud: bool = False
+    embeddings: list[dict[str, str]] = field(default_factory=list)
+    embedding: str = ""
+    layer_to_embed: str = ""
+    point_colors: list[str] = field(default_factory=list)
+    colored_by: str | None = None
+    few_colors: bool = True
+    filter_columns: list[dict[str, str]] = field(default_factory=list)
+    filter_column: str = _ANY
+    filter_kind: str = ""
+    filter_words: list[dict[str, str]] = field(default_factory=list)
+    filter_value: str = _ANY
+    filter_low: str = ""
+    filter_high: str = ""
+    filter_range: list[str] = field(default_factory=list)
+    enclosed_points: int = -1
+    points_isolated: bool = False
+    meant_words: str = ""
+    meant_counts: list[dict[str, Any]] = field(default_factory=list)
+    meant_by: str = ""
+
+
+class CloudPanel(PagePanel[CloudState]):
+    """What the points show, and which of them are meant."""
+
+    def __init__(self, page: PageContext) -> None:
+        self._key: tuple[object, ...] = ()
+        super().__init__(page, CloudState())
+        page.client_only(enclose="")
+        page.on_change("embedding", self._set_embedding)
+        page.on_change("colored_by", self._set_colors)
+        page.on_change("filter_column", self._set_column)
+        page.on_change("filter_value", self._set_value)
+        page.on_change("filter_low", lambda text: self._set_limit("low", text))
+        page.on_change("filter_high", lambda text: self._set_limit("high", text))
+        page.on_change("points_isolated", lambda on: self._search(isolated=asked_flag("choice to isolate", on)))
+        page.on_trigger("embed_layer", self.embed)
+        page.on_trigger("enclose_points", self.enclose)
+        page.on_trigger("clear_points", self.clear)
+
+    @property
+    def _cloud(self) -> EmbeddingView | None:
+        return self.page.session.scene.find(EmbeddingView)
+
+    def synchronize(self) -> None:
+        """Show the selection; fields that it leaves open as the scene sets them."""
+        session, cloud = self.page.session, self._cloud
+        selection = session.selection
+        layer = selection.layer or (None if selection.pick is None else selection.pick.of_layer)
+        possible = session.queries.possible
+        key = (session.context, selection.embedding, selection.colored_by, selection.points, layer, possible)
+        if len(self._key) == len(key) and self._key[0] is key[0] and self._key[1:] == key[1:]:
+            return
+        self._key = key
+        others = embeddable_layers(session)
+        to_embed = layer if layer in others else ""
+        if cloud is None:
+            self.show(CloudState(layer_to_embed=to_embed))
+            return
+        space = space_of(session.context, cloud.shown(selection))
+        by = cloud.colored_by(selection)
+        names = list(space.columns)
+        state = CloudState(
+            has_cloud=True,
+            embeddings=[
+                *({"title": name, "value": name} for name in cloud.names),
+                *({"title": f"{name} · not yet", "value": name} for name in others),
+            ],
+            embedding=cloud.shown(selection),
+            layer_to_embed=to_embed,
+            point_colors=names,
+            colored_by=by,
+            few_colors=len(names) <= _FEW,
+        )
+        self.show(_with_filter(_with_column(state, space, selection.points), space, selection.points, by))
+
+    def tick(self) -> None:
+        """Show the numbers at the clock's step of a training."""
+        self.synchronize()
+
+    # The page and the session both change these values; a value that differs from the session's is the user's choice.
+
+    def _set_embedding(self, embedding: object) -> None:
+        cloud = self._cloud
+        if cloud is None or embedding == cloud.shown(self.page.session.selection):
+            return
+        if embedding in cloud.names:
+            self.page.select(embedding=embedding, pick=None)
+        else:
+            self.embed(embedding)
+            # Until the model has answered, the choice is the embedding that is shown.
+            self.page.show({"embedding": cloud.shown(self.page.session.selection)})
+
+    def _set_colors(self, colored_by: object) -> None:
+        cloud = self._cloud
+        if cloud is not None and colored_by != cloud.colored_by(self.page.session.selection):
+            self.page.select(colored_by=asked_choice("colour", colored_by, self.state.point_colors))
+
+    def _set_column(self, value: object) -> None:
+        if self._cloud is None or value == self.page.session.selection.points.column:
+            return
+        chosen = asked_choice("column", value or _ANY, [one["value"] for one in self.state.filter_columns])
+        self._search(column=chosen, value="", low=None, high=None)
+
+    def _set_value(self, value: object) -> None:
+        if self._cloud is not None and self.state.filter_kind == "words":
+            self._search(value=asked_choice("word", value or _ANY, [one["value"] for one in self.state.filter_words]))
+
+    def _set_limit(self, which: str, text: object) -> None:
+        shown = self.state.filter_low if which == "low" else self.state.filter_high
+        if self._cloud is not None and self.state.filter_kind == "numbers" and text != shown:
+            self._search(**{which: asked_limit("limit", text)})
+
+    def _search(self, **changes: Any) -> None:
+        wanted = replace(self.page.session.selection.points, **changes)
+        if self._cloud is not None and wanted != self.page.session.selection.points:
+            self.page.select(points=wanted)
+
+    def embed(self, layer: object) -> None:
+        """Show the samples as points by a layer, which the model computes if it has to."""
+        known = [*embeddable_layers(self.page.session), *(one["value"] for one in self.state.embeddings)]
+        embed_layer(self.page.session, asked_choice("layer", layer, known))
+        self.page.refresh()
+
+    def enclose(self, pose: object, outline: object, way: object) -> None:
+        """Mean the samples inside an outline: only these, or these too, or all but these.
+
+        Parameters
+        ----------
+        pose
+            The camera of the page that draws the picture; `None` if the server draws it.
+        outline
+            As for `enclosed`.
+        """
+        session, cloud = self.page.session, self._cloud
+        if cloud is None:
+            raise UserError("The scene shows no points.")
+        how = asked_choice("way to enclose", way, _WAYS)
+        camera = session.renderer.pose() if pose is None else asked_pose(pose).pose(_ANY_ASPECT)
+        name = cloud.shown(session.selection)
+        drawn = session.scene.at(session.clock.t, replace(session.selection, points=EVERY_POINT)).primitives
+        points = next(one.points for one in drawn if isinstance(one, Points) and one.name == name)
+        inside = enclosed(points, camera, asked_outline(outline))
+        before = session.selection.points.chosen
+        if how != "new":
+            already = np.zeros(len(inside), dtype=bool)
+            already[list(before or ())] = True
+            already |= before is None and how == "remove"
+            inside = already | inside if how == "add" else already & ~inside
+        # Of what is faint because of another filter nothing is meant.
+        space = space_of(session.context, name)
+        others = replace(session.selection.points, chosen=None)
+        inside &= matching(space.embedding, others, cloud.colored_by(session.selection), space.columns)
+        self._search(chosen=tuple(np.flatnonzero(inside).tolist()))
+
+    def clear(self) -> None:
+        """Mean all samples again."""
+        if self.page.session.selection.points != EVERY_POINT:
+            self.page.select(points=EVERY_POINT)
+
+    def build(self) -> None:
+        """Make the widgets."""
+        with html.Div(classes="section", v_if="layer_to_embed && !has_cloud"):
+            _build_embed()
+        with html.Div(classes="section appearance cloud", id="cloud", v_if="has_cloud"):
+            words = "Layer whose outputs place the points: samples with similar outputs are close together"
+            with labelled("Points", words, v_if="embeddings.length > 1"):
+                v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
+            words = "What the colour of a point shows"
+            choice_buttons("Colour", "colored_by", "point_colors", words, v_if="few_colors && point_colors.length > 1")
+            with labelled("Colour", words, v_if="!few_colors"):
+                v.VSelect(v_model=("colored_by",), items=("point_colors",), id="colored_by", aria_label="Colour")
+            with labelled("Only", "Only samples with a word or numbers in a column", v_if="filter_columns.length > 1"):
+                v.VSelect(v_model=("filter_column",), items=("filter_columns",), id="filter-column", aria_label="Only")
+            with labelled("", "The word in this column", v_if="filter_kind === 'words'"):
+                v.VAutocomplete(
+                    v_model=("filter_value",), items=("filter_words",), id="filter-value", aria_label="Word"
+                )
+            with html.Div(classes="field", v_if="filter_kind === 'numbers'", title="The numbers in this column"):
+                html.Span("", classes="field-name")
+                with html.Div(classes="limits"):
+                    for which, at, words in (("low", 0, "at least"), ("high", 1, "at most")):
+                        html.Input(
+                            value=(f"filter_{which}",),
+                            placeholder=(f"filter_range[{at}]",),
+                            change=f"filter_{which} = $event.target.value",
+                            id=f"filter-{which}",
+                            title=words,
+                            aria_label=words,
+                            inputmode="decimal",
+                        )
+                        if which == "low":
+                            html.Span("to", classes="faint")
+            with html.Div(classes="cloud-buttons"):
+                _build_way("box", "mdi-selection-drag", "Box", "Enclose samples: drag a box across the picture")
+                _build_way("lasso", "mdi-lasso", "Lasso", "Enclose samples: draw around them on the picture")
+                html.Button(
+                    "Isolate",
+                    type="button",
+                    v_if="meant_words",
+                    click="points_isolated = !points_isolated",
+                    classes=("['cloud-button', { chosen: points_isolated }]",),
+                    id="isolate",
+                    title="Hide all other samples",
+                    v_bind="{ 'aria-pressed': points_isolated }",
+                )
+                html.Button(
+                    "Clear",
+                    type="button",
+                    v_if="meant_words || points_isolated",
+                    click="trigger('clear_points')",
+                    classes="cloud-button",
+                    id="clear-points",
+                    title="Show all samples alike again",
+                )
+            html.Div(
+                "Drag across the picture. With Shift to add, with Alt to take away; Esc ends it.",
+                v_if="enclose",
+                classes="faint pick-words",
+                id="enclose-hint",
+            )
+            with html.Div(v_if="meant_words", id="meant"):
+                html.Div("{{ meant_words }}", classes="pick-head")
+                with html.Div(classes="meant-counts"):
+                    with html.Template(v_for="one in meant_counts", key="one.title"):
+                        html.Span("{{ one.title }}", classes="line", title=("one.title",))
+                        with html.Span(classes="meant-bar"):
+                            html.Span(style=("{ width: one.share + '%' }",))
+                        html.Span("{{ one.count }}", classes="meant-count")
+
+
+def _build_embed() -> None:
+    html.Button(
+        "Show all samples by {{ layer_to_embed }}",
+        type="button",
+        click="trigger('embed_layer', [layer_to_embed])",
+        classes="cloud-button wide",
+        id="embed-layer",
+        title="Let the model place all samples as points: alike for this layer is near",
+    )
+
+
+def _build_way(way: str, icon: str, name: str, words: str) -> None:
+    with html.Button(
+        type="button",
+        click=f"enclose = enclose === '{way}' ? '' : '{way}'",
+        classes=(f"['cloud-button', {{ chosen: enclose === '{way}' }}]",),
+        id=f"enclose-{way}",
+        title=words,
+        v_bind=f"{{ 'aria-pressed': enclose === '{way}' }}",
+    ):
+        v.VIcon(icon, size=15)
+        html.Span(name)
+
+
+def _with_column(state: CloudState, space: PointSpace, wanted: PointFilter) -> CloudState:
+    """Return the state with the column by which samples are left out."""
+    offered = [column for name, column in space.columns.items() if name not in CLASSES]
+    columns = [{"title": "any sample", "value": _ANY}, *({"title": one.name, "value": one.name} for one in offered)]
+    state = replace(state, filter_columns=columns)
+    column = next((one for one in offered if one.name == wanted.column), None)
+    if column is None:
+        return state
+    if column.numbers is None:
+        known = [{"title": title, "value": title} for title in [*column.titles.values()][:_WORDS]]
+        words = [{"title": "any word", "value": _ANY}, *known]
+        return replace(
+            state, filter_column=column.name, filter_kind="words", filter_words=words, filter_value=wanted.value
+        )
+    return replace(
+        state,
+        filter_column=column.name,
+        filter_kind="numbers",
+        filter_low="" if wanted.low is None else f"{wanted.low:.12g}",
+        filter_high="" if wanted.high is None else f"{wanted.high:.12g}",
+        filter_range=[number(end) for end in column.range],
+    )
+
+
+def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: str | None) -> CloudState:
+    """Return the state with the number of samples that are meant, of all and of each category."""
+    state = replace(
+        state,
+        enclosed_points=-1 if wanted.chosen is None else len(wanted.chosen),
+        points_isolated=wanted.isolated,
+    )
+    if wanted.everything:
+        return state
+    meant = matching(space.embedding, wanted, by, space.columns)
+    counted = _counted(space, by)
+    counts = [] if counted is None else counts_of(counted, meant)
+    largest = max((count for _, count in counts), default=1)
+    listed = [
+        {"title": title, "count": f"{count:,}", "share": round(100 * count / largest)}
+        for title, count in counts[:_COUNTED]
+    ]
+    if len(counts) > _COUNTED:
+        left = sum(count for _, count in counts[_COUNTED:])
+        listed.append({"title": f"{len(counts) - _COUNTED} others", "count": f"{left:,}", "share": 0})
+    name = "" if counted is None else counted.name
+    words = f"{int(meant.sum()):,} of {len(meant):,} samples" + (f", by {name}" if listed else "")
+    return replace(state, meant_words=words, meant_counts=listed, meant_by=name)
+
+
+def _counted(space: PointSpace, by: str | None) -> PointColumn | None:
+    """Return the column of categories by which samples are counted: that of the colours, or else the classes."""
+    names = (by, LABEL, *space.columns)
+    found = (space.columns.get(name) for name in names if name is not None)
+    return next((column for column in found if column is not None and column.codes is not None), None)

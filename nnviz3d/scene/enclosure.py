@@ -1,0 +1,47 @@
+"""Points inside an outline that is drawn on a picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.scene.camera import CameraPose
+
+_NEAREST = 1e-6
+"""Least world distance along the view of a point that is in the picture."""
+
+
+def enclosed(points: NDArray[np.floating], pose: CameraPose, outline: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which points lie inside an outline, whatever lies before them, ``(n,)``.
+
+    What is inside is found by the even-odd rule, so an outline that crosses itself has holes.
+
+    Parameters
+    ----------
+    points
+        ``(n, 3)`` world coordinates.
+    pose
+        The camera of the picture.
+    outline
+        ``(k, 2)``: its corners, to the right and upwards from the picture's middle, as shares of the picture's height. The
+        last one is joined with the first.
+    """
+    position = np.array(pose.position)
+    ahead = np.array(pose.target) - position
+    ahead /= np.linalg.norm(ahead)
+    right = np.cross(ahead, pose.up)
+    right /= np.linalg.norm(right)
+    away = points.astype(np.float64) - position
+    depth = away @ ahead
+    seen = depth > _NEAREST
+    unit = 2 * math.tan(math.radians(pose.field_of_view / 2)) * np.where(seen, depth, 1.0)
+    x, y = away @ right / unit, away @ np.cross(right, ahead) / unit
+    inside = np.zeros(len(points), dtype=bool)
+    for (ax, ay), (bx, by) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        if ay == by:
+            continue
+        crosses = (ay > y) != (by > y)
+        inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
+    return np.asarray(inside & seen)
