@@ -235,7 +235,7 @@ class Cloud:
         labels = []
         known = painted.by in CLASSES
         for k in painted.palette:
-            members = points[painted.codes == k]
+            members = points[(painted.codes == k) & (painted.colors[:, 3] > 0)]
             if len(members) and (known or spread_of(members) < _GATHERED * spread_of(points)):
                 x, y, z = (float(v) for v in np.median(members, axis=0))
                 labels.append(Label((x, y, z), (painted.titles[k],), "above", priority=float(len(members))))
