@@ -84,7 +84,7 @@ KEYS = (
     Key(("e",), "e", "points: embedding of the next layer", "next_embedding"),
     Key(("l",), "l", "points: colour by label, prediction, score, or the next column of a table", "next_point_colors"),
     Key(("y",), "y", "points: all, wrong predictions, the class of the picked one", "next_point_filter"),
-    Key(("i",), "i", "points: hide, show those that are not searched for", "isolate_points"),
+    Key(("Shift+y",), "Y", "points: hide, show those that are not searched for", "isolate_points"),
     Key(("[",), "[ ]", "lower, raise the threshold: more, fewer cells", "lower_threshold", repeats=True),
     Key(("]",), "[ ]", "lower, raise the threshold: more, fewer cells", "raise_threshold", repeats=True),
     Key(("m",), "m", "next colour map", "next_colormap"),
