@@ -152,6 +152,8 @@ class Look:
     method: str | None = None
     """The attribution method whose map is shown: grad_cam, integrated_gradients, occlusion, ..."""
     against: Annotated[int | str | None, Parameter(converter=_subtracted, help=_AGAINST)] = None
+    side_by_side: _Switch = False
+    """Draw the model that --against names below TARGET, with one camera for both, and not their difference."""
     step: Annotated[int | None, OPTIONAL] = None
     """A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one."""
     groups: Annotated[Literal["auto", "open", "closed"] | None, OPTIONAL] = None
@@ -189,6 +191,8 @@ class Look:
         """
         from nnviz3d.data.request import Insights
 
+        if self.side_by_side and self.other is None:
+            raise UserError("--side-by-side draws two models; name the other one: --against b.keras.")
         if self.other is None and (self.against is None) == self.whole:
             raise UserError(
                 "--quantity difference and --against go together: the cells show --sample minus the sample --against N; "

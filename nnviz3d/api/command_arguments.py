@@ -62,6 +62,8 @@ class Options(TypedDict, total=False):
     against
         What is subtracted: another model or capture with the same layers, as a path or an object, a model object only from
         a model object; or with ``quantity="difference"`` the index of a sample, from 0, not for a model object.
+    side_by_side
+        Whether the model that `against` names is drawn below the target, in place of the difference.
     step
         A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one.
     metadata
@@ -93,6 +95,7 @@ class Options(TypedDict, total=False):
     explain: int | str
     method: str
     against: Any
+    side_by_side: bool
     step: int
     metadata: Any
     preprocess: Preprocessing
@@ -159,6 +162,7 @@ class CommandArguments:
             *given("--method", options.get("method")),
             *given("--step", options.get("step")),
             *given("--metadata", self._table(options.get("metadata"))),
+            *(["--side-by-side"] if options.get("side_by_side") else []),
         ]
         against = options.get("against")
         if isinstance(target, SceneSpec):

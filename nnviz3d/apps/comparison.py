@@ -170,10 +170,12 @@ def with_counterpart_of(capture: CaptureReader, before: CaptureReader) -> Captur
 def subtracting_models(spec: SceneSpec) -> SceneSpec:
     """Return a scene whose cells show the difference from the other model, unless another quantity was chosen.
 
+    In a scene that draws both networks they show the activations.
     A sample that the scene file subtracts does not count.
     """
+    quantity = spec.look.quantity or (None if any(view.kind == "counterpart" for view in spec.views) else "difference")
     views = tuple(
         view.model_copy(update={"against": None}) if isinstance(view, ActivationsSpec) else view for view in spec.views
     )
-    look = spec.look.model_copy(update={"against": None, "quantity": spec.look.quantity or "difference"})
+    look = spec.look.model_copy(update={"against": None, "quantity": quantity})
     return spec.model_copy(update={"views": views, "look": look})

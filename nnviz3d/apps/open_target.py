@@ -95,6 +95,7 @@ def opened(
     invitation: Invitation | None = None,
     drawn: bool = True,
     other: Compared | None = None,
+    side_by_side: bool = False,
 ) -> Iterator[Opened]:
     """Open a target: a capture as it is; a model is first captured into a temporary folder.
 
@@ -125,6 +126,8 @@ def opened(
         Whether the numbers are drawn: a training that was recorded without probe samples can only be described.
     other
         The model or capture with which the target is compared.
+    side_by_side
+        Whether its network is drawn below that of the target, in place of the difference.
 
     Raises
     ------
@@ -135,6 +138,7 @@ def opened(
     found = replace(found, spec=_with_table(found.spec.looking(chosen, groups), metadata, alone=worker is None))
     rival = None if other is None else other.found(found, DEFAULT if target is None else target)
     if rival is not None:
+        found = replace(found, spec=found.spec.with_view("counterpart")) if side_by_side else found
         found = replace(found, spec=subtracting_models(found.spec), against=rival.name)
         # Two models are run in the same way, on the same samples.
         found = replace(found, capture=None, beside=()) if rival.runs else found

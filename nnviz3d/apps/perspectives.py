@@ -20,7 +20,7 @@ from nnviz3d.data.request import NOTHING_MORE, Insights
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.spec import SceneSpec, default_scene
 from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 
@@ -60,6 +60,8 @@ PERSPECTIVES = (
     Perspective("landscape", "Landscape", "The loss around the weights that were learned", "landscape"),
 )
 """All perspectives, in the order of the bar."""
+SIDE_BY_SIDE = Perspective("side_by_side", "Side by side", "Both models, one below the other, seen by one camera")
+"""The perspective of a session that compares two models; its scene is the default one with the other network below."""
 
 
 class State(StrEnum):
@@ -111,10 +113,13 @@ class Perspectives:
         first = frame.scene.spec
         self._specs = {one.name: scene_named(one.scene).elsewhere() for one in PERSPECTIVES}
         self.all: tuple[Perspective, ...] = PERSPECTIVES
-        shown = next((one.name for one in PERSPECTIVES if _shows_the_same(self._specs[one.name], first)), None)
+        if frame.scene.context.counterpart is not None:
+            self.all = (*PERSPECTIVES, SIDE_BY_SIDE)
+            self._specs[SIDE_BY_SIDE.name] = default_scene().with_view("counterpart")
+        shown = next((one.name for one in self.all if _shows_the_same(self._specs[one.name], first)), None)
         if shown is None:
             shown = "scene"
-            self.all = (Perspective(shown, "Scene", "The scene that was opened"), *PERSPECTIVES)
+            self.all = (Perspective(shown, "Scene", "The scene that was opened"), *self.all)
         shared = {"source": first.source, "metadata": first.metadata}
         self._specs = {
             **{name: spec.model_copy(update=shared) for name, spec in self._specs.items()},

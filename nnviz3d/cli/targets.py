@@ -110,6 +110,7 @@ def open_target(
             worker=worker,
             invitation=invitation,
             other=other,
+            side_by_side=look.side_by_side,
         ) as found,
     ):
         yield found

@@ -113,15 +113,20 @@ class Counterpart:
         CaptureError
             If the other model was not captured for this sample, or without this node.
         """
+        return self.capture.activation(self.nodes[node_id], self.index_of(sample), output)
+
+    def index_of(self, sample: int) -> int:
+        """Return the other capture's index of a sample of the shown capture.
+
+        Raises
+        ------
+        CaptureError
+            If the other model was not captured for this sample.
+        """
         index = self.samples[sample] if sample < len(self.samples) else None
         if index is None:
             raise CaptureError(f"{self.name} was not captured for this sample; choose one that both captures hold.")
-        return self.capture.activation(self.nodes[node_id], index, output)
-
-    def sample_name(self, sample: int) -> str:
-        """Return the other capture's name of a sample of the shown capture."""
-        index = self.samples[sample] if sample < len(self.samples) else None
-        return "" if index is None else self.capture.sample_name(index)
+        return index
 
     def weights(self, node: LayerNode) -> Mapping[str, NDArray[Any]]:
         """Read the other model's variables for a layer of the shown model, by name; empty if they were not captured."""

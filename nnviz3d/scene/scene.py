@@ -166,7 +166,9 @@ class Scene:
             return scene
         # Things beside the network need room too, so the network itself has to fill a picture of another aspect.
         highest = max(row.top for row in scene.context.plan.rows)
+        lowest = min(row.bottom for row in scene.context.plan.rows)
         above = min(points[:, 1].min() for points in scene._beside) >= highest
+        above = above or max(points[:, 1].max() for points in scene._beside) <= lowest  # or all of it is below
         shares = _FLATTER if above else _NARROWER
         others = [scene, *(found for found in map(laid_out, shares) if found._beside)]
         widths = [found._width(aspect) for found in others]

@@ -109,10 +109,10 @@ class OwnPlace(Protocol):
 
 @runtime_checkable
 class Beside(Protocol):
-    """A view that draws beside the network, or above it: the network is laid out so that both fill the picture.
+    """A view that draws beside the network, above or below it: the network is laid out so that both fill the picture.
 
-    It counts as above if all of `extent_beside` is above the highest block. Several layouts are tried, each with a view of
-    its own, so the view reads its numbers through the context's `Memo`.
+    It counts as above if all of `extent_beside` is above the highest block, and as below likewise. Several layouts are
+    tried, each with a view of its own, so the view reads its numbers through the context's `Memo`.
 
     Attributes
     ----------

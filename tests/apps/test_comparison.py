@@ -22,12 +22,14 @@ from nnviz3d.data.compared import counterpart_of, has_counterpart
 from nnviz3d.data.request import CaptureRequest, Finished, Insights
 from nnviz3d.errors import UserError
 from nnviz3d.options import Look
+from nnviz3d.scene.primitives import Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene
 from tests.scene.test_model_difference import other_values
 from tests.support import captures
 
+END = 9.0
 NAMES = ("a.keras", "b.keras", "b.keras")
 
 
@@ -134,6 +136,17 @@ def test_options_tell_a_sample_from_a_model():
     assert Look(against=1, quantity="difference").chosen() == {"against": 1, "quantity": "difference"}
 
 
+def test_both_networks_are_drawn_on_request(two):
+    with pytest.raises(UserError, match="--side-by-side draws two models"):
+        Look(side_by_side=True).wanted()
+    other = compared_with(str(two[1].path))
+    with opened(str(two[0].path), None, ModelOptions(), print, other=other, side_by_side=True) as found:
+        assert [view.kind for view in found.spec.views] == ["structure", "activations", "connections", "counterpart"]
+        assert found.spec.look.quantity is None
+        session = Session(found.scene(Selection(), aspect=1.5), SimpleNamespace(), samples=found.samples)
+    assert session.perspectives.current == "side_by_side"
+
+
 @pytest.fixture
 def session(two, tmp_path):
     """Return a session with three captured samples; a fourth one, ``new``, runs in both models."""
@@ -184,6 +197,20 @@ def test_model_and_samples_can_be_subtracted_by_turns(session):
     assert (choices.quantity, choices.against) == ("difference", 1)
     show_view(session, models)
     assert (choices.quantity, choices.against) == ("difference", None)
+
+
+def test_perspective_shows_both_networks_with_the_same_pick(session):
+    names = [one.name for one in session.perspectives.all]
+    assert names[-1] == "side_by_side"
+    session.select(pick=CellPick("conv", (1, 2, 3)), quantity="difference")
+    session.look_at("side_by_side")
+    assert (session.selection.pick, session.choices.quantity) == (CellPick("conv", (1, 2, 3)), "activation")
+    blocks = {p.name for p in session.scene.at(END, session.selection).primitives if isinstance(p, Voxels)}
+    assert {"conv", "counterpart/conv"} <= blocks
+    session.choose(3)
+    settle(session)
+    assert session.samples.chosen == 3, "the other network runs on further samples, too"
+    assert session.scene.at(END, session.selection).primitives
 
 
 def test_film_of_a_difference_is_drawn_alike_by_another_process(two):

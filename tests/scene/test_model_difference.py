@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.counterpart import Counterpart
-from nnviz3d.errors import CaptureError
+from nnviz3d.errors import CaptureError, SceneError
 from nnviz3d.scene.derived.differences import differences_of
+from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
-from nnviz3d.scene.primitives import Callout, Image, Panel, Voxels
+from nnviz3d.scene.primitives import Box, Callout, Image, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.views.counterpart import CounterpartView
 from tests.support import captures
 
 DIFFERENCE = Selection(sample=1, quantity="difference")
@@ -163,3 +166,48 @@ def test_weights_of_both_models_are_compared_one_by_one(tmp_path):
     without = compared(made[0], captures.write(tmp_path / "c.zarr", graph, captures.small_values()))
     scene = Scene.build(default_scene(), without)
     assert differences_of(scene.context, Selection(quantity="difference")).without_weights == ("dense",)
+
+
+def test_other_network_is_drawn_below_in_the_same_colour_scales(series):
+    scene = Scene.build(default_scene().with_view("counterpart"), series)
+    picture = scene.at(scene.duration, Selection(1)).primitives
+    blocks = {p.name: p for p in picture if isinstance(p, Voxels)}
+    drop = blocks["counterpart/conv"].origin[1] - blocks["conv"].origin[1]
+    plan = scene.context.plan
+    assert -drop > max(row.top for row in plan.rows) - min(row.bottom for row in plan.rows)
+    for name, values in other_values().items():
+        if name == "input":
+            continue
+        mine, block = blocks[name], blocks[f"counterpart/{name}"]
+        assert np.array_equal(block.values, scene.context.placement(name).grid.arrange(values[1])), name
+        assert (block.limits, block.colormap) == (mine.limits, mine.colormap)
+        assert np.allclose(np.subtract(block.origin, mine.origin), (0, drop, 0))
+        assert block.source.view == "counterpart"
+    assert {p.name for p in picture if isinstance(p, Image)} == {"input", "counterpart/input"}
+    names = [label.lines for p in picture if isinstance(p, Labels) for label in p.labels]
+    assert ("a.keras",) in names
+    assert ("b.keras",) in names
+    assert scene.extent()[:, 1].min() <= min(block.origin[1] for block in blocks.values())
+
+
+def test_hit_in_the_other_network_picks_the_same_place_in_both(series):
+    scene = Scene.build(default_scene().with_view("counterpart"), series)
+    chosen = Selection(1)
+    picture = scene.at(scene.duration, chosen).primitives
+    blocks = {p.name: p for p in picture if isinstance(p, Voxels)}
+    upper, lower = blocks["conv"], blocks["counterpart/conv"]
+    pick = scene.pick(CellHit(lower, (2, 1, 0)), chosen)
+    assert pick == scene.pick(CellHit(upper, (2, 1, 0)), chosen)
+    frames = {p.name: p for p in picture if isinstance(p, Box)}
+    assert "counterpart/dense" in frames
+    (told,) = (p for p in scene.at(9.0, replace(chosen, pick=pick)).primitives if isinstance(p, Callout))
+    low, high = sorted(mark.origin[1] for mark in told.marks)
+    assert high - low == pytest.approx(upper.origin[1] - lower.origin[1])
+    assert LayerPick("dense") == scene.get(CounterpartView).pick(
+        SimpleNamespace(primitive=frames["counterpart/dense"]), chosen
+    )
+
+
+def test_scene_without_another_model_says_how_to_name_one(scene):
+    with pytest.raises(SceneError, match=r"a\.zarr is compared with no other model; --against b\.keras names one"):
+        Scene.build(default_scene().with_view("counterpart"), scene.capture.first)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d.apps.comparison import joined
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capture import Capture, open_capture
@@ -81,7 +82,9 @@ def scene(small_capture: Capture) -> Scene:
 def one_view(request, explained_capture, recorded_capture):
     """A scene with a single view, for each kind of view."""
     spec = parse_scene({"format": 1, "views": [{"kind": request.param}]})
-    if BY_KIND[request.param].spec_class.training != "unused":
+    if request.param == "counterpart":
+        capture = joined([explained_capture], [explained_capture], ("a", "b", "b"))
+    elif BY_KIND[request.param].spec_class.training != "unused":
         capture = recorded_capture
     elif any(capability.missing(explained_capture, spec.needs()) for capability in CAPABILITIES):
         capture = bundled_capture_for(request.param)

@@ -7,6 +7,7 @@ from nnviz3d.data.capabilities.capability import imported
 from nnviz3d.scene.view import View
 from nnviz3d.scene.views.activations import ActivationsView
 from nnviz3d.scene.views.connections import ConnectionsView
+from nnviz3d.scene.views.counterpart import CounterpartView
 from nnviz3d.scene.views.gates import GatesView
 from nnviz3d.scene.views.health import HealthView
 from nnviz3d.scene.views.history import HistoryView
@@ -20,6 +21,7 @@ VIEWS: tuple[type[View], ...] = (
     StructureView,
     ActivationsView,
     ConnectionsView,
+    CounterpartView,
     GatesView,
     NodesView,
     StatisticsView,

@@ -27,8 +27,8 @@ PanelClass = Callable[[PageContext], AnyPanel]
 PANELS: tuple[PanelClass | str, ...] = (
     PerspectivesPanel,
     SamplesPanel,
-    PickPanel,
     ComparisonPanel,
+    PickPanel,
     CloudPanel,
     PointsPanel,
     TrainingPanel,

@@ -141,7 +141,7 @@ class ComparisonPanel(PagePanel[ComparisonState]):
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section difference", id="differences", v_if="diff_names.length"):
-            with html.Div(classes="section-head"):
+            with html.Div(classes="section-head steps-head"):
                 html.Span("What differs", classes="section-title")
                 html.Span("{{ diff_names.join(' − ') }}", classes="faint line", title=("diff_names.join(' − ')",))
             with html.Div(v_if="diff_scores.length", classes="diff-scores", id="diff-scores"):
