@@ -16,6 +16,7 @@ from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.embedded import EmbeddedScene, in_notebook
 from nnviz3d.api.viewer import Viewer
 from nnviz3d.data.files.temporary_folder import temporary_folder
+from nnviz3d.errors import UserError
 
 _MOST_EMBEDDED = "40MB"
 """Maximum size of a scene in a notebook; the export names what it leaves out."""
@@ -35,6 +36,7 @@ def serve(
     draw: Literal["auto", "client", "server"] = "auto",
     block: bool | None = None,
     live: bool = True,
+    tour: bool = False,
     **options: Unpack[Options],
 ) -> Viewer:
     """Show a model in the browser.
@@ -60,6 +62,8 @@ def serve(
     live
         Whether the model of a file or a scene is loaded while the page opens, and not with the first sample that is
         chosen and was not captured.
+    tour
+        Whether the page begins with a tour from the input to the decision.
     **options
         See `Options`.
 
@@ -77,7 +81,7 @@ def serve(
     notebook = in_notebook()
     opens = not notebook if open is None else open
     more = [*where, "--open" if opens else "--no-open", "--draw", draw, *(["--in-notebook"] if notebook else [])]
-    more += [] if live else ["--no-live"]
+    more += [*([] if live else ["--no-live"]), *(["--tour"] if tour else [])]
     return _view("serve", target, x, more, block, options)
 
 
@@ -89,14 +93,15 @@ def show(
     block: bool | None = None,
     inline: bool | None = None,
     live: bool = True,
+    tour: bool = False,
     **options: Unpack[Options],
 ) -> Viewer | EmbeddedScene:
     """Show a model in a native 3D window, or inline in a notebook.
 
     Parameters
     ----------
-    target, x, block, live, **options
-        As for `serve`.
+    target, x, block, live, tour, **options
+        As for `serve`; a scene in a notebook has no tour.
     size
         Width and height of the window in pixels; of a scene in a notebook only the height counts.
     inline
@@ -107,10 +112,20 @@ def show(
     -------
     Viewer or EmbeddedScene
         A window, which the viewer's `close` closes; or the scene for the notebook, which `save` writes as an HTML file.
+
+    Raises
+    ------
+    UserError
+        As for `serve`, and if a scene in a notebook is to begin with a tour.
     """
     if inline or (inline is None and in_notebook()):
+        if tour:
+            raise UserError(
+                "A scene in a notebook has no tour; nnviz3d.serve(..., tour=True) shows a page that has one."
+            )
         return _embedded(target, x, size, options)
-    return _view("show", target, x, [*_size(size), *([] if live else ["--no-live"])], block, options)
+    more = [*_size(size), *([] if live else ["--no-live"]), *(["--tour"] if tour else [])]
+    return _view("show", target, x, more, block, options)
 
 
 def record(
@@ -118,7 +133,7 @@ def record(
     output: str | Path,
     x: Any = None,
     *,
-    tour: Literal["orbit", "flythrough", "backward", "scene"] | None = None,
+    tour: Literal["orbit", "flythrough", "backward", "scene", "story"] | None = None,
     size: tuple[int, int] | None = None,
     fps: int | None = None,
     seconds: float | None = None,

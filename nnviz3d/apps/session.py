@@ -12,6 +12,7 @@ from nnviz3d.apps.comparison import with_counterpart_of
 from nnviz3d.apps.differences import DifferencePlaces
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
+from nnviz3d.apps.guided_tour import GuidedTour
 from nnviz3d.apps.interventions import Interventions
 from nnviz3d.apps.keyframes import Keyframes
 from nnviz3d.apps.layouts import Layouts
@@ -64,6 +65,8 @@ class Session:
         The camera's keyframes, which the user adds and removes.
     clock
         The time of the scene, and the recorded step of a training.
+    tour
+        The tour that leads through the network.
     unfolding
         The layer that the user unfolds.
     groups
@@ -101,6 +104,7 @@ class Session:
         self._frame = FrameState(scene, selection or Selection())
         self.unfolding = Unfolding(self._frame)
         self.clock = Clock(self._frame, self.unfolding)
+        self.tour = GuidedTour(self._frame, self.clock)
         self.groups = Groups(self._frame)
         self.layouts = Layouts(self._frame)
         self.keyframes = Keyframes(self._frame)
@@ -151,7 +155,7 @@ class Session:
     @property
     def moving(self) -> bool:
         """Whether `advance` changes the picture."""
-        return self.clock.playing or self.unfolding.moving
+        return self.clock.playing or self.unfolding.moving or self.tour.moving
 
     def select(self, **changes: Any) -> None:
         """Change fields of the selection, given by name."""
@@ -270,8 +274,8 @@ class Session:
 
     def advance(self, seconds: float) -> bool:
         """Let some real seconds pass; returns whether the picture changes."""
-        unfolds = self.unfolding.advance(seconds)
-        return self.clock.advance(seconds) or unfolds
+        unfolds, leads = self.unfolding.advance(seconds), self.tour.advance(seconds)
+        return self.clock.advance(seconds) or unfolds or leads
 
     def home(self) -> CameraPose:
         """Return `own_pose` for the window's shape."""
@@ -282,7 +286,7 @@ class Session:
         """Return the pose of the scene at the current time, which is shown until the user moves the camera.
 
         It is at first the pose that was saved with the scene, and after `leave_saved_pose` the one in which everything is
-        visible, or that of the keyframes.
+        visible, or that of the keyframes. During a tour it is the tour's.
 
         Parameters
         ----------
@@ -291,6 +295,9 @@ class Session:
         layout
             The scene for the picture's shape; by default `scene`.
         """
+        self.tour.follow()
+        if self.tour.on:
+            return self.tour.pose(aspect, layout)
         scene, t = layout or self.scene, self.clock.t
         return scene.first_pose(t, aspect=aspect) if self._at_saved_pose else scene.camera(t, aspect=aspect)
 

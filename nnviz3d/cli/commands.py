@@ -49,6 +49,8 @@ _Live = Annotated[Path | None, Parameter(show=False)]
 """File with the address of a program that answers for its live model; `serve` and `show` of the Python API write it."""
 _NoLive = Annotated[bool, Parameter(name="--no-live", negative=())]
 """Whether the model waits for the first sample that was not captured; otherwise it is loaded at once."""
+_Tour = Annotated[bool, Parameter(negative=())]
+"""Whether a tour leads from the input to the decision at first."""
 _InNotebook = Annotated[bool, Parameter(show=False, negative=())]
 """Whether a notebook on this machine shows the page in a frame; `serve` of the Python API passes it."""
 
@@ -115,6 +117,7 @@ def serve(
     base_path: Annotated[str | None, OPTIONAL] = None,
     open: Annotated[bool, Parameter(negative="--no-open")] = True,
     draw: Literal["auto", "client", "server"] = "auto",
+    tour: _Tour = False,
     no_live: _NoLive = False,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
@@ -128,6 +131,8 @@ def serve(
       nnviz3d serve
 
       nnviz3d serve model.keras --input cat.jpg
+
+      nnviz3d serve model.keras --input cat.jpg --tour
 
       nnviz3d serve run.zarr --port 9000 --no-open
 
@@ -151,6 +156,8 @@ def serve(
     draw
         What draws the picture: client, each browser by its own graphics card; server, the server for all; auto, the
         browser where it can.
+    tour
+        Begin with a tour from the input to the decision; t ends it, and the arrow keys choose the stop.
     no_live
         Load the model only when a sample is chosen that was not captured, which saves memory; by default it is loaded
         while the page opens.
@@ -165,7 +172,9 @@ def serve(
         from nnviz3d.apps.web.server import serve as run_server
 
         selection = selection_of(look, found)
-        run_server(found, host=host, port=port, public=public, open_browser=open, drawer=draw, selection=selection)
+        run_server(
+            found, host=host, port=port, public=public, open_browser=open, drawer=draw, selection=selection, tour=tour
+        )
 
 
 @app.command(help_epilogue="")
@@ -174,6 +183,7 @@ def show(
     /,
     *,
     size: str = "1280x800",
+    tour: _Tour = False,
     no_live: _NoLive = False,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
@@ -195,6 +205,8 @@ def show(
         A scene, a model or a capture; by default the demo.
     size
         Width and height of the window in pixels.
+    tour
+        Begin with a tour from the input to the decision; t ends it, and the arrow keys choose the stop.
     no_live
         Load the model only when a sample is chosen that was not captured, which saves memory; by default it is loaded
         while the window opens.
@@ -209,7 +221,7 @@ def show(
     require_graphics()
     require_display()
     with open_live_target(target, model, look, live, ready=not no_live, beside=window_steps) as found:
-        open_window(found, size=pixels, selection=selection_of(look, found))
+        open_window(found, size=pixels, selection=selection_of(look, found), tour=tour)
 
 
 @app.command(help_epilogue="")
@@ -218,7 +230,7 @@ def record(
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    tour: Annotated[Literal["orbit", "flythrough", "backward", "scene"] | None, OPTIONAL] = None,
+    tour: Annotated[Literal["orbit", "flythrough", "backward", "scene", "story"] | None, OPTIONAL] = None,
     size: Annotated[str | None, OPTIONAL] = None,
     fps: Annotated[int | None, OPTIONAL] = None,
     seconds: Annotated[float | None, OPTIONAL] = None,
@@ -226,7 +238,7 @@ def record(
     look: Look = NO_LOOK,
     cluster: Cluster = NO_CLUSTER,
 ) -> None:
-    """Make a film: along the layers while they light up, back through the layers with the gradient, or once around.
+    """Make a film: along the layers while they light up, back with the gradient, once around, or a story with captions.
 
     Examples:
 
@@ -237,6 +249,8 @@ def record(
       nnviz3d record run.zarr -o turn.gif --tour orbit --size 640x360
 
       nnviz3d record model.keras --input cat.jpg -o back.mp4 --tour backward
+
+      nnviz3d record model.keras --input cat.jpg -o story.mp4 --tour story
 
       nnviz3d record run.zarr -o frames/
 
@@ -251,7 +265,8 @@ def record(
     tour
         scene: the scene's camera keyframes (the default if it has some); backward: the gradient back through the layers
         (the default if the scene shows a backward pass); flythrough: along the layers (the default otherwise); orbit:
-        once around with everything lit, a seamless loop, which swings to and fro if it is shorter than 13 seconds.
+        once around with everything lit, a seamless loop, which swings to and fro if it is shorter than 13 seconds;
+        story: from the input to the decision, with captions made from the model's own numbers, as fast as one reads.
     size
         Width and height in pixels, up to 3840x2160; by default 1280x720, for .gif 800x450.
     fps

@@ -29,6 +29,8 @@ _OFFSET = 12.0
 """Distance between the brackets and the words."""
 _WIDEST = 0.9
 """Maximum width of words and boards, as a share of the picture's width."""
+_CAPTION = 760.0
+"""Maximum width of a caption: a line of some 90 characters can still be read at a glance."""
 _COVERED = 60.0
 """Cost of words that cover blocks completely, where 1 is the cost of the next entry in the list of sides."""
 _INK = (255, 255, 255, 255)
@@ -87,20 +89,27 @@ def callout_places(
 
 
 def board_places(
-    panels: Sequence[Panel], size: tuple[int, int], scale: float, occupied: Sequence[Rect]
+    panels: Sequence[Panel], size: tuple[int, int], scale: float, occupied: list[Rect]
 ) -> list[PlacedSprite]:
-    """Place the boards: in the middle, at the right side, or at the lowest place where they cover nothing `occupied`."""
+    """Place the boards: in the middle, at the right side, or at the lowest place where they cover nothing `occupied`.
+
+    The rectangle of a caption is added to `occupied`, so that labels keep clear of it.
+    """
     found: list[PlacedSprite] = []
     for panel in panels:
-        sprite = board_sprite(panel.rows, scale, _WIDEST * size[0])
+        caption = panel.corner == "caption"
+        widest = min(_WIDEST * size[0], _CAPTION * scale) if caption else _WIDEST * size[0]
+        sprite = board_sprite(panel.rows, scale, widest)
         height, width = sprite.shape[:2]
         rect = Rect((size[0] - width) // 2, (size[1] - height) // 2, width, height)
         if panel.corner == "right":
             rect = replace(rect, left=size[0] - width - round(_OFFSET * scale))
-        if panel.corner == "bottom":
+        if panel.corner in ("bottom", "caption"):
             rect = replace(rect, bottom=round(_OFFSET * scale))
             while blocking := [other for other in occupied if rect.overlaps(other)]:
                 rect = replace(rect, bottom=math.ceil(max(other.bottom + other.height for other in blocking)))
+        if caption:
+            occupied.append(rect)
         found.append(PlacedSprite(sprite, rect.left, rect.bottom))
     return found
 

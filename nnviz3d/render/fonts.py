@@ -13,7 +13,7 @@ INK = (236, 240, 247)
 QUIET = (150, 161, 180)
 HALO = (6, 8, 12)
 EDGE = (74, 86, 106)
-SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "name": 12.0, "detail": 10.5, "score": 10.5}
+SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "caption": 16.0, "name": 12.0, "detail": 10.5, "score": 10.5}
 _FOREIGN = re.compile("[^ -~\u00a0-\u017f\u0370-\u03ff\u0400-\u045f\u2010-\u203a\u2190-\u2199\u2200-\u22ff]")
 """Characters that the bundled part of the font Inter does not have."""
 

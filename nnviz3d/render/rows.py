@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from nnviz3d.render.fonts import EDGE, HALO, INK, QUIET, SIZES, font, shorten, wrap
 from nnviz3d.scene.panel_rows import (
+    MOST_LINES,
     BarRow,
     CurveRow,
     GaugeRow,
@@ -32,8 +33,8 @@ _PICTURE = 84.0
 _SIDE_BY_SIDE = 80.0
 """Height of pictures side by side."""
 _LIT = (255, 176, 74, 255)
-_LINES, _TITLE_LINES, _LEADING = 4, 2, 1.35
-"""Maximum number of lines of one text and of a title in a panel, and their distance as a multiple of the font's size."""
+_LEADING = 1.35
+"""Distance of the lines of one text as a multiple of the font's size."""
 
 
 def row_sprite(row: Row, scale: float, widest: float) -> Image.Image:
@@ -87,7 +88,7 @@ def _write(
 def _text_row(row: TextRow, scale: float, widest: float) -> Image.Image:
     f = font(row.text, row.style, scale)
     pad = 3 * scale
-    lines = wrap(row.text, f, widest - 2 * pad, _TITLE_LINES if row.style == "title" else _LINES)
+    lines = wrap(row.text, f, widest - 2 * pad, MOST_LINES[row.style])
     high, ink = SIZES[row.style] * scale, QUIET if row.style == "quiet" else INK
     canvas, draw = _blank(max(map(f.getlength, lines)) + 2 * pad + 1, high * (1.5 + _LEADING * (len(lines) - 1)))
     for number, line in enumerate(lines):
@@ -262,7 +263,7 @@ def key_width(row: KeyRow, scale: float) -> float:
 def key_row(row: KeyRow, scale: float, widest: float, column: float) -> Image.Image:
     """Draw a key, and its effect `column` pixels to the right of the row's left edge."""
     f = font(row.text, "text", scale)
-    lines = wrap(row.text, f, widest - column - 6 * scale, _LINES)
+    lines = wrap(row.text, f, widest - column - 6 * scale, MOST_LINES["text"])
     high = SIZES["text"] * scale * _LEADING
     width = column + max(map(f.getlength, lines)) + 6 * scale
     canvas, draw = _blank(width, 19.5 * scale + high * (len(lines) - 1))

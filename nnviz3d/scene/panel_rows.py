@@ -18,7 +18,7 @@ class TextRow:
     """A line of a panel."""
 
     text: str
-    style: Literal["title", "text", "quiet"] = "text"
+    style: Literal["title", "text", "quiet", "caption"] = "text"
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,12 @@ class CurveRow:
 
 Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | PictureRow | PicturesRow
 
-_SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5}
+_SIZES = {"title": 19.0, "text": 13.0, "quiet": 11.5, "caption": 16.0}
 """Sizes of fonts in pixels of a picture that is 720 pixels high."""
 _ADVANCE, _HIGH, _LEADING = 0.53, 1.5, 1.35
 """Mean width of a character, height of a row and of each further line in sizes of the font."""
-_MOST_LINES, _MOST_TITLE_LINES = 4, 2
-"""Maximum number of lines of a text and of a title."""
+MOST_LINES = {"title": 2, "text": 4, "quiet": 4, "caption": 12}
+"""Maximum number of lines of a text in each style; a caption is never cut."""
 
 
 def text_height(rows: Sequence[TextRow], widest: float) -> float:
@@ -145,7 +145,6 @@ def text_height(rows: Sequence[TextRow], widest: float) -> float:
     total = 0.0
     for row in rows:
         size = _SIZES[row.style]
-        most = _MOST_TITLE_LINES if row.style == "title" else _MOST_LINES
-        lines = min(math.ceil(len(row.text) * _ADVANCE * size / widest), most)
+        lines = min(math.ceil(len(row.text) * _ADVANCE * size / widest), MOST_LINES[row.style])
         total += size * (_HIGH + _LEADING * (max(lines, 1) - 1))
     return total

@@ -189,7 +189,7 @@ class FilmScene:
         self.scene = scene_of(spec, capture, selection, aspect=aspect, trajectory=trajectory)
         self.selection = selection
         self.tour = tour or usual_tour(self.scene)
-        self.path = make_tour(self.scene, aspect, self.tour, seconds)
+        self.path = make_tour(self.scene, aspect, self.tour, seconds, selection)
         self.size = size
         self.moments = self.path.frames(fps)
         self._spec, self._capture, self._trajectory = spec, capture, trajectory
@@ -218,7 +218,9 @@ class FilmScene:
     def at(self, tau: float) -> tuple[DrawList, CameraPose]:
         """Return the draw list and the camera pose, `tau` seconds into the film."""
         t, pose = self.path.at(tau)
-        return self.scene.at(t, self.selection), pose
+        caption, selection = self.path.told(tau, self.selection)
+        what = self.scene.at(t, selection)
+        return what if caption is None else replace(what, primitives=(*what.primitives, caption)), pose
 
     def plan(self) -> FilmPlan | None:
         """Return the plan of this film; `None` if another process could not draw the same frames.

@@ -34,6 +34,9 @@ from nnviz3d.apps.web.start_page import MODULE, add_pages
 from nnviz3d.free_memory import return_free_memory
 from nnviz3d.scene.selection import Pick
 
+_READING = 0.1
+"""Seconds between two looks at whether a tour's caption has been read."""
+
 
 class WebApp(TrameApp):  # type: ignore[misc]
     """Connects the session, the picture, the panels and the server.
@@ -85,6 +88,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         for panel in self._panels:
             self._keys.update(panel.keys)
         self._perspective = session.perspectives.current
+        self._departures = session.tour.departures
         self._clients = ClientCounter(self._show_clients)
         self._saves = Saves(self._page, self.view, lambda: self._clients.count)
         self._exports = Exports(
@@ -139,7 +143,9 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def draw(self) -> None:
         """Draw each new state, as long as the server runs."""
-        await asyncio.gather(self.view.run(), self.client_views.run(), self._saves.run(), self._exports.run())
+        await asyncio.gather(
+            self.view.run(), self.client_views.run(), self._saves.run(), self._exports.run(), self._lead()
+        )
 
     async def watch(self) -> None:
         """Close idle connections without the token and stalled pages, as long as the server runs."""
@@ -160,8 +166,9 @@ class WebApp(TrameApp):  # type: ignore[misc]
     # The session.
 
     def _redraw(self, *, moving: bool = False) -> None:
-        if self._perspective != self._session.perspectives.current:
-            self._perspective = self._session.perspectives.current
+        seen = (self._session.perspectives.current, self._session.tour.departures)
+        if (self._perspective, self._departures) != seen:
+            self._perspective, self._departures = seen
             self.client_views.enter()
             self.view.home()
         self.view.changed(moving=moving)
@@ -170,6 +177,14 @@ class WebApp(TrameApp):  # type: ignore[misc]
     def _moved(self) -> None:
         self._redraw()
         self._page.tick()
+
+    async def _lead(self) -> None:
+        """Let the tour go on when its caption has been read, as long as the server runs."""
+        tour = self._session.tour
+        while True:
+            await asyncio.sleep(_READING)
+            if tour.reading and self._clients.count and tour.advance(_READING):
+                self._page.refresh()
 
     def _last_sender(self) -> str | None:
         return self._limits.last_sender

@@ -45,6 +45,7 @@ def serve(
     size: tuple[int, int] = (1280, 720),
     drawer: Drawer = "auto",
     selection: Selection | None = None,
+    tour: bool = False,
 ) -> None:
     """Show an opened target in the browser; returns after Ctrl-C or SIGTERM.
 
@@ -68,11 +69,13 @@ def serve(
         Whether the browsers draw, or the server.
     selection
         The first selection.
+    tour
+        Whether a tour leads from the first page on.
 
     Raises
     ------
     UserError
-        If the port is taken, or there is no such host.
+        If the port is taken, there is no such host, or there is nothing that a tour could lead through.
     """
     chosen = choose_port(host, port)
     selection = selection or Selection(sample=found.sample)
@@ -81,6 +84,8 @@ def serve(
         renderer = Renderer(offscreen_window(size))
     try:
         session = Session.of(found, scene, renderer, selection)
+        if tour:
+            session.tour.start()
         while True:
             if port is None and chosen != PORT:
                 print(f"Port {PORT} is taken; using {chosen}.", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from nnviz3d.apps.window.arithmetic import Arithmetic
 from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
+from nnviz3d.apps.window.tour_keys import TourKeys
 from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose, Margins, fit
@@ -86,6 +87,7 @@ class Controls:
         self._commands = KeyCommands(session, self.tell)
         self._arithmetic = Arithmetic(session)
         self._perspective = session.perspectives.current
+        self._tour = TourKeys(session, self.tell)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -133,6 +135,9 @@ class Controls:
             self.home()
             self.changed = True
             self._commands.tell_perspective()
+        if self._tour.departed():
+            self.home()
+            self.changed = True
         if session.selection.target != target:
             self._commands.tell_class()
         if session.queries.message:
@@ -161,6 +166,8 @@ class Controls:
         panels = list(self._arithmetic.panels())
         if self._help:
             panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
+        if not self._help:
+            panels.extend(self._tour.panels())
         if self._status and not (self._help and self._shows_hint):
             quiet = self._status == self._idle_status
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
@@ -307,17 +314,25 @@ class Controls:
         self._step(1)
 
     def _step(self, by: int) -> None:
-        if len(self._session.samples) < 2:
+        if self._session.tour.on:
+            self._tour.step(by)
+        elif len(self._session.samples) < 2:
             self.tell("There is only one sample")
         else:
             self._session.choose_next(by)
 
     def play(self) -> None:
-        """Start or stop the clock."""
-        if self._session.clock.playing:
+        """Start or stop the clock, or the tour if it leads."""
+        if self._session.tour.on:
+            self._tour.pause()
+        elif self._session.clock.playing:
             self._session.clock.pause()
         elif self._timed():
             self._session.clock.play()
+
+    def toggle_tour(self) -> None:
+        """Start or end the tour."""
+        self._tour.toggle()
 
     def back(self) -> None:
         """Go back in time by a quarter of a second."""
@@ -366,9 +381,11 @@ class Controls:
         self.tell(self._write())
 
     def clear(self) -> None:
-        """Close the help, or else stop what the model computes for a perspective, or else clear the pick."""
+        """Close the help, or else end the tour, or else stop what the model computes, or else clear the pick."""
         if self._help:
             self._help = False
+        elif self._session.tour.on:
+            self._session.tour.end()
         elif self._session.queries.perspective:
             self._session.queries.stop()
             self.tell("stopped")

@@ -47,7 +47,9 @@ def require_display() -> None:
         )
 
 
-def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | None = None) -> None:
+def show(
+    found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | None = None, tour: bool = False
+) -> None:
     """Show an opened target in a window; returns when the window is closed, or on Ctrl-C or SIGTERM.
 
     Each pick is printed as a line.
@@ -60,11 +62,13 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
         Width and height of the window in pixels.
     selection
         The first selection.
+    tour
+        Whether a tour leads at first.
 
     Raises
     ------
     UserError
-        If there is no display, or no OpenGL.
+        If there is no display, no OpenGL, or nothing that a tour could lead through.
     """
     require_graphics()
     require_display()
@@ -75,6 +79,8 @@ def show(found: Opened, *, size: tuple[int, int] = SIZE, selection: Selection | 
         renderer = Renderer(window.target)
     try:
         session = Session.of(found, scene, renderer, selection)
+        if tour:
+            session.tour.start()
         desktop = Desktop(session, window)
         with _signals(desktop.quit):
             desktop.run()

@@ -60,6 +60,12 @@ KEYS = (
     Key(("Left",), "← →", "previous, next sample", "previous_sample", repeats=True),
     Key(("Right",), "← →", "previous, next sample", "next_sample", repeats=True),
     Key((" ",), "Space", "play, pause", "play"),
+    Key(
+        ("t", "T"),
+        "t",
+        "start, end the tour from input to decision; during it ← → choose the stop, Space pauses, Esc ends",
+        "toggle_tour",
+    ),
     Key((",",), ", .", "0.25 s back, forward in time", "back", repeats=True),
     Key((".",), ", .", "0.25 s back, forward in time", "forward", repeats=True),
     Key(("<",), "< >", "one recorded step of a training back, forward", "previous_step", repeats=True),

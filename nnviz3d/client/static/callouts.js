@@ -19,6 +19,9 @@ const MARK_AIR = 3;
 const WORDS_OFFSET = 12;
 /** Cost of words that cover blocks completely, where 1 is the cost of the next entry in the list of sides. */
 const COVERED_COST = 60;
+/** Maximum width of words and boards, as a share of the picture's width, and that of a caption. */
+const BOARD_WIDEST = 0.9;
+const CAPTION_WIDEST = 760;
 /** Interpolated points for each segment of a path on the screen. */
 const FINE = 8;
 /** Sides of a mark where the words may stand, the best first: 1 for right or above, -1 for left or below. */
@@ -74,14 +77,14 @@ export function placeCallout(callout, matrix, size, scale, words, occupied, bloc
 /**
  * Return the rectangle of a board: in the middle of the picture, or at the lowest place where it covers nothing `occupied`.
  *
- * @param {string} corner "middle" or "bottom"
+ * @param {string} corner "middle", "bottom" or "caption"
  * @param {number[]} extent width and height of the board
  */
 export function placeBoard(corner, extent, size, scale, occupied) {
   const left = Math.floor((size[0] - extent[0]) / 2);
   let bottom = Math.floor((size[1] - extent[1]) / 2);
   const rect = () => [left, bottom, left + extent[0], bottom + extent[1]];
-  if (corner === "bottom") {
+  if (corner === "bottom" || corner === "caption") {
     bottom = roundEven(WORDS_OFFSET * scale);
     for (;;) {
       const blocking = occupied.filter((other) => rectsOverlap(rect(), other));
@@ -90,6 +93,11 @@ export function placeBoard(corner, extent, size, scale, occupied) {
     }
   }
   return rect();
+}
+
+/** Return the maximum width of a board; a line of a caption, of some 90 characters, can still be read at a glance. */
+export function boardWidest(corner, [width], scale) {
+  return corner === "caption" ? Math.min(BOARD_WIDEST * width, CAPTION_WIDEST * scale) : BOARD_WIDEST * width;
 }
 
 /** Draw the four brackets around a mark; `height` is the height of the picture. */

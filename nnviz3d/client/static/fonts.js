@@ -9,7 +9,7 @@ export const INK = [236, 240, 247];
 export const QUIET = [150, 161, 180];
 export const HALO = [6, 8, 12];
 export const EDGE = [74, 86, 106];
-export const TEXT_SIZES = { title: 19, text: 13, quiet: 11.5, name: 12, detail: 10.5, score: 10.5 };
+export const TEXT_SIZES = { title: 19, text: 13, quiet: 11.5, caption: 16, name: 12, detail: 10.5, score: 10.5 };
 /** Height of the upper end of the font above the baseline, as a share of its size. */
 const ASCENT = 0.96875;
 const BOLD = new Set(["title", "name", "score"]);

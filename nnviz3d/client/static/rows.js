@@ -16,9 +16,8 @@ const PICTURE_HEIGHT = 84;
 /** Height of pictures side by side. */
 const SIDE_BY_SIDE = 80;
 const LIT = [255, 176, 74];
-/** Maximum number of lines of one text and of a title in a panel, and their distance as a multiple of the font's size. */
-const MOST_LINES = 4;
-const MOST_TITLE_LINES = 2;
+/** Maximum number of lines of a text in each style, and their distance as a multiple of the font's size. */
+const MOST_LINES = { title: 2, text: 4, quiet: 4, caption: 12 };
 const LEADING = 1.35;
 
 const LAYOUTS = {
@@ -45,7 +44,7 @@ export function keyWidth(row, scale) {
 
 /** Lay out a key, and its effect `column` pixels to the right of the row's left edge. */
 export function keyRow(row, scale, widest, column) {
-  const lines = wrapText(row.text, "text", scale, widest - column - 6 * scale, MOST_LINES);
+  const lines = wrapText(row.text, "text", scale, widest - column - 6 * scale, MOST_LINES.text);
   const high = TEXT_SIZES.text * scale * LEADING;
   const width = column + Math.max(...lines.map((line) => textWidth(line, "text", scale))) + 6 * scale;
   return laidRow(width, 19.5 * scale + high * (lines.length - 1), (context) => {
@@ -62,7 +61,7 @@ function laidRow(width, height, paint) {
 
 function textRow(row, scale, widest) {
   const pad = 3 * scale;
-  const lines = wrapText(row.text, row.style, scale, widest - 2 * pad, row.style === "title" ? MOST_TITLE_LINES : MOST_LINES);
+  const lines = wrapText(row.text, row.style, scale, widest - 2 * pad, MOST_LINES[row.style]);
   const high = TEXT_SIZES[row.style] * scale;
   const ink = row.style === "quiet" ? QUIET : INK;
   const width = Math.max(...lines.map((line) => textWidth(line, row.style, scale)));

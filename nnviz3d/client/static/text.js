@@ -1,14 +1,12 @@
 /** All text of a picture on a 2D canvas in front of it: panels, boards, callouts and labels. */
 
-import { drawBrackets, placeBoard, placeCallout } from "./callouts.js";
+import { boardWidest, drawBrackets, placeBoard, placeCallout } from "./callouts.js";
 import { EDGE, HALO, INK, QUIET, TEXT_SIZES, fontAge, inked, roundEven, textWidth, writeText } from "./fonts.js";
 import { boxOutline, linesOnScreen, placeLabels } from "./label_placement.js";
 import { inCorner, isNarrow, leftOutNote, panelWidest, placePanels } from "./panels.js";
 import { pictureOfPoint, pictureProjection, placePictures } from "./point_pictures.js";
 import { fillRounded, keyRow, keyWidth, layRow } from "./rows.js";
 
-/** Maximum width of words and boards, as a share of the picture's width. */
-const BOARD_WIDEST = 0.9;
 const BOARD = [13, 17, 25];
 /** Most characters that screen readers are told. */
 const MOST_TOLD = 4000;
@@ -140,7 +138,10 @@ export class TextLayer {
 
   board(panel, size, occupied) {
     const sprite = this.boardOf(panel, size);
-    const [left, bottom] = placeBoard(panel.corner, [sprite.width, sprite.height], size, this.scale, occupied);
+    const rect = placeBoard(panel.corner, [sprite.width, sprite.height], size, this.scale, occupied);
+    // Labels keep clear of a caption.
+    if (panel.corner === "caption") occupied.push(rect);
+    const [left, bottom] = rect;
     return { sprite, left, bottom };
   }
 
@@ -157,7 +158,7 @@ export class TextLayer {
   }
 
   boardOf(record, size) {
-    const widest = BOARD_WIDEST * size[0];
+    const widest = boardWidest(record.corner, size, this.scale);
     return this.kept(record, `${widest}`, () => boardSprite(record.rows, this.scale, widest));
   }
 

@@ -90,16 +90,33 @@ def explained_cell(context: SceneContext, pick: CellPick, sample: int) -> CellEx
     The arithmetic is given only if it leads to the stored number, so weights of another training step, another precision
     or an unknown setting are never shown as if they explained it.
     """
-    stored = np.asarray(context.values(pick.layer, sample).values)
-    if len(pick.index) < stored.ndim:
-        sources = _sources(context, pick.layer)
+    return _explained(context, pick.layer, pick.index, np.asarray(context.values(pick.layer, sample).values), sample)
+
+
+def explained_number(context: SceneContext, node: str, index: tuple[int, ...], sample: int) -> CellExplanation:
+    """Compute the arithmetic of a number of a captured node, as `explained_cell`, even if a closed group hides the node.
+
+    Parameters
+    ----------
+    node
+        Node id in the network with all groups open.
+    """
+    stored = np.asarray(without_groups(context.capture).activation(node, sample), dtype=np.float32)
+    return _explained(context, node, index, stored, sample)
+
+
+def _explained(
+    context: SceneContext, layer: str, index: tuple[int, ...], stored: NDArray[np.float32], sample: int
+) -> CellExplanation:
+    if len(index) < stored.ndim:
+        sources = _sources(context, layer)
         many = "Its channels are computed one by one: click a cell of one channel."
         return CellExplanation(sources, None, many if sources else "")
 
     def found(taken: _Taken) -> CellSum:
-        return cell_sum(taken.node, pick.index, stored.shape, taken.inputs, taken.weights, taken.stored)
+        return cell_sum(taken.node, index, stored.shape, taken.inputs, taken.weights, taken.stored)
 
-    return _checked(context, pick.layer, sample, found, lambda: float(stored[pick.index]))
+    return _checked(context, layer, sample, found, lambda: float(stored[index]))
 
 
 def explained_gate(context: SceneContext, layer: str, gate: str, at: tuple[int, int], sample: int) -> CellExplanation:

@@ -6,11 +6,13 @@ from typing import Literal
 
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.tours.flythrough import fly_back, fly_through
 from nnviz3d.scene.tours.orbit import orbit
+from nnviz3d.scene.tours.story import story_film
 from nnviz3d.scene.tours.track import Tour
 
-TourKind = Literal["orbit", "flythrough", "backward", "scene"]
+TourKind = Literal["orbit", "flythrough", "backward", "scene", "story"]
 
 
 def usual_tour(scene: Scene) -> TourKind:
@@ -20,7 +22,13 @@ def usual_tour(scene: Scene) -> TourKind:
     return "flythrough" if scene.timeline.backward is None else "backward"
 
 
-def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds: float | None = None) -> Tour:
+def make_tour(
+    scene: Scene,
+    aspect: float,
+    kind: TourKind | None = None,
+    seconds: float | None = None,
+    selection: Selection | None = None,
+) -> Tour:
     """Plan a film.
 
     Parameters
@@ -33,11 +41,13 @@ def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds
         By default the result of `usual_tour`.
     seconds
         Length of the film; by default chosen for the network.
+    selection
+        What a story tells of, its sample above all.
 
     Raises
     ------
     UserError
-        If the tour of the scene's keyframes is requested, and it has none.
+        If the scene has no such tour.
     """
     match kind or usual_tour(scene):
         case "orbit":
@@ -48,6 +58,8 @@ def make_tour(scene: Scene, aspect: float, kind: TourKind | None = None, seconds
             if scene.timeline.backward is None:
                 raise UserError('The scene shows no backward pass; add [[views]] with kind = "backward" to it.')
             return fly_back(scene, aspect, seconds)
+        case "story":
+            return story_film(scene, aspect, seconds, selection or Selection())
         case "scene":
             if len(scene.spec.camera.keyframes) < 2:
                 raise UserError(

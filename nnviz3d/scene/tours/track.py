@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import FIELD_OF_VIEW, CameraPose, direction
-from nnviz3d.scene.primitives import vector
+from nnviz3d.scene.primitives import Panel, vector
+from nnviz3d.scene.selection import Selection
 
 Floats = NDArray[np.float64]
 RATE = 120.0
@@ -32,10 +33,15 @@ class Tour:
     seconds: float
     loops: bool
     _at: Callable[[float], tuple[float, CameraPose]]
+    _told: Callable[[float], tuple[Panel, Selection]] | None = None
 
     def at(self, tau: float) -> tuple[float, CameraPose]:
         """Return the scene's time in seconds and the camera's pose, `tau` seconds into the film."""
         return self._at(min(max(tau, 0.0), self.seconds))
+
+    def told(self, tau: float, selection: Selection) -> tuple[Panel | None, Selection]:
+        """Return the caption after `tau` seconds, and the selection with what it tells of; most tours tell nothing."""
+        return (None, selection) if self._told is None else self._told(min(max(tau, 0.0), self.seconds))
 
     def frames(self, fps: float) -> Floats:
         """Return the film seconds of all frames; the end is a frame only if the tour does not loop."""

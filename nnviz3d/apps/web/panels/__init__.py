@@ -17,6 +17,7 @@ from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.points import PointsPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
+from nnviz3d.apps.web.panels.tour import TourButtonPanel, TourPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capabilities.capability import imported
@@ -26,6 +27,7 @@ PanelClass = Callable[[PageContext], AnyPanel]
 
 PANELS: tuple[PanelClass | str, ...] = (
     PerspectivesPanel,
+    TourButtonPanel,
     SamplesPanel,
     ComparisonPanel,
     PickPanel,
@@ -38,6 +40,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     KeyframesPanel,
     LayersPanel,
     PlaybackPanel,
+    TourPanel,
 )
 """All panels, in the order of the page. Capabilities name theirs as ``module:class``; several may name the same one."""
 

@@ -9,13 +9,20 @@
     ArrowRight: "next",
     Escape: "clear",
     z: "group",
+    t: "tour",
+    T: "tour",
   };
+  // While a tour leads, these keys are its own.
+  const touring = { " ": "tour_pause", ArrowLeft: "tour_previous", ArrowRight: "tour_next", Escape: "tour" };
   // Keys that need the page's own camera, by the functions of saves.js.
   const saves = { k: "keyframe", K: "removeKeyframe", w: "write", W: "write" };
+  // Held keys do not repeat these.
+  const once = new Set(["play", "tour", "tour_pause"]);
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
 
   window.addEventListener("keydown", (event) => {
-    const name = names[event.key] ?? saves[event.key];
+    const leads = window.trame.state.get("tour_on");
+    const name = (leads ? touring[event.key] : undefined) ?? names[event.key] ?? saves[event.key];
     const at = event.target instanceof Element ? event.target : document.body;
     if (!name || event.ctrlKey || event.metaKey || event.altKey || at.closest(fields)) return;
     // A focused slider uses the arrow keys; a button that was focused by the keyboard, not by a click, uses the space bar.
@@ -28,7 +35,7 @@
       if (!event.repeat) window.dispatchEvent(new CustomEvent("nnviz3d-key", { detail: name }));
       return;
     }
-    if (!event.repeat || name !== "play") window.trame.trigger("key", [name]);
+    if (!event.repeat || !once.has(name)) window.trame.trigger("key", [name]);
   });
 
   // Some browsers click a button when the space bar is released.
