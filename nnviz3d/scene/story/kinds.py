@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from nnviz3d.data.axes import TIME
@@ -50,6 +51,8 @@ _NAMES = {
 """Names of kinds of layers, without the number of their dimensions; other kinds keep the name of their class."""
 _QUIET = ("Dropout", "Activation", "ReLU", "ZeroPadding", "Flatten", "Reshape", "InputLayer")
 """Kinds that a list of a stage's layers leaves out if it has others."""
+_JOINS = ("Add", "Multiply", "Concatenate")
+"""Kinds that join tensors."""
 _FUNCTIONS = {"relu": "ReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "selu": "SELU", "silu": "swish"}
 FUNCTIONS = {
     "relu": "ReLU sets negative sums to 0.",
@@ -84,6 +87,8 @@ def what_it_does(graph: ModelGraph, node: LayerNode) -> str:
     then = _then(node)
     channels = node.channels
     size = " × ".join("?" if n is None else f"{n:,}" for n in node.location_shape)
+    if len(sources) > 1 and kind in _JOINS:
+        return f"{_a(_NAMES[kind])} of {len(sources)} tensors gives {shape_text(node)} numbers{then}."
     match kind:
         case "Conv" | "ConvTranspose" | "SeparableConv" if size and channels and "kernel_size" in details:
             window = _by(details["kernel_size"])
@@ -117,23 +122,30 @@ def what_it_does(graph: ModelGraph, node: LayerNode) -> str:
 
 
 def what_they_do(graph: ModelGraph, nodes: Sequence[LayerNode]) -> str:
-    """Return a sentence on several layers.
+    """Return a sentence on one layer or several.
 
-    If the first of them has weights, and the others have none, it says what that one computes and what follows. Otherwise
-    it says their kinds, and how the shape of the tensor changes.
+    If they are a chain whose first layer has weights, and the others have none, it says what that one computes and what
+    follows. Of other layers it says the kinds, and how the shape of the tensor changes.
     """
     first, last = nodes[0], nodes[-1]
-    if first.parameters and not any(node.parameters for node in nodes[1:]):
+    chain = all(graph.sources(node.id) == (before.id,) for before, node in pairwise(nodes))
+    if len(nodes) == 1 or (chain and first.parameters and not any(node.parameters for node in nodes[1:])):
         return f"{what_it_does(graph, first)} {_followed(nodes[1:])}".rstrip()
-    sources = graph.sources(first.id)
-    given = graph.node(sources[0]) if sources else None
-    if given is None:
-        change = f"they make {shape_text(last)} numbers"
-    elif given.shape == last.shape:
-        change = f"the shape of the numbers stays {shape_text(last)}"
-    else:
-        change = f"{shape_text(given)} numbers become {shape_text(last)}"
+    own = {node.id for node in nodes}
+    given = {name for node in nodes for name in graph.sources(node.id)} - own
+    leading = [node.id for node in nodes if _leads_out(graph, node, own)]
+    change = f"the last one gives {shape_text(last)} numbers"
+    if len(given) == 1 and leading == [last.id]:
+        before = graph.node(given.pop())
+        change = f"{shape_text(before)} numbers become {shape_text(last)}"
+        if before.shape == last.shape:
+            change = f"{shape_text(before)} numbers become as many new ones"
     return f"{len(nodes):,} layers ({listed(nodes)}): {change}."
+
+
+def _leads_out(graph: ModelGraph, node: LayerNode, own: set[str]) -> bool:
+    """Whether a node is an output, or a node that is not one of these takes its numbers."""
+    return node.id in graph.outputs or any(edge.target not in own for edge in graph.edges_from(node.id))
 
 
 def _followed(nodes: Sequence[LayerNode]) -> str:
