@@ -7,7 +7,7 @@ from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.story.stop import Stop
+from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.story import Walk
 
@@ -38,7 +38,7 @@ class GuidedTour:
     def __init__(self, frame: FrameState, clock: Clock) -> None:
         self._frame = frame
         self._clock = clock
-        self._stops: tuple[Stop, ...] = ()
+        self._stops: tuple[StoryStop, ...] = ()
         self._told: tuple[Scene, int] | None = None
         self._walks: dict[tuple[float, int], tuple[Scene, Walk]] = {}
         self._before, self._time_before = Selection(), 0.0
@@ -53,12 +53,12 @@ class GuidedTour:
         return bool(self._stops)
 
     @property
-    def stops(self) -> tuple[Stop, ...]:
+    def stops(self) -> tuple[StoryStop, ...]:
         """The stops; none if the tour does not lead."""
         return self._stops
 
     @property
-    def stop(self) -> Stop | None:
+    def stop(self) -> StoryStop | None:
         """The current stop; `None` if the tour does not lead."""
         return self._stops[self.index] if self._stops else None
 
@@ -156,6 +156,7 @@ class GuidedTour:
     def _go(self, index: int) -> None:
         self.index, self._since = index, 0.0
         self.departures += 1
+        self._frame.t = self._walk().at(self._origin, index, 0.0)[0]
         self._show()
 
     def _show(self) -> None:

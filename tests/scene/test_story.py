@@ -21,7 +21,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.story.decision import decision_of
 from nnviz3d.scene.story.responses import strongest_channel
-from nnviz3d.scene.story.stop import Stop
+from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.make_tour import make_tour
 from nnviz3d.scene.tours.motion import MOST_ZOOM
@@ -40,7 +40,7 @@ def scene(digits: Capture) -> Scene:
     return Scene.build(default_scene(), digits, aspect=ASPECT)
 
 
-def stop_of(stops: tuple[Stop, ...], title: str) -> Stop:
+def stop_of(stops: tuple[StoryStop, ...], title: str) -> StoryStop:
     return next(stop for stop in stops if stop.title.startswith(title))
 
 
@@ -269,7 +269,7 @@ def test_scene_without_layers_has_no_story():
 # The walk.
 
 
-def poses_of(scene: Scene, aspect: float = ASPECT) -> tuple[Walk, tuple[Stop, ...]]:
+def poses_of(scene: Scene, aspect: float = ASPECT) -> tuple[Walk, tuple[StoryStop, ...]]:
     stops = story_of(scene, Selection(sample=7))
     return Walk.of(scene, aspect, Selection(sample=7), stops), stops
 

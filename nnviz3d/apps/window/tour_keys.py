@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nnviz3d.apps.session import Session
 from nnviz3d.errors import UserError
 from nnviz3d.scene.primitives import Panel
-from nnviz3d.scene.story.stop import Stop
+from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.tours.story import caption_of
 
 
@@ -26,7 +26,7 @@ class TourKeys:
         self._session = session
         self._tell = tell
         self._departures = session.tour.departures
-        self._caption: tuple[Stop, Panel] | None = None
+        self._caption: tuple[StoryStop, Panel] | None = None
 
     def departed(self) -> bool:
         """Whether the tour has set out for another stop, or has ended, since the last call."""

@@ -44,7 +44,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class ModelDecision:
     """The main answer of a model for one sample.
 
     Attributes
@@ -101,7 +101,7 @@ class Decision:
         return one.products - other.products if same else None
 
 
-def decision_of(capture: CaptureReader, sample: int) -> Decision | None:
+def decision_of(capture: CaptureReader, sample: int) -> ModelDecision | None:
     """Find the main answer for a sample and the sums behind it.
 
     Parameters
@@ -111,7 +111,7 @@ def decision_of(capture: CaptureReader, sample: int) -> Decision | None:
 
     Returns
     -------
-    Decision or None
+    ModelDecision or None
         `None` if no output is a vector or a number, or the main one was not kept or has numbers that are not finite.
     """
     output = head_of(capture.graph)
@@ -142,7 +142,7 @@ def decision_of(capture: CaptureReader, sample: int) -> Decision | None:
     other = None
     if chosen is not None and two is not None:
         other = explained_number(capture, *_summing(capture, output, two), sample).sum
-    return Decision(
+    return ModelDecision(
         output,
         layer,
         name,

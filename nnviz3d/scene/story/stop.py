@@ -15,7 +15,7 @@ _LEAST = 3.0
 
 
 @dataclass(frozen=True)
-class Stop:
+class StoryStop:
     """A stop of a story.
 
     Attributes

@@ -16,12 +16,12 @@ from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
 from nnviz3d.scene.derived.token_names import token_words
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
-from nnviz3d.scene.story.decision import Decision, Evidence, decision_of, evidence
+from nnviz3d.scene.story.decision import Evidence, ModelDecision, decision_of, evidence
 from nnviz3d.scene.story.inputs import input_sentences
 from nnviz3d.scene.story.kinds import FUNCTIONS, what_they_do
 from nnviz3d.scene.story.responses import Response, strongest_channel
 from nnviz3d.scene.story.stages import Stage, stages_of
-from nnviz3d.scene.story.stop import Stop
+from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.views.outputs import answer_of
 
 _SHOWN = 2
@@ -32,7 +32,7 @@ _NO_NUMBERS = ("Dropout", "Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D"
 """Kinds of layers whose channels a caption does not tell if the stage has others."""
 
 
-def story_of(scene: Scene, selection: Selection) -> tuple[Stop, ...]:
+def story_of(scene: Scene, selection: Selection) -> tuple[StoryStop, ...]:
     """Return the stops of the story of a sample: 6 to 12, whatever the depth of the network.
 
     They are the whole network, the input, the stages of the network, what the decision rests on, the answer, and the whole
@@ -67,7 +67,7 @@ class _Teller:
         self._explained: set[str] = set()
         self._over_time = runs_over_time(self._capture)
 
-    def stops(self) -> tuple[Stop, ...]:
+    def stops(self) -> tuple[StoryStop, ...]:
         stages = stages_of(self._graph, self._rank)
         return (
             self._overview(),
@@ -89,13 +89,13 @@ class _Teller:
 
     # The stops.
 
-    def _overview(self) -> Stop:
+    def _overview(self) -> StoryStop:
         graph, count = self._graph, len(self._layers)
         takes, gives = (
             self._shapes(names, what) for names, what in ((graph.inputs, "inputs"), (graph.outputs, "outputs"))
         )
         weights = f"{graph.parameters:,} weights" if graph.parameters else "no weights"
-        return Stop(
+        return StoryStop(
             graph.name,
             (
                 f"A network of {count:,} layer{'s' * (count != 1)} with {weights}.",
@@ -110,26 +110,26 @@ class _Teller:
         shapes = " and ".join(f"{'1 number' if shape in ('1', 'scalar') else f'{shape} numbers'}" for shape in told)
         return shapes + (f", and has {more:,} more {what}" if more > 0 else "")
 
-    def _input(self) -> Stop:
+    def _input(self) -> StoryStop:
         inputs = self._graph.inputs
         ranks = 1 + max((self._rank(name) for name in inputs), default=0)
         sentences = input_sentences(self._capture, self._sample) if self._runs else ("No sample was run.",)
-        return Stop("The input", sentences, tuple(inputs), inputs[0] if len(inputs) == 1 else None, ranks)
+        return StoryStop("The input", sentences, tuple(inputs), inputs[0] if len(inputs) == 1 else None, ranks)
 
-    def _stage(self, stage: Stage) -> Stop:
+    def _stage(self, stage: Stage) -> StoryStop:
         nodes = stage.nodes
         sentences: tuple[str, ...] = (what_they_do(self._graph, nodes), *self._functions(nodes))
         ranks = 1 + max(self._rank(node.id) for node in nodes)
         layers = tuple(node.id for node in nodes)
         head = None if self._decision is None else self._decision.output
         if head in layers:
-            return Stop(stage.name, sentences, layers, head, ranks)
+            return StoryStop(stage.name, sentences, layers, head, ranks)
         told = self._told(nodes)
         if told is None:
-            return Stop(stage.name, sentences, layers, None, ranks)
+            return StoryStop(stage.name, sentences, layers, None, ranks)
         node, found = told
         sentences += self._response(node, found, named=node is not nodes[0])
-        return Stop(stage.name, sentences, layers, node.id, ranks, CellPick(node.id, found.index))
+        return StoryStop(stage.name, sentences, layers, node.id, ranks, CellPick(node.id, found.index))
 
     def _functions(self, nodes: Sequence[LayerNode]) -> list[str]:
         """Explain the activation functions of some layers that no earlier stop has explained."""
@@ -187,16 +187,16 @@ class _Teller:
         places = [f"{axis} {i}" for axis, i in zip(axes, index, strict=True) if axis != "channel"]
         return f"at {', '.join(places)}"
 
-    def _grounds(self, stages: Sequence[Stage]) -> Stop:
+    def _grounds(self, stages: Sequence[Stage]) -> StoryStop:
         """Tell what the decision rests on: the products of the sum behind the score."""
         found = self._decision
         ranks = self._context.ranks
         if found is None:
             last = stages[-1].nodes if stages else ()
             layers = tuple(node.id for node in last) or self._graph.outputs
-            return Stop("What the answer rests on", (self._no_decision(),), layers, None, ranks)
+            return StoryStop("What the answer rests on", (self._no_decision(),), layers, None, ranks)
         layers = tuple(dict.fromkeys((*found.sources, found.layer, found.output)))
-        return Stop(
+        return StoryStop(
             f"What {found.name} rests on" if found.classifies else "What the answer rests on",
             self._sums(found),
             layers,
@@ -213,7 +213,7 @@ class _Teller:
             return "The answer is a map: each of its numbers rests on a part of the layer before; click one to see its sum."
         return "The main output was not kept, or some of its numbers are NaN or infinite, so no sum explains it."
 
-    def _sums(self, found: Decision) -> tuple[str, ...]:
+    def _sums(self, found: ModelDecision) -> tuple[str, ...]:
         capture, total = self._capture, found.sum
         if total is None:
             return (found.reason or f"The sum behind {found.name} is not known.",)
@@ -234,7 +234,7 @@ class _Teller:
         words += self._lead(found, total)
         return tuple(words)
 
-    def _lead(self, found: Decision, total: CellSum) -> list[str]:
+    def _lead(self, found: ModelDecision, total: CellSum) -> list[str]:
         """Tell what the lead of the chosen class over the runner-up owes most to."""
         margin, other = found.margin, found.other_sum
         if margin is None or other is None or found.runner_up is None:
@@ -247,11 +247,13 @@ class _Teller:
         lead = total.total - other.total
         return [f"Its lead of {number(lead)} over {found.runner_up[0]} owes most to {words} ({_signed(value)})."]
 
-    def _answer(self) -> Stop:
+    def _answer(self) -> StoryStop:
         context, outputs = self._context, self._context.graph.outputs
         ranks = self._context.ranks
         if not self._runs:
-            return Stop("The answer", ("No sample was run, so there is no answer.",), self._graph.outputs, None, ranks)
+            return StoryStop(
+                "The answer", ("No sample was run, so there is no answer.",), self._graph.outputs, None, ranks
+            )
         found, sentences = self._decision, []
         if found is not None and found.classifies:
             sentences.append(f"The model says {found.name} ({score(found.value)}).")
@@ -271,9 +273,9 @@ class _Teller:
             sentences.append("The numbers of the outputs were not kept.")
         layer = found.output if found is not None else None
         layers = (found.output,) if found is not None and len(outputs) == 1 else self._graph.outputs
-        return Stop("The answer", tuple(sentences), layers, layer, ranks)
+        return StoryStop("The answer", tuple(sentences), layers, layer, ranks)
 
-    def _truth(self, found: Decision) -> list[str]:
+    def _truth(self, found: ModelDecision) -> list[str]:
         """Compare the chosen class with the sample's label, if it has one."""
         label = self._capture.label(self._sample)
         if label is None or found.chosen is None:
@@ -283,7 +285,7 @@ class _Teller:
             f"Its label is {class_name(self._capture.classes, label)}: the model is {'right' if right else 'wrong'}."
         ]
 
-    def _end(self) -> Stop:
+    def _end(self) -> StoryStop:
         count, ranks = len(self._layers), self._context.ranks
         layers = f"{count:,} layer{'s' * (count != 1)}"
         name = self._capture.sample_name(self._sample) if self._runs else ""
@@ -297,7 +299,7 @@ class _Teller:
             sentence = f"{name} has passed {layers}."
         else:
             sentence = f"The whole network: {layers}."
-        return Stop("From input to decision", (sentence,), (), None, ranks)
+        return StoryStop("From input to decision", (sentence,), (), None, ranks)
 
 
 def _listed(found: Sequence[Evidence]) -> str:

@@ -15,7 +15,7 @@ from nnviz3d.scene.panel_rows import TextRow, text_height
 from nnviz3d.scene.primitives import Panel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.story.stop import Stop
+from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.motion import ease, haste
 from nnviz3d.scene.tours.track import Floats, Framing, Tour, Track
@@ -54,14 +54,14 @@ class Walk:
         What is selected at each stop.
     """
 
-    stops: tuple[Stop, ...]
+    stops: tuple[StoryStop, ...]
     poses: tuple[CameraPose, ...]
     times: tuple[float, ...]
     selections: tuple[Selection, ...]
     _flights: dict[tuple[int, int], float] = field(default_factory=dict)
 
     @staticmethod
-    def of(scene: Scene, aspect: float, selection: Selection, stops: Sequence[Stop]) -> Walk:
+    def of(scene: Scene, aspect: float, selection: Selection, stops: Sequence[StoryStop]) -> Walk:
         """Plan the walk for a picture with an aspect, width over height."""
         return Walk(
             tuple(stops),
@@ -141,12 +141,12 @@ def story_film(scene: Scene, aspect: float, seconds: float | None, selection: Se
     return Tour(starts[-1] / pace, False, at, told)
 
 
-def caption_of(stop: Stop) -> Panel:
+def caption_of(stop: StoryStop) -> Panel:
     """Return the caption of a stop as a panel."""
     return Panel("caption", "caption", (TextRow(stop.title, "title"), TextRow(stop.text, "caption")))
 
 
-def _pose(scene: Scene, stop: Stop, aspect: float) -> CameraPose:
+def _pose(scene: Scene, stop: StoryStop, aspect: float) -> CameraPose:
     """Return the pose that shows the layers of a stop above its caption."""
     whole = Framing.of(scene.overview(aspect=aspect))
     margins = _margins(stop, aspect)
@@ -175,7 +175,7 @@ def _not_nearer(pose: CameraPose, least: float) -> CameraPose:
     return replace(pose, position=(x, y, z))
 
 
-def _margins(stop: Stop, aspect: float) -> Margins:
+def _margins(stop: StoryStop, aspect: float) -> Margins:
     """Return the usual margins, with room for the caption above the scales."""
     wide = min(_WIDE, 720 * aspect * 0.85)
     high = (
@@ -184,7 +184,7 @@ def _margins(stop: Stop, aspect: float) -> Margins:
     return replace(MARGINS, bottom=min(MARGINS.bottom + high / 720, _MOST_BELOW))
 
 
-def _time(scene: Scene, stop: Stop, *, last: bool) -> float:
+def _time(scene: Scene, stop: StoryStop, *, last: bool) -> float:
     """Return the time of the scene at which the layers up to a stop are lit."""
     line = scene.timeline
     start, duration = line.forward
@@ -194,7 +194,7 @@ def _time(scene: Scene, stop: Stop, *, last: bool) -> float:
     return start + duration * min(stop.ranks, line.ranks) / line.ranks if stop.ranks else 0.0
 
 
-def _selected(scene: Scene, stop: Stop, selection: Selection) -> Selection:
+def _selected(scene: Scene, stop: StoryStop, selection: Selection) -> Selection:
     """Return the selection at a stop: its layer is highlighted, and its number marked, at the step that the story is of."""
     pick = stop.pick
     marked = pick is not None and scene.shown(pick.layer) == pick.layer
