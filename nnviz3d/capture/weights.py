@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -13,22 +13,38 @@ from nnviz3d.capture.acting_weights import as_acting
 from nnviz3d.capture.programs.activations import viewed
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.programs.node_paths import safe_part
-from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.graph import LayerNode, deciding_nodes
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 
-SMALL = 262_144
+_SMALL = 262_144
 """Largest number of parameters of a layer that is always stored."""
+_DECIDING = 8_388_608
+"""The same of a layer whose sums are the scores: what a decision rests on is told from its weights."""
+
+
+def is_stored(node: str, deciding: Collection[str], parameters: int) -> bool:
+    """Whether the weights of a layer are stored although not all are asked for.
+
+    Parameters
+    ----------
+    deciding
+        The nodes of `nnviz3d.data.graph.deciding_nodes`.
+    parameters
+        The number of the layer's weights.
+    """
+    return parameters <= (_DECIDING if node in deciding else _SMALL)
 
 
 def write_weights(writer: CaptureWriter, described: DescribedModel, *, everything: bool) -> None:
-    """Write the variables of small layers, or of all layers, without copying them.
+    """Write the variables of small layers and of those that make the scores, or of all layers, without copying them.
 
     Those of quantized layers and adapters are also written as they act, under the usual name: `as_acting`.
 
     Two nodes share a path only if they are calls of one layer, so each path is written once.
     """
+    deciding = deciding_nodes(described.graph)
     for node, variables in layers_of(described):
-        if everything or sum(math.prod(v.shape) for v in variables.values()) <= SMALL:
+        if everything or is_stored(node.id, deciding, sum(math.prod(v.shape) for v in variables.values())):
             layer = described.call(node.id).operation
             for name, variable in as_acting(layer, variables).items():
                 writer.write_weights(node.path, name, viewed(tf.convert_to_tensor(variable)))

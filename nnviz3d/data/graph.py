@@ -306,3 +306,15 @@ def head_of(graph: ModelGraph) -> str | None:
     """Return the main output: the last one that is a vector of more than one number, else the last number."""
     found = vector_outputs(graph)
     return next((name for name in reversed(found) if graph.node(name).size > 1), found[-1] if found else None)
+
+
+def deciding_nodes(graph: ModelGraph) -> frozenset[str]:
+    """Return for each output the last node with weights, if only nodes without weights that take one tensor follow it."""
+    weighted = {node.path for node in graph if node.parameters and not node.members}
+    found = set()
+    for name in graph.outputs:
+        while graph.node(name).path not in weighted and len(graph.sources(name)) == 1:
+            (name,) = graph.sources(name)
+        if graph.node(name).path in weighted:
+            found.add(name)
+    return frozenset(found)

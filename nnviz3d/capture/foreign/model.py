@@ -21,10 +21,10 @@ from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
 from nnviz3d.capture.programs.flat_program import InputSpec
-from nnviz3d.capture.weights import SMALL
+from nnviz3d.capture.weights import is_stored
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.memory_limit import check_size
-from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.graph import ModelGraph, deciding_nodes
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
@@ -295,8 +295,9 @@ class ForeignRun:
         return {name: tuple(given) for name, given in columns.items() if shapes.get(name) == (len(given),)}
 
     def write_weights(self, writer: CaptureWriter, *, everything: bool) -> None:
-        """Write the weights of small layers, or of all layers, in Keras' arrangement."""
+        """Write the weights of small layers and of those that make the scores, or of all, in Keras' arrangement."""
+        deciding = deciding_nodes(self.graph)
         for path, operation in self.model.listing.operation_of.items():
-            if everything or sum(values.size for values in operation.weights.values()) <= SMALL:
+            if everything or is_stored(path, deciding, sum(values.size for values in operation.weights.values())):
                 for name, values in operation.weights.items():
                     writer.write_weights(path, name, values)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.layout.sequences import Sequences
 
 _LONGEST = 12
 """Number of characters after which a name is cut."""
@@ -21,18 +25,25 @@ def tokens_of(context: SceneContext, node_id: str, sample: int) -> tuple[str, ..
         As many names as the sheet has rows; a padded position is an empty string. `None` if the node is no sheet of
         tokens, or its rows are not those of a vector of tokens.
     """
-    vectors, grid, capture = (
-        context.sequences.vectors.get(node_id, ()),
-        context.placement(node_id).grid,
-        context.capture,
-    )
+    grid = context.placement(node_id).grid
+    words = row_tokens(context.capture, context.sequences, node_id, sample) if grid.tokens else None
+    return None if words is None or len(words) != grid.shape[0] else words
+
+
+def row_tokens(capture: CaptureReader, sequences: Sequences, node_id: str, sample: int) -> tuple[str, ...] | None:
+    """Return the name of the token that each row of a node's tensor belongs to, as `tokens_of` does.
+
+    Parameters
+    ----------
+    sequences
+        The sequences in the capture's graph.
+    """
+    vectors = sequences.vectors.get(node_id, ())
     words = next((found for name in vectors if (found := capture.tokens(sample, name)) is not None), None)
     held = next((name for name in vectors if capture.has_activations(name)), None)
     if words is None and held is not None:
         words = tuple(f"{number:g}" for number in np.asarray(capture.activation(held, sample)).reshape(-1))
-    if words is None or not grid.tokens or len(words) != grid.shape[0]:
-        return None
-    return words[::-1] if grid.backwards else words
+    return words[::-1] if words is not None and node_id in sequences.backwards else words
 
 
 def token_words(context: SceneContext, node_id: str, position: int, sample: int) -> str:
@@ -41,9 +52,22 @@ def token_words(context: SceneContext, node_id: str, position: int, sample: int)
     The token's number is its position in the text, even if the sheet has the tokens in reverse order.
     """
     words = tokens_of(context, node_id, sample)
+    return token_at(words, position, backwards=context.placement(node_id).grid.backwards)
+
+
+def token_at(words: Sequence[str] | None, position: int, *, backwards: bool) -> str:
+    """Describe a row by its token: ``token 3 “film”``; ``position 3`` if the tokens are not known.
+
+    Parameters
+    ----------
+    words
+        The name of each row's token.
+    backwards
+        Whether the rows are in reverse order.
+    """
     if words is None or position >= len(words):
         return f"position {position}"
-    number = len(words) - 1 - position if context.placement(node_id).grid.backwards else position
+    number = len(words) - 1 - position if backwards else position
     return f"token {number} “{words[position]}”" if words[position] else f"token {number}, padding"
 
 

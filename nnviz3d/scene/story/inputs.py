@@ -38,13 +38,15 @@ def input_sentences(capture: CaptureReader, sample: int) -> tuple[str, ...]:
 def _input(capture: CaptureReader, name: str, sample: int) -> str:
     node = capture.graph.node(name)
     several = len(capture.graph.inputs) > 1
-    what = f"{node.name}: {capture.sample_name(sample)}" if several else capture.sample_name(sample)
-    what = f"{what[0].upper()}{what[1:]}" if several else what
+    what = f"Input {node.name}" if several else capture.sample_name(sample)
     tokens = capture.tokens(sample, name)
+    if tokens is None and not several and not capture.has_activations(name):
+        tokens = capture.tokens(sample)
     if tokens is not None:
         words = [word for word in tokens if word]
         quoted = " ".join(words[:_WORDS]) + (" …" if len(words) > _WORDS else "")
-        return f"{what}: {len(words):,} tokens, “{quoted}”."
+        count = f"{len(words):,} token{'s' * (len(words) != 1)}"
+        return f"{what}: {count}, “{quoted}”." if several else f"The text is read as {count}: “{quoted}”."
     if not capture.has_activations(name):
         return f"{what}: {shape_text(node)}."
     values = np.asarray(capture.activation(name, sample), dtype=np.float64)

@@ -39,6 +39,7 @@ _NAMES = {
     "Flatten": "flattening layer",
     "Reshape": "reshaping layer",
     "Embedding": "embedding",
+    "TextVectorization": "text vectorization layer",
     "MultiHeadAttention": "attention layer",
     "Attention": "attention layer",
     "LSTM": "LSTM layer",
@@ -60,6 +61,7 @@ FUNCTIONS = {
     "sigmoid": "The sigmoid makes a number from 0 to 1 of each sum.",
 }
 """What activation functions do, as sentences."""
+_ONE = "1 number"
 _MOST_KINDS = 3
 """Maximum number of kinds that a sentence lists."""
 
@@ -121,26 +123,35 @@ def what_it_does(graph: ModelGraph, node: LayerNode) -> str:
     return f"{begins}, whose output is {shape_text(node)}{then}."
 
 
-def what_they_do(graph: ModelGraph, nodes: Sequence[LayerNode]) -> str:
-    """Return a sentence on one layer or several.
+def what_they_do(graph: ModelGraph, nodes: Sequence[LayerNode]) -> tuple[str, ...]:
+    """Return sentences on one layer or several.
 
-    If they are a chain whose first layer has weights, and the others have none, it says what that one computes and what
-    follows. Of other layers it says the kinds, and how the shape of the tensor changes.
+    If they are a chain whose first layer has weights, and the others have none, they say what that one computes and what
+    follows. Of other layers they say the kinds, and how the shape of the tensor changes.
     """
     first, last = nodes[0], nodes[-1]
     chain = all(graph.sources(node.id) == (before.id,) for before, node in pairwise(nodes))
     if len(nodes) == 1 or (chain and first.parameters and not any(node.parameters for node in nodes[1:])):
-        return f"{what_it_does(graph, first)} {_followed(nodes[1:])}".rstrip()
+        return (what_it_does(graph, first), *_followed(nodes[1:]))
     own = {node.id for node in nodes}
     given = {name for node in nodes for name in graph.sources(node.id)} - own
     leading = [node.id for node in nodes if _leads_out(graph, node, own)]
-    change = f"the last one gives {shape_text(last)} numbers"
+    change = f"the last one gives {numbers_text(last)}"
     if len(given) == 1 and leading == [last.id]:
         before = graph.node(given.pop())
-        change = f"{shape_text(before)} numbers become {shape_text(last)}"
+        taken = "the text" if plain_kind(first) == "TextVectorization" else numbers_text(before)
+        change = f"{taken} become{'s' if taken in ('the text', _ONE) else ''} {numbers_text(last)}"
         if before.shape == last.shape:
-            change = f"{shape_text(before)} numbers become as many new ones"
-    return f"{len(nodes):,} layers ({listed(nodes)}): {change}."
+            change = f"{numbers_text(before)} become as many new ones"
+    kinds = listed(nodes)
+    counted = kinds if kinds.startswith(f"{len(nodes):,} ") and "," not in kinds else f"{len(nodes):,} layers ({kinds})"
+    return (f"{counted}: {change}.",)
+
+
+def numbers_text(node: LayerNode) -> str:
+    """Write the size of a node's output: ``28 × 28 × 1 numbers``."""
+    shape = shape_text(node)
+    return _ONE if shape in ("1", "scalar") else f"{shape} numbers"
 
 
 def _leads_out(graph: ModelGraph, node: LayerNode, own: set[str]) -> bool:
@@ -148,13 +159,13 @@ def _leads_out(graph: ModelGraph, node: LayerNode, own: set[str]) -> bool:
     return node.id in graph.outputs or any(edge.target not in own for edge in graph.edges_from(node.id))
 
 
-def _followed(nodes: Sequence[LayerNode]) -> str:
-    """Return a sentence on layers without weights that follow another one; empty if there is nothing to say."""
+def _followed(nodes: Sequence[LayerNode]) -> tuple[str, ...]:
+    """Return a sentence on layers without weights that follow another one; none if there is nothing to say."""
     told = [node for node in nodes if plain_kind(node) not in ("Dropout", "Flatten")]
     if not told:
-        return ""
+        return ()
     names = list(dict.fromkeys(_NAMES.get(plain_kind(node), node.kind).removesuffix(" layer") for node in told))
-    return f"Then {', '.join(names)}: {shape_text(nodes[-1])} numbers remain."
+    return (f"Then {', '.join(names)}: {numbers_text(nodes[-1])} remain{'s' * (numbers_text(nodes[-1]) == _ONE)}.",)
 
 
 def _then(node: LayerNode) -> str:

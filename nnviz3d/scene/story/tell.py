@@ -11,14 +11,15 @@ from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number, score
-from nnviz3d.scene.context import class_name, shape_text
+from nnviz3d.scene.context import class_name
 from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
-from nnviz3d.scene.derived.token_names import token_words
+from nnviz3d.scene.derived.token_names import row_tokens, token_at
+from nnviz3d.scene.layout.sequences import Sequences
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.story.decision import Evidence, ModelDecision, decision_of, evidence
 from nnviz3d.scene.story.inputs import input_sentences
-from nnviz3d.scene.story.kinds import FUNCTIONS, what_they_do
+from nnviz3d.scene.story.kinds import FUNCTIONS, numbers_text, what_they_do
 from nnviz3d.scene.story.responses import Response, strongest_channel
 from nnviz3d.scene.story.stages import Stage, stages_of
 from nnviz3d.scene.story.stop import StoryStop
@@ -64,6 +65,7 @@ class _Teller:
         self._sample = selection.sample
         self._runs = self._sample < self._capture.committed
         self._decision = decision_of(self._capture, self._sample) if self._runs else None
+        self._sequences = Sequences.of(self._graph)
         self._explained: set[str] = set()
         self._over_time = runs_over_time(self._capture)
 
@@ -105,10 +107,15 @@ class _Teller:
 
     def _shapes(self, names: Sequence[str], what: str) -> str:
         """Write the shapes of inputs or outputs: ``28 × 28 × 1 numbers``."""
-        told = [shape_text(self._graph.node(name)) for name in names[:2]]
+        told = ["a text" if self._is_text(name) else numbers_text(self._graph.node(name)) for name in names[:2]]
         more = len(names) - len(told)
-        shapes = " and ".join(f"{'1 number' if shape in ('1', 'scalar') else f'{shape} numbers'}" for shape in told)
-        return shapes + (f", and has {more:,} more {what}" if more > 0 else "")
+        return " and ".join(told) + (f", and has {more:,} more {what}" if more > 0 else "")
+
+    def _is_text(self, name: str) -> bool:
+        """Whether an input takes a text, of which no numbers can be stored."""
+        if not self._runs or name not in self._graph.inputs or self._capture.has_activations(name):
+            return False
+        return self._capture.tokens(self._sample) is not None
 
     def _input(self) -> StoryStop:
         inputs = self._graph.inputs
@@ -118,7 +125,8 @@ class _Teller:
 
     def _stage(self, stage: Stage) -> StoryStop:
         nodes = stage.nodes
-        sentences: tuple[str, ...] = (what_they_do(self._graph, nodes), *self._functions(nodes))
+        first, *rest = what_they_do(self._graph, nodes)
+        sentences: tuple[str, ...] = (first, *self._functions(nodes), *rest)
         ranks = 1 + max(self._rank(node.id) for node in nodes)
         layers = tuple(node.id for node in nodes)
         head = None if self._decision is None else self._decision.output
@@ -182,8 +190,9 @@ class _Teller:
     def _place(self, node: LayerNode, index: tuple[int, ...]) -> str:
         """Say where a number is, by the names of its axes: ``at row 7, column 12``, ``at token 3 “film”``."""
         axes = shown_axes(node.axes, self._over_time)
-        if self._scene.shown(node.id) == node.id and self._context.placement(node.id).grid.tokens:
-            return f"at {token_words(self._context, node.id, index[0], self._sample)}"
+        if node.id in self._sequences.tokens:
+            words = row_tokens(self._capture, self._sequences, node.id, self._sample)
+            return f"at {token_at(words, index[0], backwards=node.id in self._sequences.backwards)}"
         places = [f"{axis} {i}" for axis, i in zip(axes, index, strict=True) if axis != "channel"]
         return f"at {', '.join(places)}"
 
