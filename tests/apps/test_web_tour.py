@@ -42,7 +42,7 @@ def page(chromium: Browser, served: Served) -> Iterator[Page]:
 
 
 def tells(page: Page, stop: StoryStop) -> None:
-    shown = lambda: (text(page, "#tour-title"), text(page, "#tour-text")) == (stop.title, stop.text)  # noqa: E731
+    shown = lambda: (text(page, "#tour-title"), text(page, "#tour-text")) == (stop.title, stop.caption)  # noqa: E731
     wait_until(lambda: page.locator("#tour-bar").is_visible() and shown(), f"the page tells of {stop.title}")
 
 

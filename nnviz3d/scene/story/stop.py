@@ -47,6 +47,11 @@ class StoryStop:
         return " ".join(self.sentences)
 
     @property
+    def caption(self) -> str:
+        """The same text for display: no line ends within a shape."""
+        return self.text.replace(" × ", "\u00a0×\u00a0")
+
+    @property
     def seconds(self) -> float:
         """Seconds in which one looks at the picture, and reads title and caption."""
         return max(_LEAST, _ORIENTATION + (len(self.title) + len(self.text)) / CHARACTERS)

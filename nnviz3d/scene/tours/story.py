@@ -143,7 +143,7 @@ def story_film(scene: Scene, aspect: float, seconds: float | None, selection: Se
 
 def caption_of(stop: StoryStop) -> Panel:
     """Return the caption of a stop as a panel."""
-    return Panel("caption", "caption", (TextRow(stop.title, "title"), TextRow(stop.text, "caption")))
+    return Panel("caption", "caption", (TextRow(stop.title, "title"), TextRow(stop.caption, "caption")))
 
 
 def _pose(scene: Scene, stop: StoryStop, aspect: float) -> CameraPose:

@@ -100,7 +100,7 @@ class TourPanel(PagePanel[TourState]):
         stop = tour.stop
         if stop is None:
             return TourState()
-        return TourState(True, tuple(one.title for one in tour.stops), tour.index, stop.text, tour.playing)
+        return TourState(True, tuple(one.title for one in tour.stops), tour.index, stop.caption, tour.playing)
 
     def synchronize(self) -> None:
         """Show the current stop."""
