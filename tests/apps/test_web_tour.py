@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from nnviz3d.apps.web.server import ASPECT
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.scene import Scene
@@ -18,10 +16,8 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.story.tell import story_of
-from nnviz3d.scene.tours.story import Walk
 from tests.apps.conftest import Served
 from tests.support.browser import back, changed, looking, serving, still, text, wait_until
-from tests.support.browser_log import logged_by
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -90,26 +86,3 @@ def test_tour_goes_on_by_itself_pauses_and_tells_of_another_sample(page):
 def test_page_of_serve_with_tour_begins_with_it(chromium, digits_folder):
     with contextmanager(serving)(str(digits_folder), "--tour") as server, looking(chromium, server) as page:
         tells(page, stops()[0])
-
-
-def test_page_that_draws_the_scene_flies_to_the_pose_of_the_stop(webgl, digits_folder):
-    with contextmanager(serving)(str(digits_folder), "--tour", "--draw", "client") as server:
-        context = webgl.new_context(viewport={"width": 1280, "height": 720})
-        page = context.new_page()
-        logged = logged_by(page)
-        page.goto(server.url)
-        tells(page, stops()[0])
-        page.keyboard.press(" ")
-        wait_until(lambda: page.evaluate("window.nnviz3d.still()") is not None, "the picture rests")
-        box = page.locator("#view").bounding_box()
-        capture = open_capture(bundled("digits.zarr.zip"))
-        scene = Scene.build(default_scene(), capture, aspect=ASPECT)
-        walk = Walk.of(scene, box["width"] / box["height"], Selection(), stops())
-        for index in (3, 7, 6):
-            page.locator(".tour-stop").nth(index).click()
-            tells(page, stops()[index])
-            expected = walk.poses[index]
-            near = lambda: np.allclose(page.evaluate("window.nnviz3d.pose().position"), expected.position, atol=1e-3)  # noqa: E731, B023
-            wait_until(near, f"the camera is at stop {index}")
-        context.close()
-        assert not logged

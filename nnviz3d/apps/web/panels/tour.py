@@ -13,6 +13,9 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_index
 
+_LEAVE = "; $event.detail && $event.currentTarget.blur()"
+"""Takes the focus from a button after a click of the mouse, so that the space bar pauses the tour."""
+
 
 @dataclass(frozen=True)
 class TourButtonState:
@@ -43,7 +46,7 @@ class TourButtonPanel(PagePanel[TourButtonState]):
         """Make the button."""
         with html.Button(
             type="button",
-            click="trigger('tour')",
+            click=f"trigger('tour'){_LEAVE}",
             id="tour",
             classes=("['tour-start', { chosen: tour_on }]",),
             disabled=("!tour_possible && !tour_on",),
@@ -155,20 +158,20 @@ class TourPanel(PagePanel[TourState]):
                 with html.Div(classes="tour-buttons"):
                     v.VBtn(
                         icon="mdi-chevron-left",
-                        click="trigger('tour_go', [tour_index - 1])",
+                        click=f"trigger('tour_go', [tour_index - 1]){_LEAVE}",
                         disabled=("tour_index === 0",),
                         id="tour-previous",
                         **theme.icon_button("Previous stop (←)"),
                     )
                     v.VBtn(
                         icon=("tour_playing ? 'mdi-pause' : 'mdi-play'",),
-                        click="trigger('tour_pause')",
+                        click=f"trigger('tour_pause'){_LEAVE}",
                         id="tour-pause",
                         **theme.icon_button("Pause, or go on (space)"),
                     )
                     v.VBtn(
                         icon="mdi-chevron-right",
-                        click="trigger('tour_go', [tour_index + 1])",
+                        click=f"trigger('tour_go', [tour_index + 1]){_LEAVE}",
                         disabled=("tour_index === tour_titles.length - 1",),
                         id="tour-next",
                         **theme.icon_button("Next stop (→)"),
@@ -185,7 +188,7 @@ class TourPanel(PagePanel[TourState]):
                         key="i",
                         type="button",
                         classes=("['tour-stop', { passed: i <= tour_index, here: i === tour_index }]",),
-                        click="trigger('tour_go', [i])",
+                        click=f"trigger('tour_go', [i]){_LEAVE}",
                         title=("(i + 1) + ' of ' + tour_titles.length + ': ' + title",),
                         v_bind="{ 'aria-label': title, 'aria-current': i === tour_index ? 'step' : null }",
                     )
