@@ -34,9 +34,6 @@ from nnviz3d.scene.primitives import Callout, Lines, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene
-from nnviz3d.scene.story.stop import StoryStop
-from nnviz3d.scene.story.tell import story_of
-from nnviz3d.scene.tours.story import caption_of
 from tests.support import captures, waiting
 from tests.support.graphs import chain
 from tests.support.pinhole import to_pixels
@@ -725,21 +722,3 @@ def test_missing_display_is_one_sentence_with_advice(name, tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(r"nnviz3d: There is no display .*nnviz3d serve.*nnviz3d snapshot.*\n", done.stderr)
-
-
-def test_tour_is_led_by_keys_and_its_caption_stands_in_the_window(digits_window, demo):
-    scene, sample = demo
-    stops = story_of(scene, Selection(sample))
-
-    def caption(stop: StoryStop) -> Sprite:
-        scale = max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720))
-        return board_sprite(caption_of(stop).rows, scale, 760.0 * scale)
-
-    plain = digits_window.still()
-    digits_window.press("t", "space", "Right", "Right")
-    wait_until(lambda: shows(digits_window.screen(), caption(stops[2])), "the third caption is on the screen")
-    digits_window.press("Left")
-    wait_until(lambda: shows(digits_window.screen(), caption(stops[1])), "the second caption is on the screen")
-    digits_window.press("Escape")
-    wait_until(lambda: not shows(digits_window.screen(), caption(stops[1])), "the tour has ended")
-    wait_until(lambda: np.array_equal(digits_window.still(), plain), "the window is as before")
