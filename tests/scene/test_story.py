@@ -255,8 +255,9 @@ def test_answer_that_is_not_finite_is_never_explained(small_capture, tmp_path, v
     values["scores"][:, 1] = value
     values["dense"][:] = value
     broken = write(tmp_path / "broken.zarr", small_capture.graph, values, classes=small_capture.classes)
-    assert decision_of(broken, 0) is None
-    stops = story_of(Scene.build(default_scene(), broken), Selection())
+    built = Scene.build(default_scene(), broken)
+    assert decision_of(built.context, 0) is None
+    stops = story_of(built, Selection())
     assert "no sum explains it" in stop_of(stops, "What the answer rests on").text
     assert not any("The model says" in stop.text for stop in stops)
 

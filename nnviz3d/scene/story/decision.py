@@ -8,11 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.cell_sums import CellSum
+from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.data.axes import CHANNEL, channel_axis
 from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_of_two, top_classes, two_classes
+from nnviz3d.scene.context import (
+    SceneContext,
+    class_name,
+    head_of,
+    is_classifier,
+    predicted_of_two,
+    top_classes,
+    two_classes,
+)
 from nnviz3d.scene.derived.cell_explanation import explained_number
 
 _SAME_NUMBERS = ("Dropout", "Activation", "Softmax")
@@ -101,19 +110,15 @@ class ModelDecision:
         return one.products - other.products if same else None
 
 
-def decision_of(capture: CaptureReader, sample: int) -> ModelDecision | None:
-    """Find the main answer for a sample and the sums behind it.
-
-    Parameters
-    ----------
-    capture
-        The capture with all nodes.
+def decision_of(context: SceneContext, sample: int) -> ModelDecision | None:
+    """Find the main answer for a sample and the sums behind it, in the network with all groups open.
 
     Returns
     -------
     ModelDecision or None
         `None` if no output is a vector or a number, or the main one was not kept or has numbers that are not finite.
     """
+    capture = without_groups(context.capture)
     output = head_of(capture.graph)
     if output is None or not capture.has_activations(output):
         return None
@@ -138,10 +143,10 @@ def decision_of(capture: CaptureReader, sample: int) -> ModelDecision | None:
     elif len(scores) > 1:
         name = f"{output}[{one}]"
     layer, index = _summing(capture, output, one)
-    found = explained_number(capture, layer, index, sample)
+    found = explained_number(context, layer, index, sample)
     other = None
     if chosen is not None and two is not None:
-        other = explained_number(capture, *_summing(capture, output, two), sample).sum
+        other = explained_number(context, *_summing(capture, output, two), sample).sum
     return ModelDecision(
         output,
         layer,
@@ -171,16 +176,14 @@ def evidence(
         ``(n,)``: those of the sum, or of a difference of two sums.
     """
 
+    def words(term: int) -> tuple[str, str]:
+        source = int(found.sources[term])
+        index = tuple(map(int, found.index[term]))
+        return number_words(capture, sources[source], index) if source >= 0 else ("its own state", "")
+
     def strongest(sign: int) -> tuple[Evidence, ...]:
         order = np.argsort(-sign * products, kind="stable")[:count]
-        return tuple(
-            Evidence(
-                *number_words(capture, sources[int(found.sources[i])], tuple(map(int, found.index[i]))),
-                float(products[i]),
-            )
-            for i in order
-            if sign * products[i] > 0
-        )
+        return tuple(Evidence(*words(int(i)), float(products[i])) for i in order if sign * products[i] > 0)
 
     return strongest(1), strongest(-1)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnviz3d.analysis.cell_sums import CellSum
+from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
@@ -64,7 +64,7 @@ class _Teller:
         self._graph = self._capture.graph
         self._sample = selection.sample
         self._runs = self._sample < self._capture.committed
-        self._decision = decision_of(self._capture, self._sample) if self._runs else None
+        self._decision = decision_of(self._context, self._sample) if self._runs else None
         self._sequences = Sequences.of(self._graph)
         self._explained: set[str] = set()
         self._over_time = runs_over_time(self._capture)
