@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from nnviz3d.data.training import Training
 
 PROGRESS = "progress"
 """Name of the loss and the metrics as a statistic."""
+EPOCH_LOSS = "mean loss of the epoch"
+"""Name of the curve of the loss that Keras shows: a mean since the epoch began."""
 _COUNTED = {
     "gradient_norm": "nonfinite_gradients",
     "weight_norm": "nonfinite_weights",
@@ -59,6 +61,9 @@ class History:
         The first and the last recorded step, and the number of recorded steps.
     usual
         Usual distance of two recorded steps, in steps.
+    validation
+        For `PROGRESS`, the metrics of the validation data, whose columns are ends of epochs, if there are any. `first` and
+        `last` then cover both.
     """
 
     statistic: str
@@ -74,6 +79,7 @@ class History:
     last: int
     recorded: int
     usual: int
+    validation: History | None = None
 
     @property
     def reduced(self) -> bool:
@@ -112,15 +118,26 @@ def history_of(training: Training, graph: ModelGraph, statistic: str, most: int)
 
 
 def progress_of(training: Training, most: int) -> History | None:
-    """Return the curves of the loss and the metrics, like `history_of`; NaN among numbers counts as measured."""
+    """Return the curves of the loss and the metrics, like `history_of`; NaN among numbers counts as measured.
+
+    The metrics of the validation data are a history of their own, because they belong to other steps.
+    """
     curves = {"loss": training.loss}
     for name, values in training.metrics.items():
-        curves["mean loss of the epoch" if name == "loss" else name] = values
+        curves[EPOCH_LOSS if name == "loss" else name] = values
     shown = {name: values for name, values in curves.items() if not np.isnan(values).all()}
     if not shown:
         return None
     together = np.stack(list(shown.values()), axis=1)
-    return _reduced(PROGRESS, tuple(shown), training.steps, together, np.isnan(together), most)
+    found = _reduced(PROGRESS, tuple(shown), training.steps, together, np.isnan(together), most)
+    ends = training.epoch_ends
+    if not ends.validation:
+        return found
+    together = np.stack(list(ends.validation.values()), axis=1)
+    validation = _reduced(PROGRESS, tuple(ends.validation), ends.steps, together, np.isnan(together), most)
+    # Epochs may have passed since the last recorded step.
+    first, last = min(found.first, validation.first), max(found.last, validation.last)
+    return replace(found, first=first, last=last, validation=replace(validation, first=first, last=last))
 
 
 def _reduced(
@@ -174,7 +191,7 @@ def _columns(steps: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], ND
     """Return the recorded index of each column's first step, and the positions of the columns."""
     if len(steps) <= most:
         return np.arange(len(steps)), steps.astype(np.float64)
-    width = (steps[-1] - steps[0]) / most
+    width = max(steps[-1] - steps[0], 1) / most
     number = np.minimum(((steps - steps[0]) / width).astype(np.int64), most - 1)
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     return starts, steps[0] + (number[starts] + 0.5) * width

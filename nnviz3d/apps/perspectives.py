@@ -57,6 +57,7 @@ PERSPECTIVES = (
     Perspective("attention", "Attention", "Which tokens attend to which", "attention"),
     Perspective("embedding", "Embedding", "All samples as points: alike for the network is near", "embedding"),
     Perspective("training", "Training", "How weights, activations and loss changed, step by step", "training"),
+    Perspective("histograms", "Histograms", "How a layer's weights spread, step by step", "histograms"),
     Perspective("landscape", "Landscape", "The loss around the weights that were learned", "landscape"),
 )
 """All perspectives, in the order of the bar."""

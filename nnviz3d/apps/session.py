@@ -22,6 +22,7 @@ from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.perspectives import Perspectives, State
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
+from nnviz3d.apps.training_control import TrainingControl
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.apps.unfolding import Unfolding
@@ -81,6 +82,8 @@ class Session:
         Queries to the model for samples, gradients and targets that no capture holds.
     choices
         The quantity, target, method and other sample that are shown, and what else can be chosen.
+    training_control
+        Requests to the followed training.
     interventions
         The interventions of the shown sample's changed run, and requests for other ones.
     differences
@@ -114,6 +117,7 @@ class Session:
         self.perspectives = Perspectives(self._frame, self.samples, self.queries)
         self.interventions = Interventions(self._frame, self.samples, self.queries)
         self.differences = DifferencePlaces(self._frame, self.groups, self.choices)
+        self.training_control = TrainingControl(follower)
         self._last_tried: int | None = None
         self._follower = follower
         if follower is not None:

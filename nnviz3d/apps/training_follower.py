@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,8 @@ _SHARE = 0.1
 """The pause as a share of the time since the last news."""
 _BUSY = 2.0
 """The pause is at least this multiple of the time that the last scene took to prepare."""
+_EXPECTED = 20.0
+"""Seconds for which checks are frequent after the training was asked to do something."""
 _QUIET = 20.0
 """Seconds without news after which the status says so."""
 
@@ -70,12 +73,29 @@ class TrainingFollower:
         self._status = self._last_status = self._describe()
         self._call: Callable[[], None] = lambda: None
         self._closed = threading.Event()
+        self._awake = threading.Event()
+        self._expected = -_EXPECTED
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
 
     @property
     def status(self) -> str:
         """The training's progress and state: ``training: step 1,230, epoch 3, loss 0.123 · live``."""
         return self._status
+
+    @property
+    def training(self) -> Training:
+        """The training, as it was read last."""
+        return self._training
+
+    @property
+    def path(self) -> Path:
+        """The capture."""
+        return self._seen.path
+
+    def expect_news(self) -> None:
+        """Check at once, and often for some seconds, because the training was asked to do something."""
+        self._expected = time.monotonic()
+        self._awake.set()
 
     def prepare(self, make: Callable[[CaptureReader], Scene]) -> None:
         """Set the function that makes the scene of each longer training, in the thread; without it nothing is checked."""
@@ -131,6 +151,8 @@ class TrainingFollower:
             return f"{self._seen.path.name} holds another training by now; open it again"
         if self._training.finished:
             return "finished"
+        if self._training.paused:
+            return "paused"
         quiet = self._quiet()
         return self._problem or ("live" if quiet < _QUIET else f"nothing new for {duration(quiet)}")
 
@@ -140,7 +162,11 @@ class TrainingFollower:
 
     def _run(self) -> None:
         try:
-            while not self._replaced and not self._closed.wait(self._rest()):
+            while not self._replaced:
+                self._awake.wait(self._rest())
+                self._awake.clear()
+                if self._closed.is_set():
+                    return
                 self.check()
         except Exception:
             self._problem = "following stopped; the terminal shows why"
@@ -150,6 +176,8 @@ class TrainingFollower:
 
     def _rest(self) -> float:
         """Return the seconds until the next check."""
+        if time.monotonic() - self._expected < _EXPECTED:
+            return self._pause
         return max(
             self._pause,
             self._took * _BUSY,
@@ -170,6 +198,7 @@ class TrainingFollower:
     ) -> None:
         with DelayedSignals():
             self._closed.set()
+            self._awake.set()
             self._thread.join()
 
 

@@ -17,6 +17,10 @@ from nnviz3d.data.printable import printable
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.training_embedding import EmbeddedOutputs
+from nnviz3d.data.training_epochs import EpochEnds, read_epoch_ends
+from nnviz3d.data.training_histograms import Entries as Histogrammed
+from nnviz3d.data.training_histograms import RecordedHistograms
+from nnviz3d.data.training_updates import WeightUpdate
 from nnviz3d.errors import CaptureError, DamagedCapture
 
 STATISTICS = (
@@ -142,6 +146,10 @@ class _Description:
     probes: _Count
     metrics: tuple[str, ...]
     finished: bool
+    epoch_metrics: tuple[str, ...] = ()
+    histograms: Histogrammed = ()
+    control: bool = False
+    paused: bool = False
 
     def agrees_with(self, graph: ModelGraph) -> bool:
         """Whether the description fits the layers of a graph, and names every part, statistic and metric once."""
@@ -149,7 +157,7 @@ class _Description:
             set(self.committed) == set(schema.TRAINING_PARTS)
             and self.layers == tuple(node.id for node in graph)
             and set(STATISTICS) >= set(self.statistics)
-            and all(len(set(names)) == len(names) for names in (self.statistics, self.metrics))
+            and all(len(set(names)) == len(names) for names in (self.statistics, self.metrics, self.epoch_metrics))
         )
 
 
@@ -176,6 +184,10 @@ class Training:
         n: number of probe samples, which are the samples of the capture.
     finished
         Whether the recorder ended without an error.
+    control
+        Whether a page may ask the training to wait.
+    paused
+        Whether it waits.
     """
 
     def __init__(self, stored: StoredArrays) -> None:
@@ -183,10 +195,9 @@ class Training:
         self._last: dict[str, tuple[int, NDArray[np.float32]]] = {}
         attributes = stored.attributes(schema.TRAINING)
         try:
-            # Captures of earlier versions have no embedded samples.
-            description = _DESCRIPTION.validate_python(
-                {**attributes, "committed": {"embedded": 0, **attributes["committed"]}}
-            )
+            committed = {**dict.fromkeys(schema.LATER_PARTS, 0), **attributes["committed"]}
+            description = _DESCRIPTION.validate_python({**attributes, "committed": committed})
+            self._updates = Packing.from_json(attributes.get("updates", []))
             self._channels, self._activations, self._gradients, self._weights = (
                 Packing.from_json(attributes[name]) for name in ("channels", "activations", "gradients", "weights")
             )
@@ -194,7 +205,10 @@ class Training:
             raise self._invalid() from error
         self._counts, self.layers, self.statistics = description.committed, description.layers, description.statistics
         self.probes, self.finished = description.probes, description.finished
+        self.control, self.paused = description.control, description.paused and not description.finished
         self._metrics = tuple(map(printable, description.metrics))
+        self._histogrammed = description.histograms
+        self._epoch_metrics = tuple(map(printable, description.epoch_metrics))
         if not description.agrees_with(stored.graph):
             raise self._invalid()
         self.committed = self._counts["steps"]
@@ -206,9 +220,10 @@ class Training:
         return self.committed
 
     def refreshed(self) -> Training:
-        """Read the training again; return the same object if no step was added."""
+        """Read the training again; return the same object if nothing has changed."""
         now = Training(self._stored.reopened())
-        return self if (now._counts, now.finished) == (self._counts, self.finished) else now
+        same = (now._counts, now.finished, now.paused) == (self._counts, self.finished, self.paused)
+        return self if same else now
 
     def written(self) -> float:
         """Return when the recorder last wrote something, in seconds since 1970; only for a folder."""
@@ -238,6 +253,11 @@ class Training:
     def metrics(self) -> Mapping[str, NDArray[np.float64]]:
         """The metrics of Keras' progress bar, by name, ``(S,)`` each: means since the epoch began, including `loss`."""
         return {name: self._scalars[:, len(SCALARS) + i] for i, name in enumerate(self._metrics)}
+
+    @cached_property
+    def epoch_ends(self) -> EpochEnds:
+        """The metrics at the ends of the epochs, those of the validation data among them; empty if none were recorded."""
+        return read_epoch_ends(self._stored, self._counts["epochs"], self._epoch_metrics)
 
     @cached_property
     def series(self) -> NDArray[np.float32]:
@@ -335,6 +355,29 @@ class Training:
             part: self._tensor("weights", self._weights, "weights", at, layer, part)
             for part in self._weights.parts(layer)
         }
+
+    @cached_property
+    def histograms(self) -> RecordedHistograms:
+        """The histograms of weights, gradients and updates; without steps if none were recorded."""
+        return RecordedHistograms(self._stored, self._numbers("histogram_steps", "histograms"), self._histogrammed)
+
+    @cached_property
+    def update_steps(self) -> NDArray[np.int64]:
+        """The steps whose updates of single weights were recorded, ``(U,)``; they are among `weight_steps`."""
+        return self._numbers("update_steps", "updates")
+
+    def update(self, layer: str, variable: str, step: int) -> WeightUpdate | None:
+        """Return what the last step up to this one with recorded updates did to a variable; `None` if none is recorded."""
+        at = int(np.searchsorted(self.update_steps, step, side="right")) - 1
+        if at < 0 or (layer, variable) not in self._updates:
+            return None
+        found = int(self.update_steps[at])
+        before, gradient = (
+            self._tensor(name, self._updates, "updates", at, layer, variable)
+            for name in ("weights_before", "weight_gradients")
+        )
+        after = self.weights(layer, int(np.searchsorted(self.weight_steps, found)))[variable]
+        return WeightUpdate(found, float(self.learning_rate[self.recorded_index(found)]), before, gradient, after)
 
     @cached_property
     def embedded(self) -> EmbeddedOutputs | None:

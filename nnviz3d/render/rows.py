@@ -33,6 +33,8 @@ _PICTURE = 84.0
 _SIDE_BY_SIDE = 80.0
 """Height of pictures side by side."""
 _LIT = (255, 176, 74, 255)
+_DOT, _MOST_DOTS = (143, 196, 255), 48
+"""Colour of the dots of a curve's second curve, and the most dots; more are drawn as a line."""
 _LEADING = 1.35
 """Distance of the lines of one text as a multiple of the font's size."""
 
@@ -225,13 +227,21 @@ def _curve_row(row: CurveRow, scale: float, widest: float) -> Image.Image:
     width, side = _chart_widths(scale, widest)
     top, bottom = round(8 * scale), round(_CURVE * scale)
     canvas, draw = _blank(width + 2 * side, bottom + 24 * scale)
-    finite = row.values[np.isfinite(row.values)]
+    together = np.concatenate([row.values, row.dots])
+    finite = together[np.isfinite(together)]
     # The axis begins at zero, or at the minimum if it is negative, so that one sees how close a loss is to zero.
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 1.0)
-    first, last = float(row.at[0]), float(row.at[-1])
-    x = side + (row.at - first) / max(last - first, 1e-30) * width
-    with np.errstate(invalid="ignore", over="ignore"):
-        y = bottom - np.clip((row.values - low) / max(high - low, 1e-30), 0, 1) * (bottom - top)
+    ends = np.concatenate([row.at[[0, -1]], row.dots_at])
+    first, last = float(ends.min()), float(ends.max())
+
+    def across(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(side + (at - first) / max(last - first, 1e-30) * width)
+
+    def down(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(bottom - np.clip((values - low) / max(high - low, 1e-30), 0, 1) * (bottom - top))
+
+    x, y = across(row.at), down(row.values)
     draw.line((side, bottom, side + width, bottom), fill=(*EDGE, 255), width=max(1, round(scale)))
     for past, ink in ((False, (*EDGE, 255)), (True, _LIT)):
         for run in _runs(np.isfinite(row.values)):
@@ -240,6 +250,7 @@ def _curve_row(row: CurveRow, scale: float, widest: float) -> Image.Image:
                 draw.line(points, fill=ink, width=max(1, round(1.6 * scale)), joint="curve")
             elif points:
                 draw.point(points, fill=ink)
+    _draw_dots(draw, across(row.dots_at), down(row.dots), np.isfinite(row.dots), scale)
     if np.isfinite(row.values[row.now]):
         (px, py), r = (float(x[row.now]), float(y[row.now])), 4 * scale
         draw.line((px, py, px, bottom), fill=(*_LIT[:3], 90), width=max(1, round(scale)))
@@ -247,6 +258,25 @@ def _curve_row(row: CurveRow, scale: float, widest: float) -> Image.Image:
     for end, text, anchor in ((side, row.ends[0], "la"), (side + width, row.ends[1], "ra")):
         _write(draw, (end, bottom + 4 * scale), text, "quiet", scale, QUIET, anchor)
     return canvas
+
+
+def _draw_dots(
+    draw: ImageDraw.ImageDraw,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    scale: float,
+) -> None:
+    """Draw a thin line through dots; if they are too close, only the line."""
+    for run in _runs(known):
+        points = [(float(x[i]), float(y[i])) for i in run]
+        if len(points) > 1:
+            draw.line(points, fill=(*_DOT, 255), width=max(1, round(scale)), joint="curve")
+        elif len(x) > _MOST_DOTS:
+            draw.point(points, fill=(*_DOT, 255))
+        r = 2.2 * scale
+        for px, py in points if len(x) <= _MOST_DOTS else []:
+            draw.ellipse((px - r, py - r, px + r, py + r), fill=(*_DOT, 255))
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[NDArray[np.int64]]:

@@ -18,7 +18,15 @@ from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.points_look import LONGEST_NAME as LONGEST_NAME
 from nnviz3d.scene.points_look import PointsSpec
 from nnviz3d.scene.primitives import Vector
-from nnviz3d.scene.selection import CellPick, ChannelOrder, ChannelPictures, LayerPick, Pick, Selection
+from nnviz3d.scene.selection import (
+    CellPick,
+    ChannelOrder,
+    ChannelPictures,
+    HistogramOf,
+    LayerPick,
+    Pick,
+    Selection,
+)
 from nnviz3d.scene.view_spec import Figure, Seconds, Share, Strict, one_of
 
 _FARTHEST = 1e9
@@ -145,6 +153,7 @@ class LookSpec(Strict):
     points: PointsSpec | None = None
     step: Count | None = None
     statistic: Figure | None = None
+    histogram: HistogramOf | None = None
     pick: PickSpec | None = None
     opened: Annotated[tuple[Name, ...], Field(max_length=MOST_OPENED), AfterValidator(_unlike_names)] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -102,6 +102,10 @@ class PicturesRow:
     pictures: tuple[tuple[str, NDArray[np.uint8]], ...]
 
 
+def _no_numbers() -> NDArray[np.float64]:
+    return np.empty(0)
+
+
 @dataclass(frozen=True, eq=False)
 class CurveRow:
     """A small line chart with a point on it.
@@ -116,12 +120,16 @@ class CurveRow:
         Index of the number that the point marks.
     ends
         Text below the chart's left end and below its right end.
+    dots_at, dots
+        ``(m,)``: positions and numbers of a second curve, of dots and the lines between them; empty if there is none.
     """
 
     at: NDArray[np.float64]
     values: NDArray[np.float64]
     now: int
     ends: tuple[str, str]
+    dots_at: NDArray[np.float64] = field(default_factory=_no_numbers)
+    dots: NDArray[np.float64] = field(default_factory=_no_numbers)
 
 
 Row = CurveRow | TextRow | BarRow | GaugeRow | ScaleRow | SwatchRow | KeyRow | PictureRow | PicturesRow

@@ -14,6 +14,7 @@ ChannelOrder = Literal["index", "mean", "contribution"]
 ChannelPictures = Literal["maps", "features", "examples"]
 ColoredBy = str
 """Name of a column of the samples of an embedding: ``label``, ``prediction``, ``score``, or a column of a table."""
+HistogramOf = Literal["weights", "gradients", "updates"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ class Selection:
         clock's step, or else the last one.
     statistic
         Statistic in the history of a training, one of `nnviz3d.data.training.STATISTICS`.
+    histogram
+        What the histograms of a training count; by default what the scene says.
     pick
         The pick, which is marked and described.
     """
@@ -159,4 +162,5 @@ class Selection:
     points: PointFilter = PointFilter()
     step: int | None = None
     statistic: str | None = None
+    histogram: HistogramOf | None = None
     pick: Pick | None = None

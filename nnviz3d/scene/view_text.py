@@ -262,6 +262,7 @@ _FIELDS: Mapping[str, tuple[str, _Kind]] = {
     "y": ("points", _Kind(_points, _read_points)),
     "d": ("step", _COUNT),
     "v": ("statistic", _NAME),
+    "z": ("histogram", _NAME),
     "x": ("pick", _Kind(_pick, _read_pick)),
     "w": ("opened", _Kind(_words, _read_words)),
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 
 from nnviz3d.analysis.history import history_of, progress_of
-from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns
+from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.data.training import STATISTICS
 from tests.support import trainings
 
@@ -61,6 +62,26 @@ def test_the_loss_and_the_metrics_are_charted_and_a_loss_that_is_no_number_is_ma
     assert [line["name"] for line in found["lines"]] == ["loss", "mean loss of the epoch", "accuracy"]
     assert [len(line["odd"]) for line in found["lines"]] == [1, 1, 0]
     assert not any(line["layer"] for line in found["lines"])
+
+
+def test_metrics_of_the_validation_data_are_dashed_in_the_colour_of_the_training_with_a_dot_for_each_epoch(tmp_path):
+    capture = trainings.small_training(tmp_path / "run.zarr", validated=True)
+    history = progress_of(capture.training, 240)
+    found = chart_of(history)
+    lines = {line["name"]: line for line in found["lines"]}
+    assert list(lines) == ["loss", "mean loss of the epoch", "accuracy", "val_loss", "val_accuracy"]
+    assert [line["dashed"] for line in lines.values()] == [False, False, False, True, True]
+    assert lines["val_loss"]["color"] == lines["mean loss of the epoch"]["color"] != lines["loss"]["color"]
+    assert lines["val_accuracy"]["color"] == lines["accuracy"]["color"]
+    assert lines["val_loss"]["dots"].count("M") == 3
+    assert lines["loss"]["dots"] == ""
+    x = [float(at) + 2 for at in re.findall(r"M([\d.]+) ", lines["val_loss"]["dots"])]
+    assert x == pytest.approx([x_of(history, step) for step in trainings.VALIDATED], abs=0.1)
+    assert x[-1] == WIDTH - RIGHT, "the axis reaches to the last epoch, after the last recorded step"
+    up = {float(text): y for y, text in found["up"]}
+    y = [float(at) for at in re.findall(r"M[\d.]+ ([\d.]+)a", lines["val_loss"]["dots"])]
+    expected = np.interp([2.0, 1.0, 1.5], sorted(up), [up[tick] for tick in sorted(up)])
+    assert y == pytest.approx(expected, abs=0.2)
 
 
 def test_many_layers_have_fewer_columns():

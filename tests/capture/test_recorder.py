@@ -89,6 +89,28 @@ def test_training_is_bit_identical_with_and_without_the_recorder(tmp_path, mode)
     assert np.isfinite(training.statistic("gradient_norm")[:, training.layers.index("hidden")]).all()
 
 
+@pytest.mark.parametrize("often", [1, 2])
+def test_metrics_of_the_validation_data_are_recorded_and_change_nothing(tmp_path, often):
+    x, y = data()
+    ends = []
+    for recorder in (None, TrainingRecorder(tmp_path / "run.zarr", every=4)):
+        model = compiled(build(), run_eagerly=False)
+        options = {"validation_data": (x[:10], y[:10]), "validation_freq": often, "epochs": 4, "batch_size": BATCH}
+        fitted = model.fit(x, y, verbose=0, callbacks=[recorder] if recorder else [], **options)
+        ends.append((numbers(model), fitted.history))
+    (plain, history), (recorded, told) = ends
+    assert all(np.array_equal(a, b) for a, b in zip(plain, recorded, strict=True))
+    assert history == told
+    found = open_capture(tmp_path / "run.zarr").training.epoch_ends
+    epochs = list(range(often - 1, 4, often))
+    assert found.epochs.tolist() == epochs
+    assert found.steps.tolist() == [5 * (epoch + 1) for epoch in epochs]
+    assert set(found.metrics) == set(history)
+    for name, values in history.items():
+        own = values if name.startswith("val_") else [values[epoch] for epoch in epochs]
+        assert found.metrics[name].tolist() == own, name
+
+
 class Noisy(layers.Layer):
     """Draws random numbers in training and in inference."""
 

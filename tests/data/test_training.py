@@ -261,3 +261,41 @@ def test_committed_steps_are_read_after_the_writer_was_killed(tmp_path):
     assert not capture.complete
     assert len(capture.training) >= 60
     check(capture.training)
+
+
+def test_ends_of_epochs_are_committed_with_the_next_step_or_the_end(tmp_path):
+    writer = begin(tmp_path / "run.zarr")
+    add(writer, 1)
+    training = open_capture(tmp_path / "run.zarr").training
+    assert len(training.epoch_ends) == 0
+    assert training.epoch_ends.validation == {}
+    writer.epoch_end(4, 0, {"loss": 0.5, "val_loss": 0.75})
+    assert training.refreshed() is training
+    add(writer, 10)
+    longer = training.refreshed()
+    assert longer.epoch_ends.steps.tolist() == [4]
+    assert longer.epoch_ends.metrics["val_loss"].tolist() == [0.75]
+    writer.epoch_end(8, 1, {"val_loss": 0.5, "another": 1.0})
+    for step in range(12, 20_000, 4):
+        writer.epoch_end(step, step // 4 - 1, {"loss": step, "val_loss": step / 2})
+    writer.finish()
+    ends = longer.refreshed().epoch_ends
+    assert ends.steps.tolist() == list(range(4, 20_000, 4))
+    assert ends.epochs.tolist() == list(range(len(ends)))
+    assert set(ends.metrics) == {"loss", "val_loss"}
+    assert np.isnan(ends.metrics["loss"][1])
+    assert ends.validation["val_loss"][1:3].tolist() == [0.5, 6.0]
+    assert ends.validation["val_loss"][-1] == 19_996 / 2
+
+
+def test_recordings_of_versions_without_ends_of_epochs_are_read(tmp_path):
+    writer = begin(tmp_path / "run.zarr")
+    add(writer, 1)
+    writer.finish()
+    path = tmp_path / "run.zarr" / "training" / "zarr.json"
+    described = json.loads(path.read_text())
+    del described["attributes"]["committed"]["epochs"]
+    path.write_text(json.dumps(described))
+    training = open_capture(tmp_path / "run.zarr").training
+    assert training.steps.tolist() == [1]
+    assert len(training.epoch_ends) == 0

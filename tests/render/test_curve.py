@@ -21,6 +21,10 @@ def drawn(values: NDArray[np.float64], now: int, at: NDArray[np.float64] = STEPS
     return panel_sprite(Panel("training", "top-right", (row,)), 2.0, 900.0).astype(np.int64)
 
 
+def blue(picture: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (picture[..., 2] > 220) & (picture[..., 0] < 190) & (picture[..., 3] > 200)
+
+
 def lit(picture: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (picture[..., 0] > 200) & (picture[..., 1] > 120) & (picture[..., 2] < 130) & (picture[..., 3] > 200)
 
@@ -64,3 +68,16 @@ def test_chart_is_drawn_for_any_numbers(values):
 
 def test_chart_is_drawn_for_a_single_number():
     assert drawn(np.array([2.0]), 0, np.array([1.0])).shape == drawn(FALLING, 0).shape
+
+
+def test_dots_of_a_second_curve_lie_on_the_same_scale():
+    """Their greatest number is above the curve's, so it decides the height; the last one is after the curve's end."""
+    row = CurveRow(STEPS, FALLING, 5, ("", ""), np.array([20.0, 60.0, 140.0]), np.array([1.0, 4.0, 2.0]))
+    picture = panel_sprite(Panel("training", "top-right", (row,)), 2.0, 900.0).astype(np.int64)
+    rows, columns = np.nonzero(blue(picture))
+    assert not blue(drawn(FALLING, 5)).any()
+    top, left, right = rows.min(), columns.min(), columns.max()
+    at_top = columns[rows < top + 4].mean()
+    assert (at_top - left) / (right - left) == pytest.approx((60 - 20) / (140 - 20), abs=0.02)
+    alone = np.nonzero(lit(picture))[0].min()
+    assert alone > (top + rows.max()) / 2 - 12, "the curve reaches half of the height"

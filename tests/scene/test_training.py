@@ -17,7 +17,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.tours.make_tour import make_tour
-from tests.support.trainings import KEPT, STEPS, losses
+from tests.support.trainings import KEPT, STEPS, losses, small_training
 
 SPEC = parse_scene(
     {
@@ -210,6 +210,22 @@ class TestPanel:
         monkeypatch.setattr(type(recorded_capture.training), "loss", np.full(len(STEPS), np.nan))
         rows = of(Panel, Scene.build(SPEC, recorded_capture).at(0.0))["training"].rows
         assert [type(row) for row in rows] == [TextRow, TextRow]
+
+    def test_validation_is_dots_on_the_curve_and_the_last_one_is_told(self, tmp_path):
+        capture = small_training(tmp_path / "run.zarr", validated=True)
+        scene = Scene.build(SPEC, capture)
+        for step, told in (
+            (10, "validation"),
+            (20, "val_loss 2 · val_accuracy 0.3"),
+            (50, "val_loss 1 · val_accuracy 0.6"),
+        ):
+            found = scene.at(0.0, Selection(step=step))
+            drawn = curve(found)
+            assert drawn.dots_at.tolist() == [12, 32, 60]
+            assert drawn.dots.tolist() == [2.0, 1.0, 1.5]
+            text = words(found)
+            assert text.endswith(f"dots: {told}") or f"dots: {told}\n" in text
+        assert "overfits" not in text
 
 
 class TestPurity:

@@ -14,6 +14,7 @@ from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
 from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training_histograms import QUANTITIES, histogram_of
 from tests.support import captures
 from tests.support.graphs import chain
 
@@ -37,7 +38,11 @@ def losses() -> NDArray[np.float64]:
     return found
 
 
-def small_training(path: Path, *, growing: bool = False) -> Capture:
+VALIDATED = {12: (2.0, 0.3), 32: (1.0, 0.6), 60: (1.5, 0.5)}
+"""Loss and accuracy of the validation data by the step at which an epoch ends; the last one is after the last record."""
+
+
+def small_training(path: Path, *, growing: bool = False, validated: bool = False) -> Capture:
     """Write six steps with two probe samples; the tensors of each recorded step are different random numbers."""
     network = graph()
     tensors = Packing(tuple((node.id, "0", (2, *node.shape)) for node in network))
@@ -75,8 +80,33 @@ def small_training(path: Path, *, growing: bool = False) -> Capture:
         scalars = {"step": step, "epoch": place // 4, "loss": loss, "learning_rate": 0.01 / (1 + place)}
         layers = random.random((len(network), len(STATISTICS)), dtype=np.float32)
         writer.step(scalars, {"loss": loss, "accuracy": place / 10}, layers, np.empty(0, np.float32))
+    for epoch, (step, (loss, accuracy)) in enumerate(VALIDATED.items() if validated else ()):
+        writer.epoch_end(step, epoch, {"loss": 1.0 / step, "val_loss": loss, "val_accuracy": accuracy})
     if not growing:
         writer.finish()
+    return open_capture(path)
+
+
+def histogrammed_training(path: Path) -> Capture:
+    """Write six steps with histograms of two layers, and with the updates of all weights of the dense layer."""
+    network, random = graph(), np.random.default_rng(8)
+    entries = tuple((layer, quantity) for layer in ("conv", "dense") for quantity in QUANTITIES)
+    weights = Packing((("dense", "kernel", (36, 20)),))
+    with CaptureWriter(path, graph=network, provenance=Provenance("hand"), samples=0, growing=True) as capture:
+        capture.commit(0)
+        announce_training(capture, network, weights=weights, updates=weights, histograms=entries)
+    writer = TrainingWriter(path)
+    for step in STEPS:
+        rows = [histogram_of(random.normal(0.1, 1 + step / 50, 900).astype(np.float32)) for _ in entries]
+        limits, counts = (np.stack(part) for part in zip(*rows, strict=True))
+        writer.histograms(step, limits, counts)
+        if step in (STEPS[0], STEPS[-1]):
+            after, before, gradient = random.normal(size=(3, weights.width)).astype(np.float32)
+            writer.weights(step, after)
+            writer.updates(step, before, gradient)
+        scalars = {"step": step, "epoch": 0, "loss": 1.0, "learning_rate": 0.01}
+        writer.step(scalars, {}, np.full((len(network), len(STATISTICS)), np.nan, np.float32), np.empty(0, np.float32))
+    writer.finish()
     return open_capture(path)
 
 

@@ -39,10 +39,13 @@ def curves_figure(training: Training, scene: Scene, selection: Selection) -> Fig
     rows = len(groups) + (history is not None)
     figure = Figure(figsize=(10, 1.2 + 2.5 * rows), layout=_layout())
     plots = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    steps = training.steps
+    steps, ends = training.steps, training.epoch_ends
+    validated = ends.validation
     for plot, (title, lines) in zip(plots, groups.items(), strict=False):
         for (name, values), color in zip(lines.items(), _cycled(len(lines)), strict=True):
-            plot.plot(steps, values, color=color, linewidth=1.4, label=_plain(name))
+            dashed = {"linestyle": "--", "marker": "o", "markersize": 3.0} if name in validated else {}
+            at = ends.steps if name in validated else training.steps
+            plot.plot(at, values, color=color, linewidth=1.4, label=_plain(name), **dashed)
         _finish(plot, title, len(lines))
     if history is not None:
         statistic = selection.statistic or history.statistic
@@ -117,7 +120,8 @@ def _name_classes(plot: Plot, rows: Any) -> None:
 def _groups(training: Training) -> Mapping[str, Mapping[str, NDArray[np.float64]]]:
     """Return the curves with numbers by what they share a plot for: a metric and its validation, the loss first."""
     found: dict[str, dict[str, NDArray[np.float64]]] = {}
-    curves = {"loss": training.loss, **training.metrics, "learning rate": training.learning_rate}
+    own = {"loss": training.loss, **training.metrics, "learning rate": training.learning_rate}
+    curves = {**own, **training.epoch_ends.validation}
     for name, values in curves.items():
         finite = values[np.isfinite(values)]
         constant = name == "learning rate" and finite.size and np.ptp(finite) == 0

@@ -36,6 +36,8 @@ from nnviz3d.scene.selection import Pick
 
 _READING = 0.1
 """Seconds between two looks at whether a tour's caption has been read."""
+_RENEWED = 2.0
+"""Seconds from one renewal of a request to the training to the next one."""
 
 
 class WebApp(TrameApp):  # type: ignore[misc]
@@ -143,9 +145,15 @@ class WebApp(TrameApp):  # type: ignore[misc]
 
     async def draw(self) -> None:
         """Draw each new state, as long as the server runs."""
-        await asyncio.gather(
-            self.view.run(), self.client_views.run(), self._saves.run(), self._exports.run(), self._lead()
-        )
+        runs = (self.view.run(), self.client_views.run(), self._saves.run(), self._exports.run())
+        await asyncio.gather(*runs, self._lead(), self._renew_control())
+
+    async def _renew_control(self) -> None:
+        """Keep a training waiting that was asked to, as long as a page is open."""
+        while True:
+            await asyncio.sleep(_RENEWED)
+            if self._clients.count:
+                self._session.training_control.renew()
 
     async def watch(self) -> None:
         """Close idle connections without the token and stalled pages, as long as the server runs."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.history import PROGRESS, History
+from nnviz3d.analysis.history import EPOCH_LOSS, PROGRESS, History
+from nnviz3d.data.training_epochs import VALIDATION
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, categorical, colormap, number
 from nnviz3d.scene.layout.ridges import Scale
 from nnviz3d.scene.views.history import step_ticks
@@ -23,6 +24,10 @@ _COLUMNS = (60, 240)
 """Least and most columns of a line; at most one for each pixel."""
 _MARK = 5
 """Height in pixels of the marks of values that are not finite: NaN at the bottom, infinite values at the top."""
+_DOT = 2.0
+"""Radius in pixels of the dots of numbers of the validation data."""
+_MOST_DOTS = 60
+"""With more ends of epochs than this, only the dashes tell a line of the validation data."""
 
 
 def columns(lines: int) -> int:
@@ -42,14 +47,27 @@ def chart_of(found: History) -> dict[str, Any]:
     Returns
     -------
     ``lines``: each with its ``name``, whether it belongs to a ``layer``, its ``color`` (the first layer is dark, the last
-    one bright), its path ``d``, and the paths and colours of values that are not finite, ``odd``. ``across`` and ``up``:
-    positions and texts of the labels along the axes.
+    one bright), its path ``d``, and the paths and colours of values that are not finite, ``odd``. A line of the validation
+    data is ``dashed``, has the path of its ``dots`` at the ends of epochs, and the colour of the training's metric.
+    ``across`` and ``up``: positions and texts of the labels along the axes.
     """
     scale = Scale.of(found, None)
+    colors = dict(zip(found.names, _colors(found), strict=True))
+    lines = _lines(found, scale, colors, dashed=False)
+    if found.validation is not None:
+        lines += _lines(found.validation, scale, _validation_colors(found.validation.names, colors), dashed=True)
+    return {
+        "lines": lines,
+        "across": [[x_of(found, step), f"{step:,}"] for step in step_ticks(found.first, found.last, 4)],
+        "up": [[float(_down(scale, np.array([tick]))[0]), number(tick)] for tick in scale.ticks],
+    }
+
+
+def _lines(found: History, scale: Scale, colors: Mapping[str, str], *, dashed: bool) -> list[dict[str, Any]]:
     x = _across(found, found.at)
     low, high = (_down(scale, values) for values in (found.low, found.high))
     lines = []
-    for k, (name, color) in enumerate(zip(found.names, _colors(found), strict=True)):
+    for k, name in enumerate(found.names):
         odd = [
             {"color": _css(paint), "d": "".join(f"M{at:.1f} {y}v{_MARK}" for at in x[where[k]])}
             for where, paint, y in (
@@ -58,13 +76,17 @@ def chart_of(found: History) -> dict[str, Any]:
             )
             if where[k].any()
         ]
-        path = _path(x, low[k], high[k], found.joined[k])
-        lines.append({"name": name, "layer": found.statistic != PROGRESS, "color": color, "d": path, "odd": odd})
-    return {
-        "lines": lines,
-        "across": [[x_of(found, step), f"{step:,}"] for step in step_ticks(found.first, found.last, 4)],
-        "up": [[float(_down(scale, np.array([tick]))[0]), number(tick)] for tick in scale.ticks],
-    }
+        line = {"name": name, "layer": found.statistic != PROGRESS, "color": colors[name], "odd": odd}
+        line |= {"d": _path(x, low[k], high[k], found.joined[k]), "dashed": dashed}
+        line["dots"] = _dots(x, high[k]) if dashed and len(x) <= _MOST_DOTS else ""
+        lines.append(line)
+    return lines
+
+
+def _dots(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    """Return the path of a dot at each number."""
+    r, known = _DOT, np.flatnonzero(np.isfinite(y))
+    return "".join(f"M{x[j] - r:.1f} {y[j]:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0" for j in known)
 
 
 def _across(found: History, steps: NDArray[Any]) -> NDArray[np.float64]:
@@ -99,6 +121,16 @@ def _colors(found: History) -> Sequence[str]:
         return ["var(--ember)", *(_css(color) for color in categorical(count + 3)[3:])][:count]
     table = colormap("plasma").table[np.linspace(60, 240, count).astype(int)] / 255
     return [_css(color) for color in table]
+
+
+def _validation_colors(names: Sequence[str], colors: Mapping[str, str]) -> Mapping[str, str]:
+    """Give each metric of the validation data the colour of the training's metric that it is compared with."""
+    found = {}
+    for name in names:
+        own = name.removeprefix(VALIDATION)
+        own = EPOCH_LOSS if own == "loss" and EPOCH_LOSS in colors else own
+        found[name] = colors.get(own, "var(--faint)")
+    return found
 
 
 def _css(color: Sequence[float] | NDArray[np.float64]) -> str:

@@ -98,6 +98,8 @@ class Schedule:
     ----------
     note
         A sentence for the provenance; empty if `every` was given.
+    asked
+        Whether a page asks the training to wait after the next step; then all parts of it are due.
 
     Raises
     ------
@@ -116,11 +118,12 @@ class Schedule:
         self._last = dict.fromkeys(self._intervals, 0)
         self._cadence = Cadence()
         self._at_end = False
+        self.asked = False
 
     def is_due(self, part: str, step: int) -> bool:
         """Whether a part is due: it is the first, or the interval or the pause since the last one is over."""
         last, every = self._last[part], self._intervals[part]
-        if last == 0 or self._at_end:
+        if last == 0 or self._at_end or self.asked:
             return True
         return self._cadence.is_due(part) if every is None else step // every > last // every
 

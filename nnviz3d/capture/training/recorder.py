@@ -10,26 +10,30 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from nnviz3d.capture.loading.model_kind import check_backend, check_model
 from nnviz3d.capture.training.cadence import Schedule
 from nnviz3d.capture.training.failures import failure
 from nnviz3d.capture.training.fit_state import is_called_back
-from nnviz3d.capture.training.optimizer_updates import OptimizerCall, iterations_of, number
+from nnviz3d.capture.training.loop_copies import LoopCopies, first_samples
+from nnviz3d.capture.training.optimizer_updates import number
+from nnviz3d.capture.training.pause import Pause
 from nnviz3d.capture.training.probe import Loss
 from nnviz3d.capture.training.recordable import RecordableParts, RequestedParts
 from nnviz3d.capture.training.recorder_arguments import (
     check_folder,
     check_gradients,
-    is_one_number,
+    numbers_in,
     read_embedding,
     read_probes,
 )
 from nnviz3d.capture.training.recording import Recording
 from nnviz3d.capture.training.train_step_hook import TrainStepHook, VariableCopies
+from nnviz3d.data.capture import open_capture
 from nnviz3d.data.files.locks import WriterLock, check_free
+from nnviz3d.data.files.paths import user_path
 from nnviz3d.data.printable import reason
+from nnviz3d.data.training_epochs import VALIDATION
 from nnviz3d.errors import ModelError, UserError
 
 _NO_PROBES = (
@@ -50,6 +54,9 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
     `every`; steps count from 1, over all calls of `fit`. If one execution makes several steps (``steps_per_execution``),
     it records the last step of each execution with such a step. `nnviz3d.data.training.Training` describes the record of
     a step.
+
+    If `fit` has validation data, its metrics are recorded at the end of each epoch, and a validation loss that rises while
+    the training's falls is reported by a warning (`nnviz3d.analysis.overfitting`).
 
     With the same seeds, the weights are bit-identical with and without the recorder, however often it records. Its copies
     take twice the memory of the trainable weights.
@@ -85,6 +92,10 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         `embed_samples` are recorded as often as the probe samples' tensors.
     embed_samples
         The embedded samples, ``(x, y)`` as for `probes`, or ``(x, None)``; a few hundred.
+    control
+        Whether a page may ask the training to wait after its next step, to make single steps, and to go on. A step after
+        which it waits is recorded with all parts. The training goes on within 15 s if the page is closed, and Ctrl-C ends
+        it as usual.
 
     Raises
     ------
@@ -104,6 +115,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         loss: Loss | None = None,
         embed: str | None = None,
         embed_samples: tuple[Any, Any] | None = None,
+        control: bool = False,
     ) -> None:
         super().__init__()
         self.path = Path(path).absolute()
@@ -117,12 +129,13 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
             read_embedding(embed, embed_samples),
             tuple(map(str, classes)) if classes is not None else None,
         )
+        self._pause = Pause(self.path) if control else None
         self._step = 0
         self._epoch = 0
         self._due = False
         self._next_due = False
         self._hook: TrainStepHook | None = None
-        self._own: dict[int, VariableCopies] = {}
+        self._own = LoopCopies()
         self._parts: RecordableParts | None = None
         self._recording: Recording | None = None
         self._lock = WriterLock(self.path, self._at_work)
@@ -130,7 +143,6 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         self._looping = False
         self._stopped = False
         self._said: set[str] = set()
-        self._iterations: int | None = None
 
     def set_model(self, model: keras.Model) -> None:
         """Prepare the recording of this model; Keras calls it."""
@@ -158,6 +170,10 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Store the number of the epoch; Keras calls it."""
         self._epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Record the metrics of the validation data, if there are any; Keras calls it."""
+        self.end_epoch(epoch, logs or {})
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Request copies if one of the next steps is to be recorded; Keras calls it."""
@@ -220,10 +236,12 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         def record() -> None:
             variables = model.trainable_variables
             if self._next_due or self._step == 1:
-                ratios = bool(self._own)
-                self._remember(variables, before=not ratios)
-                self._hold(model, grads, optimizer)
-                probes = self._given or (self._first_of(x, y) if self._take else None)
+                ratios = bool(self._own.held)
+                if not ratios:
+                    self._own.remember(variables)
+                self._own.allocate(variables)
+                self._own.hold(model, grads, optimizer, self._step)
+                probes = self._given or (first_samples(x, y, self._take) if self._take else None)
                 rate = getattr(optimizer, "learning_rate", np.nan) if learning_rate is None else learning_rate
                 scalars = {
                     "epoch": epoch,
@@ -231,11 +249,32 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
                     "learning_rate": float(rate),
                 }
                 told = {"gradients": grads is not None, "ratios": ratios}
-                self._record(self._own, probes, scalars, metrics, made=self._step, **told)
+                self._record(self._own.held, probes, scalars, metrics, made=self._step, **told)
+            self._look_for_pause()
             self._next_due = not self._stopped and self._schedule.is_due("steps", self._step + 1)
             if self._next_due:
-                self._remember(variables, before=True)
-                self._iterations = iterations_of(optimizer)
+                self._own.expect_step(variables, optimizer)
+
+        self._safely(record)
+
+    def end_epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        """Record metrics of the validation data at the end of an epoch of a custom training loop; `fit` does it by itself.
+
+        Parameters
+        ----------
+        epoch
+            The epoch, from 0.
+        metrics
+            Numbers by name: those of the validation data begin with ``val_``, as ``val_loss``; the others are means over
+            the epoch, as ``loss``. Without any of the validation data nothing is recorded.
+        """
+        told = numbers_in(metrics)
+
+        def record() -> None:
+            if self._recording is not None and any(name.startswith(VALIDATION) for name in told):
+                sentence = self._recording.end_epoch(self._step, epoch, told)
+                if sentence:
+                    self._warn_once(sentence)
 
         self._safely(record)
 
@@ -245,6 +284,28 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         if self._recording is not None:
             self._safely(self._recording.finish)
         self._lock.give_back()
+
+    def to_tensorboard(self, folder: Path | str) -> Path:
+        """Write the training, as far as it is recorded, as event files for ``tensorboard --logdir FOLDER``.
+
+        ``train`` and ``validation`` are runs in the folder. Files that an earlier call wrote there are replaced, those of
+        other programs stay.
+
+        Returns
+        -------
+        The folder.
+
+        Raises
+        ------
+        UserError
+            If nothing was recorded, or the folder cannot be written.
+        """
+        from nnviz3d.capture.training.tensorboard import write_events
+
+        training = open_capture(self.path).training
+        if training is None:
+            raise UserError(f"{self.path} holds no training.")
+        return write_events(training, user_path(folder))
 
     @property
     def has_recorded(self) -> bool:
@@ -280,8 +341,8 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         gradients: bool = True,
         ratios: bool = True,
     ) -> None:
-        due = self._schedule.due(self._step)
-        told = {name: float(value) for name, value in (metrics or {}).items() if is_one_number(value)}
+        due, asked = self._schedule.due(self._step), self._schedule.asked
+        told = numbers_in(metrics or {})
         if self._recording is None:
             self._recording = self._begin(held, probes, tuple(told))
         said = self._recording.write(
@@ -297,6 +358,13 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
             warnings.warn(sentence, stacklevel=2)
         self._schedule.recorded(self._step, due, self._recording.seconds, self._recording.sizes)
         self.on_step_recorded()
+        if asked:
+            self._recording.wait()
+
+    def _look_for_pause(self) -> None:
+        """Let the next step be recorded with all parts, if a page asks the training to wait after it."""
+        if self._pause is not None and self._recording is not None:
+            self._schedule.asked = self._pause.is_asked()
 
     def _begin(
         self, held: Mapping[int, VariableCopies], probes: tuple[Any, Any] | None, metrics: tuple[str, ...]
@@ -317,6 +385,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
             classes=self._requested.classes,
             lock=self._lock,
             cadence=self._schedule.note,
+            pause=self._pause,
         )
         if probes is None and self._take:
             warnings.warn(_NO_PROBES, stacklevel=2)
@@ -328,6 +397,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         if self._recording is not None:
             self._recording.check()
         self._schedule.mark_end(self._is_last(batch))
+        self._look_for_pause()
         due = not self._stopped and self._schedule.is_due("steps", self._step + self.model.steps_per_execution)
         if due != self._due:
             self._due = due
@@ -388,27 +458,3 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
         if sentence not in self._said:
             self._said.add(sentence)
             warnings.warn(sentence, stacklevel=2)
-
-    def _hold(self, model: keras.Model, grads: Sequence[Any] | None, optimizer: Any) -> None:
-        """Record the gradients of a step, and what the optimizer did with them if that is known."""
-        check_gradients(model, grads)
-        variables = model.trainable_variables
-        call = OptimizerCall.between(optimizer, self._iterations, self._step)
-        for variable, gradient in zip(variables, grads or [None] * len(variables), strict=True):
-            held = self._own[id(variable)]
-            held.applied = call
-            held.gradient.assign(tf.zeros_like(held.gradient) if gradient is None else tf.convert_to_tensor(gradient))
-
-    def _remember(self, variables: Sequence[Any], *, before: bool) -> None:
-        """Allocate copies of variables, and copy their values if this is before an update that will be recorded."""
-        for variable in variables:
-            if id(variable) not in self._own:
-                self._own[id(variable)] = VariableCopies.allocate(variable)
-            if before:
-                self._own[id(variable)].before.assign(keras.ops.convert_to_tensor(variable))
-
-    def _first_of(self, x: Any, y: Any) -> tuple[Any, Any]:
-        first_x, first_y = keras.tree.map_structure(
-            lambda t: None if t is None else np.asarray(t)[: self._take], (x, y)
-        )
-        return first_x, first_y

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ def check_gradients(model: keras.Model, grads: Sequence[Any] | None) -> None:
         )
 
 
-def is_one_number(value: Any) -> bool:
-    """Whether a metric is a single number, so that it can be recorded."""
-    found = np.asarray(value)
-    return found.ndim == 0 and found.dtype.kind in "biuf"
+def numbers_in(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are a single number each, so that they can be recorded."""
+    found = {name: np.asarray(value) for name, value in metrics.items()}
+    return {name: float(value) for name, value in found.items() if value.ndim == 0 and value.dtype.kind in "biuf"}
 
 
 def check_folder(path: Path) -> None:

@@ -19,8 +19,11 @@ from nnviz3d.capture.inputs.token_names import nodes_of_tokens, worded
 from nnviz3d.capture.inputs.unit_names import unit_names
 from nnviz3d.capture.programs.activations import viewed
 from nnviz3d.capture.programs.describe import DescribedModel
+from nnviz3d.capture.training.epoch_recording import EpochRecording
 from nnviz3d.capture.training.failures import failure
+from nnviz3d.capture.training.pause import Pause
 from nnviz3d.capture.training.recordable import RecordableParts, labels_of
+from nnviz3d.capture.training.step_numbers import StepNumbers
 from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.capture.training.weight_statistics import WeightMeasure
 from nnviz3d.capture.weights import named_variables
@@ -55,6 +58,8 @@ class Recording:
         The lock of the destination, if the caller holds it already.
     cadence
         A sentence for the provenance that says which steps are recorded.
+    pause
+        Requests of a page to the training, if it may make some.
 
     Attributes
     ----------
@@ -82,12 +87,14 @@ class Recording:
         classes: tuple[str, ...] | None = None,
         lock: WriterLock | None = None,
         cadence: str = "",
+        pause: Pause | None = None,
     ) -> None:
         self._parts = parts
         self._described = parts.described
         self._held = held
         self._measure = WeightMeasure(self._described, held)
         self._weights = _weights(self._described)
+        self._numbers = StepNumbers(self._described, held, self._weights)
         probe = parts.probe
         self.notes = parts.notes
         provenance = Provenance(
@@ -125,10 +132,15 @@ class Recording:
                 activations=probe.activations if probe is not None else Packing(),
                 gradients=probe.gradients if probe is not None else Packing(),
                 weights=Packing(tuple((layer, name, tuple(v.shape)) for layer, name, v in self._weights)),
+                updates=self._numbers.updates,
+                histograms=self._numbers.entries,
+                control=pause is not None,
             )
             if parts.embedded is not None:
                 announce_embedded(writer, parts.embedded.found)
         self._writer = TrainingWriter(path)
+        self._pause = pause
+        self._epochs = EpochRecording(self._writer)
         self.seconds: dict[str, float] = {}
         self.sizes: dict[str, int] = {}
         self._first: NDArray[np.float32] | None = None
@@ -192,6 +204,12 @@ class Recording:
         if (probe := parts.probe) is not None:
             self._attempt("statistics of activations", step, said, lambda: probe.statistics(layers))
         since = time.perf_counter()
+        finite = bool(np.isfinite(scalars["loss"]))
+        states = self._numbers.states(made, finite=finite, gradients=gradients, ratios=ratios)
+        if probes:
+            numbers = self._attempt("histograms", step, said, lambda: self._numbers.histograms(states))
+            if numbers is not None:
+                self._writer.histograms(step, *numbers)
         if probe is not None:
             tensors = self._attempt("the probe samples' activations", step, said, probe.tensors) if probes else None
             if tensors is not None:
@@ -208,6 +226,10 @@ class Recording:
         if kept is not None:
             self._writer.weights(step, kept)
             self.sizes["weights"] = kept.nbytes
+            rows = self._attempt("updates of single weights", step, said, lambda: self._numbers.rows(states))
+            if rows is not None and rows[0].size:
+                self._writer.updates(step, *rows)
+                self.sizes["weights"] += 2 * rows[0].nbytes
         if weights:
             self.seconds["weights"] = time.perf_counter() - since
         self._writer.step(scalars, metrics, layers, channels)
@@ -217,6 +239,10 @@ class Recording:
         alarms = self._attempt("alarms", step, said, lambda: self._alarming(layers, step, scalars["learning_rate"]))
         self.seconds["steps"] = time.perf_counter() - began - sum(self.seconds.values())
         return (*said, *(alarms or ()))
+
+    def end_epoch(self, step: int, epoch: int, metrics: Mapping[str, float]) -> str:
+        """Record the metrics of an epoch; return a sentence about a validation loss that parts, or an empty one."""
+        return self._epochs.add(step, epoch, metrics)
 
     def _attempt(self, what: str, step: int, said: list[str], work: Callable[[], T]) -> T | None:
         """Make one part of a record, unless it failed before: observing a training must never end it."""
@@ -242,8 +268,20 @@ class Recording:
         self._told.update((alarm.kind, alarm.layer) for alarm in new)
         return summaries(new, [node.id for node in self._described.graph])
 
+    def wait(self) -> None:
+        """Wait as long as a page asks for it; the capture says so meanwhile."""
+        if self._pause is None or not self._pause.is_asked():
+            return
+        self._writer.pause(waits=True)
+        try:
+            self._pause.wait()
+        finally:
+            self._writer.pause(waits=False)
+
     def finish(self) -> None:
         """Mark the capture as finished."""
+        if self._pause is not None:
+            self._pause.end()
         self._writer.finish()
 
     def _all_weights(self) -> NDArray[np.float32]:

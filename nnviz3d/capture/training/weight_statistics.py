@@ -85,7 +85,7 @@ class WeightMeasure:
         """
         squares, channels = (np.array(t) for t in self._function())
         layers = np.full((len(self._of_node), len(STATISTICS)), np.nan)
-        states = [_State.of(held, made, finite=finite) for held in self._held]
+        states = [VariableState.of(held, made, finite=finite) for held in self._held]
         for (layer, part, _), i in zip(self.channels.entries, self._kernels, strict=True):
             channels[self.channels.span(layer, part)[0]] *= states[i].gradient_unit
         for row, all_own in zip(layers, self._of_node, strict=True):
@@ -128,7 +128,7 @@ class WeightMeasure:
 
 
 @dataclass(frozen=True)
-class _State:
+class VariableState:
     """State of a variable in the measured step: whether it was used, and whether it was updated.
 
     Attributes
@@ -146,16 +146,17 @@ class _State:
     gradient_unit: float
 
     @staticmethod
-    def of(held: VariableCopies, made: int | None, *, finite: bool) -> _State:
+    def of(held: VariableCopies, made: int | None, *, finite: bool) -> VariableState:
+        """Read the state of a variable; the arguments are those of a `WeightMeasure`."""
         call = held.applied
         # A variable that has been frozen since has no part in the step: its stored values belong to an earlier step.
         if not held.variable.trainable or (call is not None and number(call.step) != made):
-            return _State(moves=False, updated=False, gradient_unit=np.nan)
+            return VariableState(moves=False, updated=False, gradient_unit=np.nan)
         if call is None:
-            return _State(moves=True, updated=True, gradient_unit=1.0)
+            return VariableState(moves=True, updated=True, gradient_unit=1.0)
         # If the loss is finite, only the loss scale made the gradients overflow, and the optimizer handled it.
         factor = np.nan if call.refused and finite else number(call.factor)
-        return _State(moves=True, updated=call.updated, gradient_unit=1.0 / factor if factor else np.nan)
+        return VariableState(moves=True, updated=call.updated, gradient_unit=1.0 / factor if factor else np.nan)
 
 
 def _leads_to_channels(kernel: Any, node: LayerNode) -> bool:

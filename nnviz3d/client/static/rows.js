@@ -16,6 +16,9 @@ const PICTURE_HEIGHT = 84;
 /** Height of pictures side by side. */
 const SIDE_BY_SIDE = 80;
 const LIT = [255, 176, 74];
+/** Colour of the dots of a curve's second curve, and the most dots; more are drawn as a line. */
+const DOT = [143, 196, 255];
+const MOST_DOTS = 48;
 /** Maximum number of lines of a text in each style, and their distance as a multiple of the font's size. */
 const MOST_LINES = { title: 2, text: 4, quiet: 4, caption: 12 };
 const LEADING = 1.35;
@@ -218,11 +221,17 @@ function curveRow(row, scale, widest) {
     const at = row.at.data;
     const values = row.values.data;
     let [low, high] = [0, 1];
-    const finite = values.filter(Number.isFinite);
+    const dots = row.dots.data;
+    const dotsAt = row.dots_at.data;
+    const finite = [...values, ...dots].filter(Number.isFinite);
     // The axis begins at zero, or at the minimum if it is negative, so that one sees how close a loss is to zero.
     if (finite.length) [low, high] = [finite.reduce((a, b) => Math.min(a, b), 0), finite.reduce((a, b) => Math.max(a, b))];
-    const xOf = (i) => side + ((at[i] - at[0]) / Math.max(at[at.length - 1] - at[0], 1e-30)) * width;
-    const yOf = (i) => bottom - clampedShare((values[i] - low) / Math.max(high - low, 1e-30)) * (bottom - top);
+    const first = dotsAt.reduce((a, b) => Math.min(a, b), at[0]);
+    const end = dotsAt.reduce((a, b) => Math.max(a, b), at[at.length - 1]);
+    const across = (step) => side + ((step - first) / Math.max(end - first, 1e-30)) * width;
+    const down = (value) => bottom - clampedShare((value - low) / Math.max(high - low, 1e-30)) * (bottom - top);
+    const xOf = (i) => across(at[i]);
+    const yOf = (i) => down(values[i]);
     const thin = Math.max(1, Math.round(scale));
     context.fillStyle = inked(EDGE);
     context.fillRect(side, bottom - Math.floor(thin / 2), width, thin);
@@ -236,6 +245,7 @@ function curveRow(row, scale, widest) {
       context.fillStyle = inked(ink);
       strokeRuns(context, values, last, xOf, yOf);
     }
+    paintDots(context, dotsAt.map(across), dots.map(down), scale);
     if (Number.isFinite(values[row.now])) {
       const [x, y] = [xOf(row.now), yOf(row.now)];
       context.fillStyle = inked(LIT, 0.353);
@@ -261,6 +271,21 @@ function strokeRuns(context, values, last, xOf, yOf) {
     if (i > first) context.stroke();
     else context.fillRect(Math.round(xOf(i)), Math.round(yOf(i)), 1, 1);
   }
+}
+
+/** Draw a thin line through dots; if they are too close, only the line. */
+function paintDots(context, x, y, scale) {
+  context.strokeStyle = inked(DOT);
+  context.fillStyle = inked(DOT);
+  context.lineWidth = Math.max(1, Math.round(scale));
+  strokeRuns(context, y, y.length - 1, (i) => x[i], (i) => y[i]);
+  if (x.length > MOST_DOTS) return;
+  y.forEach((at, i) => {
+    if (!Number.isFinite(at)) return;
+    context.beginPath();
+    context.arc(x[i], at, 2.2 * scale, 0, 2 * Math.PI);
+    context.fill();
+  });
 }
 
 function paintBall(context, x, y, radius, scale) {

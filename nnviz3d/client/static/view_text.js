@@ -37,6 +37,7 @@ export const VIEW_FIELDS = {
   y: ["points", "points"],
   d: ["step", "count"],
   v: ["statistic", "name"],
+  z: ["histogram", "name"],
   x: ["pick", "pick"],
   w: ["opened", "names"],
 };

@@ -41,9 +41,12 @@ OUTPUTS = "outputs"
 """Group of the outputs of embedded layers in a part of an embedding, which no finished capture has."""
 TRAINING = "training"
 """Group of a recorded training. Its attribute ``committed`` is written last."""
-TRAINING_PARTS = ("steps", "probes", "weights", "embedded")
+TRAINING_PARTS = ("steps", "probes", "weights", "embedded", "epochs", "histograms", "updates")
 """Keys of ``committed``: the number of recorded steps, of steps with the tensors of the probe samples, of steps with all
-weights, and of steps with the outputs of the embedded samples."""
+weights, of steps with the outputs of the embedded samples, of recorded ends of epochs, of steps with histograms, and of
+steps with the updates of single weights."""
+LATER_PARTS = ("embedded", "epochs", "histograms", "updates")
+"""Those that captures of earlier versions lack."""
 EMBEDDED = f"{TRAINING}/embedded"
 """Group of the embedded samples, written before the first step."""
 TRAJECTORY = f"{EMBEDDED}/course"

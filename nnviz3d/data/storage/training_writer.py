@@ -19,6 +19,7 @@ from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.rows_writer import as_stored
 from nnviz3d.data.training import SCALARS, STATISTICS, Packing
 from nnviz3d.data.training_embedding import EmbeddedSamples
+from nnviz3d.data.training_histograms import Entries
 from nnviz3d.errors import CaptureError
 
 _CHUNK_BYTES = 2**17
@@ -39,6 +40,9 @@ def announce_training(
     activations: Packing = _NOTHING,
     gradients: Packing = _NOTHING,
     weights: Packing = _NOTHING,
+    updates: Packing = _NOTHING,
+    histograms: Entries = (),
+    control: bool = False,
 ) -> None:
     """Write the description of a training into a new capture, before its first step.
 
@@ -58,6 +62,12 @@ def announce_training(
         Tensors of the probe samples: ``(node, output, (n, *shape))``.
     weights
         The weights: ``(layer, variable, shape)``.
+    updates
+        Those of them whose updates are recorded one by one.
+    histograms
+        Layer and quantity of each histogram.
+    control
+        Whether a page may ask the training to wait.
     """
     attributes = {
         "layers": [node.id for node in graph],
@@ -68,6 +78,9 @@ def announce_training(
         "activations": activations.to_json(),
         "gradients": gradients.to_json(),
         "weights": weights.to_json(),
+        "updates": updates.to_json(),
+        "histograms": [list(entry) for entry in histograms],
+        "control": control,
         "finished": False,
         "committed": dict.fromkeys(schema.TRAINING_PARTS, 0),
     }
@@ -108,6 +121,8 @@ class TrainingWriter:
         self._metrics: list[str] = attributes["metrics"]
         self._counts = dict.fromkeys(schema.TRAINING_PARTS, 0)
         self._finished = False
+        self._epoch_metrics: tuple[str, ...] = ()
+        self._waiting: list[NDArray[np.float64]] = []
         width = len(attributes["layers"]) * len(STATISTICS) + Packing.from_json(attributes["channels"]).width
         self._rows = {
             "scalars": _Rows(self._group, "scalars", len(SCALARS) + len(self._metrics), np.float64),
@@ -133,6 +148,25 @@ class TrainingWriter:
         self._append("weights", values)
         self._counts["weights"] += 1
 
+    def updates(self, step: int, before: NDArray[np.float32], gradients: NDArray[np.float32]) -> None:
+        """Write the weights before a step and their gradients, a row of the packing of updates each.
+
+        The weights after the step must have been written. Committed with the next step.
+        """
+        self._folder.check()
+        self._append("update_steps", np.array([step]))
+        self._append("weights_before", before)
+        self._append("weight_gradients", gradients)
+        self._counts["updates"] += 1
+
+    def histograms(self, step: int, limits: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+        """Write the histograms of a step, as `Histograms`, in the order of the entries. Committed with the next step."""
+        self._folder.check()
+        self._append("histogram_steps", np.array([step]))
+        self._append("histogram_limits", limits.reshape(-1))
+        self._append("histogram_counts", counts.reshape(-1).astype(np.int32))
+        self._counts["histograms"] += 1
+
     def embedded(
         self,
         step: int,
@@ -156,6 +190,16 @@ class TrainingWriter:
             if len(row):
                 self._append(name, row)
         self._counts["embedded"] += 1
+
+    def epoch_end(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Keep the metrics of an epoch; they are written with the next commit.
+
+        The first epoch decides which metrics are recorded. Of later ones, missing numbers are stored as NaN.
+        """
+        if not self._epoch_metrics:
+            self._epoch_metrics = tuple(metrics)
+        row = [step, epoch, *(metrics.get(name, np.nan) for name in self._epoch_metrics)]
+        self._waiting.append(np.array(row, np.float64))
 
     def step(
         self,
@@ -188,14 +232,30 @@ class TrainingWriter:
         if self._finished:
             self._finished = False
             self._root.update_attributes({"complete": False})
-        self._group.update_attributes({"committed": self._counts, "finished": False})
+        self._group.update_attributes({**self._described(), "finished": False})
+
+    def pause(self, *, waits: bool) -> None:
+        """Mark whether the training waits for a page."""
+        self._folder.check()
+        self._group.update_attributes({"paused": waits})
 
     def finish(self) -> None:
         """Mark the training as finished."""
         self._folder.check()
         self._finished = True
-        self._group.update_attributes({"committed": self._counts, "finished": True})
+        self._group.update_attributes({**self._described(), "finished": True})
         self._root.update_attributes({"complete": True})
+
+    def _described(self) -> dict[str, Any]:
+        """Write the ends of epochs that wait, and return the counts of everything that is written."""
+        if not self._waiting:
+            return {"committed": self._counts}
+        if "epoch_ends" not in self._rows:
+            self._rows["epoch_ends"] = _Rows(self._group, "epoch_ends", self._waiting[0].size, np.float64)
+        self._rows["epoch_ends"].append(*self._waiting)
+        self._counts["epochs"] += len(self._waiting)
+        self._waiting.clear()
+        return {"committed": self._counts, "epoch_metrics": list(self._epoch_metrics)}
 
     def _append(self, name: str, row: NDArray[Any]) -> None:
         if name not in self._rows:
@@ -246,13 +306,15 @@ class _Rows:
             config={"write_empty_chunks": True},
         )
 
-    def append(self, row: NDArray[Any]) -> None:
-        """Write one more row."""
-        rows = len(self._chunk)
-        at = self._count % rows
-        if at == 0:
-            self._array.resize((self._count + rows, row.size))
-        self._chunk[at] = row
-        self._chunk[at + 1 :] = 0  # rows to come, which are not read
-        self._array[self._count - at : self._count - at + rows] = self._chunk
-        self._count += 1
+    def append(self, *rows: NDArray[Any]) -> None:
+        """Write more rows."""
+        size = len(self._chunk)
+        for number, row in enumerate(rows, 1):
+            at = self._count % size
+            if at == 0:
+                self._array.resize((self._count + size, row.size))
+            self._chunk[at] = row
+            self._count += 1
+            if at + 1 == size or number == len(rows):
+                self._chunk[at + 1 :] = 0  # rows to come, which are not read
+                self._array[self._count - at - 1 : self._count - at - 1 + size] = self._chunk

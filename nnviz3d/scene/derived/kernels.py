@@ -49,6 +49,8 @@ class Kernel:
         1, is a matrix: one filter, ``(1, inputs, outputs)``.
     axes
         Names of the axes of `values`.
+    variable
+        Name of the layer's variable.
     """
 
     layer: str
@@ -56,6 +58,7 @@ class Kernel:
     values: NDArray[Any]
     filters: NDArray[np.float32]
     axes: tuple[str, ...]
+    variable: str
 
     @property
     def grid(self) -> CellGrid:
@@ -101,11 +104,12 @@ def kernel_of(context: SceneContext, node: LayerNode) -> Kernel | None:
 
 def _read(capture: CaptureReader, node: LayerNode) -> Kernel | None:
     weights = capture.weights(node.path)
-    values = next((weights[name] for name in _VARIABLES if name in weights), None)
+    variable = next((name for name in _VARIABLES if name in weights), "")
+    values = weights.get(variable)
     if values is None or not _known(values.ndim, node.kind) or not values.size:
         return None
     filters = _stacked(np.asarray(values, dtype=np.float32), node.kind)
-    return Kernel(node.id, node.kind, values, filters, _axes(values.ndim, node.kind))
+    return Kernel(node.id, node.kind, values, filters, _axes(values.ndim, node.kind), variable)
 
 
 def _known(rank: int, kind: str) -> bool:

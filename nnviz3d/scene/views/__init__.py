@@ -10,6 +10,7 @@ from nnviz3d.scene.views.connections import ConnectionsView
 from nnviz3d.scene.views.counterpart import CounterpartView
 from nnviz3d.scene.views.gates import GatesView
 from nnviz3d.scene.views.health import HealthView
+from nnviz3d.scene.views.histograms import HistogramsView
 from nnviz3d.scene.views.history import HistoryView
 from nnviz3d.scene.views.kernels import KernelsView
 from nnviz3d.scene.views.node_link.view import NodesView
@@ -28,6 +29,7 @@ VIEWS: tuple[type[View], ...] = (
     KernelsView,
     TrainingView,
     HistoryView,
+    HistogramsView,
     HealthView,
     *dict.fromkeys(imported(name) for capability in CAPABILITIES for name in capability.views),
 )

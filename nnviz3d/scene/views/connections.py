@@ -15,6 +15,7 @@ from nnviz3d.data.targets import LOSS
 from nnviz3d.scene.colors import NAN_COLOR, NEGATIVE, POSITIVE, Color, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.derived.weight_updates import Parts, update_parts
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import Hit, LineHit
 from nnviz3d.scene.layout.routes import Route, bezier
@@ -345,9 +346,18 @@ def describe_edge(context: SceneContext, pick: EdgePick, selection: Selection) -
     # The same product of two float32 as in the capture; adding 0 turns -0.0 into 0.0.
     with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinite numbers
         product = weight * value + np.float32(0)
-    parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
+    parts: Parts = (("weight", exact(weight)), ("activation", exact(value)), ("contribution", exact(product)))
     slope = _slope_of(context, pick, selection)
-    return Facts(title, parts=parts if slope is None else (*parts, ("gradient by the weight", exact(slope))))
+    parts = parts if slope is None else (*parts, ("gradient by the weight", exact(slope)))
+    return Facts(title, parts=(*parts, *_update_of(context, pick)))
+
+
+def _update_of(context: SceneContext, pick: EdgePick) -> Parts:
+    """Return what the training did to the weight of a connection between vectors, if that was recorded."""
+    source, target = (context.placement(layer).grid.shape for layer in (pick.source, pick.target))
+    if context.graph.node(pick.target).kind != "Dense" or len(source) != 1 or len(target) != 1:
+        return ()
+    return update_parts(context, pick.target, "kernel", (*pick.source_index, *pick.target_index))
 
 
 def _slope_of(context: SceneContext, pick: EdgePick, selection: Selection) -> np.float32 | None:

@@ -28,6 +28,7 @@ from nnviz3d.scene.colors import (
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.kernels import Kernel, KernelPick, kernel_of
 from nnviz3d.scene.derived.layer_figures import weights_of_then
+from nnviz3d.scene.derived.weight_updates import update_parts
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
 from nnviz3d.scene.layout.routes import lead_up
@@ -187,7 +188,8 @@ class KernelsView(View):
             return None
         title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
         words = [f"{name} {i}" for name, i in zip(kernel.axes, pick.index, strict=True)]
-        return Facts(title, exact(kernel.values[pick.index]), more=(", ".join(words),))
+        parts = update_parts(self._context, pick.layer, kernel.variable, pick.index)
+        return Facts(title, exact(kernel.values[pick.index]), parts, (", ".join(words),))
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return a frame around a weight, if its filter is shown, and the callout."""

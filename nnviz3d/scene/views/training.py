@@ -1,4 +1,4 @@
-"""View of a training: the curve of its loss with the shown step, and the metrics of that step."""
+"""View of a training: the curves of its loss and of its validation loss, and the metrics of the shown step."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.analysis.overfitting import parting_of, short_words
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
@@ -82,13 +83,29 @@ def figures(training: Training, index: int) -> list[str]:
     return found if np.isnan(rate) else [*found, f"learning rate {number(rate)}"]
 
 
+def validation_figures(training: Training, index: int) -> list[str]:
+    """Write the metrics of the last validation up to a recorded step."""
+    ends = training.epoch_ends
+    past = int(np.searchsorted(ends.steps, training.steps[index], side="right")) - 1
+    ordered = sorted(ends.validation.items(), key=lambda one: one[0] != "val_loss")
+    found = [(name, values[past]) for name, values in ordered] if past >= 0 else []
+    return [f"{name} {number(value)}" for name, value in found[:_METRICS] if not np.isnan(value)]
+
+
 def _rows(training: Training, index: int) -> tuple[Row, ...]:
     steps, loss = training.steps, training.loss
     rows: list[Row] = [TextRow(f"training {step_text(training, index)}")]
     if np.isfinite(loss).any():
         ends = _end(steps, loss, 0), _end(steps, loss, -1)
-        rows.append(CurveRow(steps.astype(np.float64), loss, index, ends))
+        validated = training.epoch_ends
+        dots = validated.validation.get("val_loss", np.empty(0))
+        at = validated.steps[: len(dots)].astype(np.float64)
+        rows.append(CurveRow(steps.astype(np.float64), loss, index, ends, at, dots))
     rows.append(TextRow(" · ".join(figures(training, index)), "quiet"))
+    if training.epoch_ends.validation:
+        told = " · ".join(validation_figures(training, index)) or "validation"
+        parting = parting_of(training.epoch_ends, int(steps[index]))
+        rows.append(TextRow(f"dots: {told}", "quiet") if parting is None else TextRow(f"dots: {short_words(parting)}"))
     return tuple(rows)
 
 

@@ -8,6 +8,7 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
 from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
+from nnviz3d.apps.web.panels.histograms import HistogramsPanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
@@ -19,6 +20,7 @@ from nnviz3d.apps.web.panels.points import PointsPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
 from nnviz3d.apps.web.panels.tour import TourButtonPanel, TourPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
+from nnviz3d.apps.web.panels.training_control import TrainingControlPanel
 from nnviz3d.data.capabilities import CAPABILITIES
 from nnviz3d.data.capabilities.capability import imported
 
@@ -34,7 +36,9 @@ PANELS: tuple[PanelClass | str, ...] = (
     CloudPanel,
     PointsPanel,
     TrainingPanel,
+    TrainingControlPanel,
     HistoryPanel,
+    HistogramsPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
     AppearancePanel,
     KeyframesPanel,

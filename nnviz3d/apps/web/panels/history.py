@@ -11,6 +11,7 @@ from trame.widgets import vuetify3 as v
 from trame_client.widgets.core import HtmlElement
 
 from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
+from nnviz3d.analysis.overfitting import parting_of, parting_words
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
@@ -43,6 +44,8 @@ class HistoryState:
         The shown step, in pixels from the left edge of the chart.
     chart_layer
         The highlighted layer.
+    chart_parting
+        A sentence about a validation loss that has parted from the training's.
     """
 
     charted: str
@@ -51,6 +54,7 @@ class HistoryState:
     chart_words: str = ""
     chart_now: float = _NOWHERE
     chart_layer: str | None = None
+    chart_parting: str = ""
 
 
 class HistoryPanel(PagePanel[HistoryState]):
@@ -60,7 +64,10 @@ class HistoryPanel(PagePanel[HistoryState]):
         self._drawn: tuple[Training | None, str] = (None, "")
         self._found: History | None = None
         ridges = self._ridges_of(page)
-        shown = page.session.selection.statistic or ("gradient_norm" if ridges is None else ridges.statistic)
+        training = page.session.scene.context.capture.training
+        validated = training is not None and bool(training.epoch_ends.validation)
+        own = (PROGRESS if validated else "gradient_norm") if ridges is None else ridges.statistic
+        shown = page.session.selection.statistic or own
         super().__init__(page, HistoryState(shown))
         page.client_only(chart_hover="")
         page.on_change("charted", self._choose)
@@ -104,8 +111,10 @@ class HistoryPanel(PagePanel[HistoryState]):
         else:
             self._found = history_of(training, graph, state.charted, columns(len(graph)))
         if self._found is None:
-            return replace(state, chart=_EMPTY, chart_words="")
+            return replace(state, chart=_EMPTY, chart_words="", chart_parting="")
         words = recorded_words(self._found)
+        parting = parting_of(training.epoch_ends) if state.charted == PROGRESS else None
+        state = replace(state, chart_parting=parting_words(parting) if parting else "")
         if state.charted != PROGRESS and len(self._found.names) > 1:
             words += " · first layer dark, last bright"
         return replace(state, chart=chart_of(self._found), chart_words=words)
@@ -134,7 +143,21 @@ class HistoryPanel(PagePanel[HistoryState]):
                 HtmlElement("path", classes="chart-now", v_bind=f"{{ d: 'M' + chart_now + ' 0V{HEIGHT - 16}' }}")
                 name = f"{{ x: {WIDTH - 8}, y: 14, 'text-anchor': 'end' }}"
                 HtmlElement("text", "{{ chart_hover }}", classes="chart-hover", v_bind=name, id="chart-hover")
+            self._names()
             html.Div("{{ chart_words }}", classes="faint chart-words")
+            html.Div(
+                "{{ chart_parting }}", v_if="chart_parting", classes="chart-parting", id="chart-parting", role="status"
+            )
+
+    def _names(self) -> None:
+        """Make the legend of the loss and the metrics, with the dashes and dots of the validation data's lines."""
+        with html.Div(v_if="chart.lines.length && !chart.lines[0].layer", classes="chart-names", id="chart-names"):
+            with html.Span(v_for="line in chart.lines", key="'name ' + line.name", classes="chart-name"):
+                with HtmlElement("svg", v_bind="{ viewBox: '0 0 22 8' }", aria_hidden="true"):
+                    dashed = "['curve-line', { dashed: line.dashed }]"
+                    HtmlElement("path", classes=(dashed,), v_bind="{ d: 'M0 4H22', stroke: line.color }")
+                    HtmlElement("circle", v_if="line.dots", v_bind="{ cx: 11, cy: 4, r: 2.5, fill: line.color }")
+                html.Span("{{ line.name }}")
 
     def _axes(self) -> None:
         with HtmlElement("g", v_for="tick in chart.up", key="tick[1]"):
@@ -174,7 +197,10 @@ class HistoryPanel(PagePanel[HistoryState]):
         state = f"dimmed: chart_hover ? line.name !== chart_hover : line.name !== chart_layer && {chosen}"
         line = {"classes": (f"['curve', {{ {state} }}]",), "v_bind": "{ 'data-curve': line.name }"}
         with HtmlElement("g", **line, **self._events("line")):
-            HtmlElement("path", classes="curve-line", v_bind="{ d: line.d, stroke: line.color }")
+            dashed = "['curve-line', { dashed: line.dashed }]"
+            HtmlElement("path", classes=(dashed,), v_bind="{ d: line.d, stroke: line.color }")
+            dots = "{ d: line.dots, fill: line.color }"
+            HtmlElement("path", v_if="line.dots", classes="curve-dots", v_bind=dots)
             HtmlElement(
                 "path",
                 classes="curve-odd",

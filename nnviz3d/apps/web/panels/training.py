@@ -11,7 +11,7 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import step_field
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_index
-from nnviz3d.scene.views.training import figures, step_text
+from nnviz3d.scene.views.training import figures, step_text, validation_figures
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrainingPanel(PagePanel[TrainingState]):
                 recorded_steps=len(training),
                 recorded_index=index,
                 step_words=step_text(training, index),
-                step_figures=" · ".join(figures(training, index)),
+                step_figures=" · ".join([*figures(training, index), *validation_figures(training, index)]),
                 step_chosen=session.selection.step is not None,
             )
         )

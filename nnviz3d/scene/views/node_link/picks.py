@@ -12,6 +12,7 @@ from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.contributions import contributions
 from nnviz3d.scene.derived.neurons import Neurons, unit_values
 from nnviz3d.scene.derived.unit_weights import links_of, slice_of
+from nnviz3d.scene.derived.weight_updates import update_parts
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.selection import Pick
 
@@ -80,6 +81,8 @@ def describe_link(context: SceneContext, neurons: Neurons, pick: LinkPick, sampl
             # Adding 0 turns -0.0 into 0.0.
             product = np.float32((weights[:, 0] * values).sum(dtype=np.float32) + 0)
         parts.append(("contribution", exact(product)))
+        if len(values) == 1:
+            parts += update_parts(context, pick.target, "kernel", (int(pairs[0, 0]), pick.target_unit))
     elif (links := links_of(context.capture, neurons, feed)) is not None:
         given = contributions(context.capture, neurons, links, taken)
         if given is not None:

@@ -1,0 +1,95 @@
+"""Find the epoch from which the loss of the validation data rises while that of the training data falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnviz3d.data.training_epochs import EpochEnds
+
+LEAST = 3
+"""Number of the last validations that must all lie above the least one."""
+RISE = 0.05
+"""How far each of them must lie above it, as a share of its absolute value."""
+
+
+@dataclass(frozen=True)
+class Parting:
+    """A validation loss that has parted from the training's loss.
+
+    Attributes
+    ----------
+    step, epoch
+        The end of the epoch with the least validation loss; epochs count from 0.
+    last_epoch
+        The last epoch that was validated.
+    validation, training
+        The loss at the end of these two epochs: of the validation data, and the mean over the epoch's batches.
+    """
+
+    step: int
+    epoch: int
+    last_epoch: int
+    validation: tuple[float, float]
+    training: tuple[float, float]
+
+    @property
+    def rise(self) -> float:
+        """The rise of the validation loss as a share of its least value; infinite if that is 0."""
+        least, last = self.validation
+        return (last - least) / abs(least) if least else np.inf
+
+
+def parting_of(ends: EpochEnds, until: int | None = None) -> Parting | None:
+    """Find whether the validation loss has parted from the training's.
+
+    The rule: each of the last `LEAST` validations has a loss that lies more than `RISE` above the least validation loss
+    so far, and in each of these epochs the training's mean loss is smaller than in the epoch of the least one. So one
+    noisy epoch is no parting, and neither is a training whose two losses rise together. Epochs without both numbers do
+    not count.
+
+    Parameters
+    ----------
+    until
+        The last step that counts; by default the last one.
+    """
+    if "loss" not in ends.metrics or "val_loss" not in ends.metrics:
+        return None
+    own, validation = ends.metrics["loss"], ends.metrics["val_loss"]
+    counted = np.isfinite(own) & np.isfinite(validation)
+    if until is not None:
+        counted &= ends.steps <= until
+    known = np.flatnonzero(counted)
+    if not len(known):
+        return None
+    least = known[validation[known].argmin()]
+    last = known[-LEAST:]
+    limit = validation[least] + RISE * abs(validation[least])
+    if last[0] <= least or not (validation[last] > limit).all() or not (own[last] < own[least]).all():
+        return None
+    now = last[-1]
+    return Parting(
+        int(ends.steps[least]),
+        int(ends.epochs[least]),
+        int(ends.epochs[now]),
+        (float(validation[least]), float(validation[now])),
+        (float(own[least]), float(own[now])),
+    )
+
+
+def short_words(found: Parting) -> str:
+    """Return a line about a parted validation loss."""
+    rise = "" if np.isinf(found.rise) else f"+{found.rise:.0%} "
+    return f"val_loss {found.validation[1]:.3g}, {rise}since epoch {found.epoch + 1}: overfits"
+
+
+def parting_words(found: Parting) -> str:
+    """Return a sentence about a parted validation loss: when it parted, and by how much."""
+    (least, last), (before, now) = found.validation, found.training
+    rise = "" if np.isinf(found.rise) else f", by {found.rise:.0%}"
+    return (
+        f"The validation loss parts from the training's after epoch {found.epoch + 1} (step {found.step:,}): until epoch "
+        f"{found.last_epoch + 1} it rises from {least:.3g} to {last:.3g}{rise}, while the training loss falls from "
+        f"{before:.3g} to {now:.3g}. The model overfits."
+    )

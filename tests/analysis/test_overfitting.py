@@ -1,0 +1,67 @@
+"""A validation loss that parts from the training's is found by the written rule, and nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnviz3d.analysis.overfitting import parting_of, parting_words, short_words
+from nnviz3d.data.training_epochs import EpochEnds
+
+
+def ends(own, validation):
+    numbers = np.arange(len(own))
+    metrics = {"loss": np.array(own, float), "val_loss": np.array(validation, float)}
+    return EpochEnds(10 * (numbers + 1), numbers, metrics)
+
+
+FALLING = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2]
+
+
+def test_a_rising_validation_loss_is_named_with_its_epoch_and_its_rise():
+    found = parting_of(ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2]))
+    assert found is not None
+    assert (found.step, found.epoch, found.last_epoch) == (30, 2, 6)
+    assert (found.validation, found.training) == ((0.8, 1.2), (0.6, 0.2))
+    assert found.rise == pytest.approx(0.5)
+    assert parting_words(found) == (
+        "The validation loss parts from the training's after epoch 3 (step 30): until epoch 7 it rises from 0.8 to 1.2, "
+        "by 50%, while the training loss falls from 0.6 to 0.2. The model overfits."
+    )
+    assert short_words(found) == "val_loss 1.2, +50% since epoch 3: overfits"
+
+
+def test_it_is_named_from_the_third_validation_above_the_least_one_on():
+    both = ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2])
+    assert parting_of(both, until=50) is None
+    assert parting_of(both, until=60) is not None
+
+
+@pytest.mark.parametrize(
+    ("own", "validation"),
+    [
+        (FALLING, [1.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4]),
+        (FALLING, [1.1, 0.9, 0.8, 1.2, 0.81, 1.0, 1.2]),  # one of the last three is near the least one
+        (FALLING, [1.1, 0.9, 0.8, 0.81, 0.82, 0.83, 0.83]),  # they rise by less than 5 %
+        ([1.0, 0.5, 0.3, 0.6, 0.7, 0.8, 0.9], [1.1, 0.6, 0.5, 0.8, 0.9, 1.0, 1.1]),  # both rise: no overfitting
+        (FALLING, [np.nan] * 7),
+        ([], []),
+    ],
+)
+def test_other_trainings_are_not_named(own, validation):
+    assert parting_of(ends(own, validation)) is None
+
+
+def test_epochs_without_validation_and_negative_losses_are_understood():
+    """A log-likelihood may be negative; with ``validation_freq=2`` every other epoch has no number."""
+    own = -np.arange(1.0, 11.0)
+    validation = np.array([-1.0, np.nan, -2.0, np.nan, -1.8, np.nan, -1.7, np.nan, -1.6, np.nan])
+    found = parting_of(ends(own, validation))
+    assert found is not None
+    assert (found.epoch, found.last_epoch) == (2, 8)
+    assert found.rise == pytest.approx(0.2)
+
+
+def test_metrics_without_a_loss_are_no_parting():
+    numbers = np.arange(5)
+    assert parting_of(EpochEnds(numbers, numbers, {"val_accuracy": np.ones(5)})) is None

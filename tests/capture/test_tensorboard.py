@@ -1,0 +1,71 @@
+"""Event files for TensorBoard hold the recorded numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nnviz3d import TrainingRecorder
+from nnviz3d.data.capture import open_capture
+from nnviz3d.errors import UserError
+from tests.support.recorder import Recorder
+from tests.support.trainings import VALIDATED, small_training
+
+pytestmark = pytest.mark.tensorflow
+
+
+def events(folder):
+    """Read the scalars of a run by TensorFlow's own reader: by tag, ``{step: number}``."""
+    found = {}
+    (file,) = folder.glob("*tfevents*")
+    for event in tf.compat.v1.train.summary_iterator(str(file)):
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            found.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor).item()
+    return found
+
+
+def test_event_files_hold_all_scalars_of_the_training_and_its_validation(tmp_path):
+    training = small_training(tmp_path / "run.zarr", validated=True).training
+    other = tmp_path / "logs" / "train" / "events.out.tfevents.other"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    recorder = TrainingRecorder(tmp_path / "run.zarr")
+    for _ in range(2):  # the second call replaces the files of the first one
+        assert recorder.to_tensorboard(tmp_path / "logs") == tmp_path / "logs"
+    assert other.exists()
+    other.unlink()
+    train, validation = (events(tmp_path / "logs" / name) for name in ("train", "validation"))
+    known = np.isfinite(training.loss)
+    assert list(train["batch/loss"]) == training.steps[known].tolist()
+    assert list(train["batch/loss"].values()) == pytest.approx(training.loss[known].tolist())
+    assert list(train["batch/accuracy"].values()) == pytest.approx([k / 10 for k in range(6)])
+    assert train["epoch/loss"] == pytest.approx({step: 1 / step for step in VALIDATED})
+    norms = training.statistic("gradient_norm")[:, training.layers.index("dense")]
+    assert list(train["gradient_norm/dense"].values()) == norms.tolist()
+    assert validation["epoch/loss"] == {step: loss for step, (loss, _) in VALIDATED.items()}
+    assert validation["epoch/accuracy"] == pytest.approx({step: share for step, (_, share) in VALIDATED.items()})
+
+
+def test_a_training_without_validation_has_one_run_and_no_numbers_that_were_not_recorded(tmp_path):
+    recorded = Recorder(tmp_path / "run.zarr")
+    recorder = TrainingRecorder(tmp_path / "other.zarr")
+    with pytest.raises(UserError, match="other"):
+        recorder.to_tensorboard(tmp_path / "logs")
+    recorder.path = tmp_path / "run.zarr"
+    with pytest.raises(UserError, match="No step of the training has been recorded yet"):
+        recorder.to_tensorboard(tmp_path / "logs")
+    assert not (tmp_path / "logs").exists()
+    recorded.go_on(3)
+    recorder.to_tensorboard(tmp_path / "logs")
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["train"]
+    assert set(events(tmp_path / "logs" / "train")) == {
+        "batch/loss",
+        "batch/learning_rate",
+        "batch/mean loss of the epoch",
+    }
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file; give a folder"):
+        recorder.to_tensorboard(tmp_path / "file")
+    assert open_capture(tmp_path / "run.zarr").training.committed == 3
