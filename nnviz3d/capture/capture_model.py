@@ -247,7 +247,7 @@ def _start_forward(
     clock.start("forward", len(samples))
     batches = trace.batches(prepared.arrays)
     first = next(batches)
-    graph, missing = _with_real_shapes(trace.graph, first)
+    graph, missing = with_real_shapes(trace.graph, first)
     graph = _with_times(graph, samples)
     names = settle_names(settings.classes, samples, graph, classes_in(settings.insights.dataset))
     for note in names.notes:
@@ -265,7 +265,7 @@ def _start_forward(
     )
 
 
-def _with_real_shapes(graph: ModelGraph, batch: Batch) -> tuple[ModelGraph, list[str]]:
+def with_real_shapes(graph: ModelGraph, batch: Batch) -> tuple[ModelGraph, list[str]]:
     """Correct the shapes that only a run shows, for example of layers that fold windows into the batch axis.
 
     Returns

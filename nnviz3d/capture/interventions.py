@@ -1,9 +1,14 @@
-"""Interventions: the numbers of all layers in a second run, in which some numbers are muted, scaled or frozen."""
+"""Interventions: the numbers of all layers in a second run, in which some are muted, scaled, frozen or painted over."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nnviz3d.capture.inputs.painted import PaintedNumbers, painted_input
+from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.changed_run import Change, ChangedRun, Site
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
 from nnviz3d.capture.request_loop import Report
@@ -14,6 +19,8 @@ from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import ModelError
 
+Paint = Callable[[Intervention], PaintedNumbers]
+"""Reads the picture of an intervention."""
 _LISTED = 12
 """Most layers that a message names."""
 
@@ -34,7 +41,12 @@ def check_interventions(work: Work) -> None:
             f"{model.described.graph.name} gives other numbers at each run, so a change cannot be told from chance; leave "
             "the interventions out."
         )
-    changes_of(model, work.insights.interventions)
+    changes_of(model, work.insights.interventions, painter(work))
+
+
+def painter(work: Work) -> Paint:
+    """Return the function that reads the picture of an intervention for the samples of some work."""
+    return lambda one: painted_input(one, work.program.graph.inputs, work.program.specs, work.samples, work.prepare)
 
 
 def compute_interventions(writer: CaptureWriter, work: Work, report: Report) -> None:
@@ -47,16 +59,26 @@ def compute_interventions(writer: CaptureWriter, work: Work, report: Report) -> 
     """
     tell = share_of(report, "interventions")
     tell(0)
-    model = _model_of(work)
-    changes = changes_of(model, work.insights.interventions)
-    run = ChangedRun(model, tuple(changes))
     write_interventions(writer, work.insights.interventions)
-    for batch in run.batches(work.program.batches(work.arrays), changes):
+    for batch in changed_batches(work, work.program.batches(work.arrays)):
         for node_id, output in batch:
             numbers = batch.numbers(node_id, output) if writer.keeps(node_id) else None
             if numbers is not None:
                 write_changed(writer, node_id, output, batch.start, numbers)
         tell((batch.start + batch.count) / len(work.arrays[0]))
+
+
+def changed_batches(work: Work, unchanged: Iterator[Batch]) -> Iterator[Batch]:
+    """Run the model with the interventions, from the outputs of all nodes in a run without them.
+
+    Raises
+    ------
+    ModelError
+        As `check_interventions`.
+    """
+    model = _model_of(work)
+    changes = changes_of(model, work.insights.interventions, painter(work))
+    return ChangedRun(model, tuple(changes)).batches(unchanged, changes)
 
 
 def _model_of(work: Work) -> DifferentiableModel:
@@ -69,8 +91,15 @@ def _model_of(work: Work) -> DifferentiableModel:
         ) from None
 
 
-def changes_of(model: DifferentiableModel, interventions: Sequence[Intervention]) -> Mapping[Site, Change]:
+def changes_of(
+    model: DifferentiableModel, interventions: Sequence[Intervention], paint: Paint
+) -> Mapping[Site, Change]:
     """Return the change of each output that interventions change, the last intervention on each number counting.
+
+    Parameters
+    ----------
+    paint
+        Reads the picture of an intervention that paints.
 
     Raises
     ------
@@ -78,6 +107,7 @@ def changes_of(model: DifferentiableModel, interventions: Sequence[Intervention]
         If there is no such layer, unit, number or edge.
     """
     graph, found = model.described.graph, dict[Site, Change]()
+    parts: dict[tuple[str, str, tuple[int, ...]], int] = {}
     for one in interventions:
         node = _node(graph, one)
         shape = tuple(n or 1 for n in node.shape)
@@ -87,11 +117,27 @@ def changes_of(model: DifferentiableModel, interventions: Sequence[Intervention]
             raise ModelError(
                 f"{node.id} gives whole numbers, which cannot be scaled; mute them, or scale a later layer."
             )
-        change = found.setdefault((node.id, one.reader), Change.none(shape))
-        at = _part(node, one)
+        of_reader = (one.layer, one.reader, one.of_reader)
+        number = parts.setdefault(of_reader, len(parts) + 1) if one.of_reader else 0
+        change = found.setdefault(Site(node.id, one.reader, number), Change.none(shape))
+        if number:
+            change.read_by = _read_by(graph.node(one.reader), one)
+        if one.picture:
+            made = paint(one)
+            change.painted, change.paint = made.mask, made.values
+        at = _part(node, one, one.unit, one.index)
         change.factor[at] = one.factor if one.action == "scale" else 1.0
         change.muted[at] = one.action == "mute"
         change.frozen[at] = one.action == "freeze"
+        if change.painted.shape and not one.picture:
+            change.painted[at] = False
+    return found
+
+
+def _read_by(reader: LayerNode, one: Intervention) -> NDArray[np.bool_]:
+    """Return which numbers of a reader's output get a change: one of its units, or one number."""
+    found = np.zeros(tuple(n or 1 for n in reader.shape), bool)
+    found[_part(reader, one, one.reader_unit, one.reader_index)] = True
     return found
 
 
@@ -107,28 +153,28 @@ def _node(graph: ModelGraph, one: Intervention) -> LayerNode:
     if one.reader and one.layer not in graph.sources(one.reader):
         readers = ", ".join(dict.fromkeys(edge.target for edge in graph.edges_from(one.layer))) or "nothing"
         raise ModelError(f"{one.text}: {one.reader} does not read {one.layer}; what reads it is {readers}.")
-    node = graph.node(one.layer)
-    if not node.shapes:
-        raise ModelError(f"{one.text}: {one.layer} has no numbers.")
-    return node
+    for name in filter(None, (one.layer, one.reader)):
+        if not graph.node(name).shapes:
+            raise ModelError(f"{one.text}: {name} has no numbers.")
+    return graph.node(one.layer)
 
 
-def _part(node: LayerNode, one: Intervention) -> tuple[int | slice, ...]:
-    """Return the index of the changed numbers in the output of one sample."""
+def _part(node: LayerNode, one: Intervention, unit: int | None, index: tuple[int, ...]) -> tuple[int | slice, ...]:
+    """Return the index of a unit's numbers, of one number, or of all, in the output of one sample."""
     shape, whole = node.shape, (slice(None),) * len(node.shape)
     dims = " × ".join("?" if n is None else str(n) for n in shape) or "one number"
-    if one.index:
-        inside = len(one.index) == len(shape) and all(n is None or i < n for i, n in zip(one.index, shape, strict=True))
+    if index:
+        inside = len(index) == len(shape) and all(n is None or i < n for i, n in zip(index, shape, strict=True))
         if not inside or None in shape:
             raise ModelError(
                 f"{one.text}: there is no such number in {node.id}, whose output is {dims}, counted from 0."
             )
-        return one.index
-    if one.unit is None:
+        return index
+    if unit is None:
         return whole
     axis = channel_axis(node.axes)
     count = None if axis is None else shape[axis]
-    if axis is None or count is None or one.unit >= count:
+    if axis is None or count is None or unit >= count:
         units = "no units" if count is None else f"units 0 to {count - 1}"
         raise ModelError(f"{one.text}: {node.id} has {units}; its output is {dims}.")
-    return (*whole[:axis], one.unit, *whole[axis + 1 :])
+    return (*whole[:axis], unit, *whole[axis + 1 :])

@@ -9,6 +9,7 @@ from functools import cached_property
 import keras
 
 from nnviz3d.capture.capture_model import CaptureSettings, capture_model, prepare_model
+from nnviz3d.capture.changed_part import LastRun, capture_changed_run
 from nnviz3d.capture.inputs.aids import NO_AIDS, Aids, aids_of
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.inputs.sample_set import Samples
@@ -65,6 +66,7 @@ class CachedModel:
         self.held = held
         self.sources = tuple(sources) or (held.names if held is not None else ())
         self._listed: dict[tuple[str, ...], list[str]] = {}
+        self._last = LastRun()
         self.classes = (
             tuple(classes) if classes is not None else (imagenet_classes() if self.traced.loaded.imagenet else None)
         )
@@ -109,6 +111,10 @@ class CachedModel:
             insights=request.insights,
             is_part=request.part is not None,
         )
+        if request.changed_only:
+            return capture_changed_run(
+                self.traced, samples, settings, report, self.samples, self._last, write=not request.prepare
+            )
         if request.prepare:
             return prepare_model(self.traced, samples, settings, report)
         if request.outputs_only:

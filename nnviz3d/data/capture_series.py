@@ -76,6 +76,9 @@ class CaptureSeries:
         Captures that were made for what they hold of the model, such as its features; their samples do not count.
     counterpart
         The numbers of another model for the samples of the first capture.
+    changed
+        Captures of one sample each that hold a changed run, by the sample whose newest changed run it is; `None` for a
+        sample whose changed run no longer counts.
 
     Raises
     ------
@@ -89,8 +92,10 @@ class CaptureSeries:
         later: tuple[Part, ...] = (),
         of_model: tuple[CaptureReader, ...] = (),
         counterpart: Counterpart | None = None,
+        changed: Mapping[int, CaptureReader | None] | None = None,
     ) -> None:
-        for one in (*(part.capture for part in later), *of_model):
+        self.changed: Mapping[int, CaptureReader | None] = changed or {}
+        for one in (*(part.capture for part in later), *of_model, *self.changed.values()):
             if one is not None and [n.id for n in one.graph] != [n.id for n in first.graph]:
                 raise CaptureError(f"{one.path.name} is a capture of another model than {first.path.name}.")
             hashes = {p.provenance.sha256 for p in (first, one) if p is not None} - {None}
@@ -137,11 +142,11 @@ class CaptureSeries:
 
     def beginning_with(self, first: CaptureReader) -> CaptureSeries:
         """Return this series with another reader of its first samples."""
-        return CaptureSeries(first, self._parts[1:], self._of_model, self.counterpart)
+        return CaptureSeries(first, self._parts[1:], self._of_model, self.counterpart, self.changed)
 
     def compared(self, counterpart: Counterpart) -> CaptureSeries:
         """Return this series with the numbers of another model for its first samples."""
-        return CaptureSeries(self._first, self._parts[1:], self._of_model, counterpart)
+        return CaptureSeries(self._first, self._parts[1:], self._of_model, counterpart, self.changed)
 
     def plus(self, capture: CaptureReader, other: CaptureReader | None = None) -> CaptureSeries:
         """Return a longer series, with another capture's samples at its end.
@@ -162,13 +167,18 @@ class CaptureSeries:
         elif counterpart is not None and other is not None:
             CaptureSeries(counterpart.capture, (Part.of(other),))  # refuses a model that has changed since
             counterpart = counterpart.of_run(other)
-        return CaptureSeries(
-            self._first, (*self._parts[1:], Part.of(capture, counterpart)), self._of_model, self.counterpart
-        )
+        later = (*self._parts[1:], Part.of(capture, counterpart))
+        return CaptureSeries(self._first, later, self._of_model, self.counterpart, self.changed)
 
     def with_model(self, capture: CaptureReader) -> CaptureSeries:
         """Return the series with what another capture holds of the model; its samples are left out."""
-        return CaptureSeries(self._first, self._parts[1:], (*self._of_model, capture), self.counterpart)
+        of_model = (*self._of_model, capture)
+        return CaptureSeries(self._first, self._parts[1:], of_model, self.counterpart, self.changed)
+
+    def with_changed_run(self, sample: int, capture: CaptureReader | None) -> CaptureSeries:
+        """Return the series with another changed run of a sample, the only one in a capture; `None`: without any."""
+        changed = {**self.changed, sample: capture}
+        return CaptureSeries(self._first, self._parts[1:], self._of_model, self.counterpart, changed)
 
     def counterpart_of(self, sample: int) -> tuple[Counterpart, int]:
         """Return the numbers of the compared model that go with a sample, and the sample's number in them.
@@ -202,7 +212,8 @@ class CaptureSeries:
             raise CaptureError(f"Sample {sample} belongs to {self.path.name}, which the series begins with.")
         parts = list(self._parts)
         parts[number] = replace(parts[number], capture=None, counterpart=None)
-        return CaptureSeries(self._first, tuple(parts[1:]), self._of_model, self.counterpart)
+        changed = {number: found for number, found in self.changed.items() if number != sample}
+        return CaptureSeries(self._first, tuple(parts[1:]), self._of_model, self.counterpart, changed)
 
     @property
     def training(self) -> Training | None:
@@ -301,7 +312,11 @@ class CaptureSeries:
     def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
         part, local = self._find(sample)
-        return part.explanations(local)
+        found = part.explanations(local)
+        if sample not in self.changed:
+            return found
+        changed = self.changed[sample]
+        return found.with_changed_run(None if changed is None else changed.stored_sample(0))
 
     def has_gradients(self) -> bool:
         """Whether the first part holds gradients."""
@@ -339,6 +354,16 @@ class CaptureSeries:
                 return number, rest
             rest -= len(part.names)
         raise CaptureError(f"There is no sample {sample}; {self.path.name} holds samples 0 to {self.committed - 1}.")
+
+
+def extends(capture: CaptureReader, earlier: CaptureReader) -> bool:
+    """Whether a reader holds all samples of an earlier one at the same numbers, from the same captures."""
+    ends = [
+        (one.first, one.counterpart) if isinstance(one, CaptureSeries) else (one, None) for one in (capture, earlier)
+    ]
+    mine, others = (one.parts[1:] if isinstance(one, CaptureSeries) else () for one in (capture, earlier))
+    pairs = [*zip(*ends, strict=True), *zip(mine, others, strict=False)]
+    return len(mine) >= len(others) and all(a is b for a, b in pairs)
 
 
 def own_capture(capture: CaptureReader, sample: int) -> CaptureReader:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,14 @@ class SampleExplanations:
     def __init__(self, stored: StoredArrays, sample: int) -> None:
         self._stored = stored
         self._sample = sample
+        self._changed_run: tuple[StoredArrays, int] | None = (stored, sample)
+
+    def with_changed_run(self, found: tuple[StoredArrays, int] | None) -> Self:
+        """Return these explanations with the changed run of other arrays and of a sample in them; `None`: without any."""
+        other = copy(self)
+        other.__dict__.pop("interventions", None)
+        other._changed_run = found
+        return other
 
     @cached_property
     def targets(self) -> tuple[Explained, ...]:
@@ -107,8 +117,11 @@ class SampleExplanations:
     @cached_property
     def interventions(self) -> tuple[Intervention, ...]:
         """The interventions of the sample's changed run; none if there was no such run."""
-        return read_interventions(self._stored)
+        return () if self._changed_run is None else read_interventions(self._changed_run[0])
 
     def changed(self, node_id: str, output: int = 0) -> NDArray[np.float32] | None:
         """Read one output of a node in the changed run, ``shape``; `None` if the interventions do not reach it."""
-        return read_changed(self._stored, node_id, output, self._sample)
+        if self._changed_run is None:
+            return None
+        stored, sample = self._changed_run
+        return read_changed(stored, node_id, output, sample)

@@ -101,6 +101,8 @@ class CaptureRequest(BaseModel):
     outputs_only
         Write nothing but the outputs of the layers that are embedded, and what belongs to their points: a part of an
         embedding that another program makes.
+    changed_only
+        Write nothing but the changed run by the interventions, of one sample; another capture holds its unchanged run.
     shapes
         One for each input of the model, without the batch: sizes that the model leaves open. They are those of an earlier
         capture, which the samples will be compared with. Empty: the samples decide.
@@ -137,6 +139,7 @@ class CaptureRequest(BaseModel):
     only: int | None = None
     part: tuple[int, int] | None = None
     outputs_only: bool = False
+    changed_only: bool = False
     shapes: tuple[tuple[int, ...], ...] = ()
     prepare: bool = False
     transient: bool = False

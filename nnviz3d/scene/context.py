@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnviz3d.data import target_words
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capture_series import extends
 from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart
 from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.data.explanations import SampleExplanations
@@ -101,7 +102,7 @@ class SceneContext:
     """The groups that are open; the others are single nodes of the capture."""
     _projected: dict[tuple[str, int], ProjectedSample] = field(default_factory=dict)
     _values: dict[str, tuple[int, LayerValues]] = field(default_factory=dict)
-    _derived: dict[str, tuple[object, LayerValues | None]] = field(default_factory=dict)
+    _derived: dict[str, tuple[tuple[object, ...], LayerValues | None]] = field(default_factory=dict)
     _explanations: dict[int, SampleExplanations] = field(default_factory=dict)
 
     @staticmethod
@@ -150,13 +151,15 @@ class SceneContext:
         """
         if self.grouping is not None:
             capture = with_groups(capture, self.grouping, self.opened)
-        same = self._keeps_to(capture)  # if the training has no new numbers, the cached ones are still right
+        # If the training has no new numbers, or the earlier samples are the same, the cached ones are still right.
+        same = self._keeps_to(capture) or extends(without_groups(capture), without_groups(self.capture))
+        derived = {name: kept for name, kept in self._derived.items() if same and kept[0][0] != "change"}
         return replace(
             self,
             capture=capture,
             trajectory=trajectory or self.trajectory,
             _values=dict(self._values) if same else {},
-            _derived=dict(self._derived) if same else {},
+            _derived=derived,
             _explanations={},
         )
 

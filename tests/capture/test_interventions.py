@@ -4,11 +4,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 import nnviz3d
 from nnviz3d import Insights, Intervention
+from nnviz3d.capture.loading.loaded_model import LoadedModel
+from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.capabilities.interventions import read_changed, read_interventions
-from nnviz3d.errors import ModelError
+from nnviz3d.data.capture import open_capture
+from nnviz3d.data.request import CaptureRequest
+from nnviz3d.errors import ModelError, UserError
 
 
 def perturbed(model):
@@ -112,6 +117,124 @@ def test_edge_changes_for_its_reader_alone(tmp_path, model, x):
         assert np.array_equal(numbers(name), reference[name]), name
 
 
+@pytest.mark.parametrize(
+    ("intervention", "layer", "entry"),
+    [
+        (Intervention("conv", unit=3, reader="right", reader_unit=1), "right", np.s_[:, :, 3, 1]),
+        (Intervention("pooled", unit=4, reader="head", reader_unit=2), "head", np.s_[4, 2]),
+    ],
+    ids=["kernel from a channel to another", "weight before a softmax"],
+)
+def test_muted_connection_equals_a_weight_of_zero(tmp_path, model, x, intervention, layer, entry):
+    def cut(copy):
+        kernel, bias = (np.array(w) for w in copy.get_layer(layer).get_weights())
+        kernel[entry] = 0
+        copy.get_layer(layer).set_weights([kernel, bias])
+
+    run, numbers = changed(tmp_path, model, x, intervention)
+    reference = outputs(edited(model, cut), x)
+    for name in {layer, "head"}:
+        assert np.array_equal(numbers(name), reference[name]), name
+        assert not np.array_equal(numbers(name), run.activations(name).values), name
+    assert numbers(intervention.layer) is None
+
+
+def test_two_muted_connections_of_a_neuron_equal_two_weights_of_zero(tmp_path, model, x):
+    def cut(copy):
+        kernel, bias = (np.array(w) for w in copy.get_layer("head").get_weights())
+        kernel[4, 2] = kernel[1, 2] = kernel[4, 0] = 0
+        copy.get_layer("head").set_weights([kernel, bias])
+
+    places = ("pooled[4]->head[2]", "pooled[1]->head[2]", "pooled[4]->head[0]")
+    _, numbers = changed(tmp_path, model, x, *map(Intervention.at, places))
+    assert np.array_equal(numbers("head"), outputs(edited(model, cut), x)["head"])
+
+
+def test_one_use_of_a_weight_changes_one_number(tmp_path, model, x):
+    run, numbers = changed(
+        tmp_path, model, x, Intervention("conv", index=(4, 5, 3), reader="right", reader_index=(4, 5, 1))
+    )
+    kernel = model.get_layer("right").get_weights()[0]
+    before, after = run.activations("right").values, numbers("right")
+    lost = run.activations("conv").values[:, 4, 5, 3] * kernel[0, 0, 3, 1]
+    np.testing.assert_allclose(after[:, 4, 5, 1], before[:, 4, 5, 1] - lost, rtol=1e-5, atol=1e-6)
+    before[:, 4, 5, 1] = after[:, 4, 5, 1]
+    assert np.array_equal(before, after)
+
+
+def test_paint_equals_the_prediction_of_a_painted_picture(tmp_path):
+    random = np.random.default_rng(2)
+    start = keras.Input((12, 10, 3), name="start")
+    scaled = layers.Rescaling(1 / 255, name="scaled")(start)
+    pooled = layers.GlobalAveragePooling2D(name="pooled")(layers.Conv2D(4, 3, name="conv")(scaled))
+    model = perturbed(keras.Model(start, layers.Dense(3, name="head")(pooled), name="pictures"))
+    picture = random.integers(0, 256, (12, 10, 3), np.uint8)
+    paint = np.zeros((12, 10, 4), np.uint8)
+    paint[3:6, 2:9] = [*random.integers(0, 256, 3), 255]
+    paint[8, 1] = [250, 250, 250, 40]  # nearly transparent, so not painted
+    Image.fromarray(picture).save(tmp_path / "whole.png")
+    Image.fromarray(paint).save(tmp_path / "paint.png")
+    whole = picture.copy()
+    whole[3:6, 2:9] = paint[3, 2, :3]
+    one = Intervention("start", action="paint", picture=str(tmp_path / "paint.png"))
+    run, numbers = changed(tmp_path, model, str(tmp_path / "whole.png"), one)
+    reference = outputs(model, whole[np.newaxis].astype(np.float32))
+    assert np.array_equal(run.activations("start").values[0], picture)
+    for name in ("start", "conv", "head"):
+        assert np.array_equal(numbers(name), reference[name]), name
+
+
+def test_paint_over_an_array_takes_the_range_of_the_array(tmp_path, model, x):
+    given = np.random.default_rng(4).uniform(0, 1, (1, 10, 9, 3)).astype(np.float32)
+    paint = np.zeros((10, 9, 4), np.uint8)
+    paint[1:3] = [255, 0, 51, 255]
+    Image.fromarray(paint).save(tmp_path / "paint.png")
+    one = Intervention("start", action="paint", picture=str(tmp_path / "paint.png"))
+    _, numbers = changed(tmp_path, model, given, one)
+    expected = given.copy()
+    expected[:, 1:3] = np.array([1, 0, 0.2], np.float32)
+    np.testing.assert_allclose(numbers("start"), expected, rtol=1e-6)
+    assert np.array_equal(numbers("head"), outputs(model, numbers("start"))["head"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "words"),
+    [
+        ("start", (4, 4), r"paint\.png is 4 x 4 pixels; a picture to paint over start is 9 x 10"),
+        ("conv", (9, 10), "only an input can be painted over; the model has start"),
+    ],
+)
+def test_paint_of_another_size_or_place_is_one_sentence(tmp_path, model, x, layer, size, words):
+    Image.new("RGBA", size, "white").save(tmp_path / "paint.png")
+    one = Intervention(layer, action="paint", picture=str(tmp_path / "paint.png"))
+    with pytest.raises(UserError, match=words):
+        changed(tmp_path, model, x[:1], one)
+
+
+def test_changed_run_alone_equals_that_of_a_whole_capture_for_each_sample_and_list(tmp_path, model, x):
+    """One model answers several requests; a kept unchanged run must not be that of another sample."""
+    kept = CachedModel(LoadedModel(model, "branched"))
+    np.save(tmp_path / "x.npy", x)
+    lists = ((Intervention("conv", unit=2),), (Intervention("right", action="scale", factor=2.5),))
+    for k, interventions in [(0, lists[0]), (2, lists[0]), (2, lists[1]), (0, lists[1])]:
+        insights = Insights(interventions=interventions)
+        out = tmp_path / f"{k}-{interventions[0].layer}.zarr.zip"
+        request = CaptureRequest(
+            model="", inputs=(f"{tmp_path}/x.npy[{k}]",), out=out, insights=insights, changed_only=True
+        )
+        kept.answer(request.model_copy(update={"prepare": True}), lambda _: None)
+        assert not out.exists()
+        kept.answer(request, lambda _: None)
+        alone = open_capture(out)
+        assert alone.explanations(0).interventions == interventions
+        assert not alone.has_activations("conv")
+        _, numbers = changed(tmp_path, model, x[k : k + 1], *interventions)
+        for name in ("start", "conv", "left", "right", "both", "head"):
+            found, expected = alone.explanations(0).changed(name), numbers(name)
+            assert (found is None) == (expected is None), name
+            assert found is None or np.array_equal(found, expected[0]), name
+
+
 def test_frozen_layer_keeps_its_numbers_while_another_branch_follows(tmp_path, model, x):
     run, numbers = changed(tmp_path, model, x, Intervention("conv", unit=2), Intervention("left", action="freeze"))
     assert not np.array_equal(numbers("deep"), run.activations("deep").values)
@@ -153,6 +276,7 @@ def test_masks_of_texts_go_on_to_later_layers(tmp_path):
         (Intervention("cnov"), "has no layer 'cnov'; it has start, conv, "),
         (Intervention("conv", unit=5), "conv has units 0 to 4; its output is 10 × 9 × 5"),
         (Intervention("conv", index=(10, 0, 0)), "there is no such number in conv, whose output is 10 × 9 × 5"),
+        (Intervention("conv", reader="deep", reader_unit=7), "deep has units 0 to 4"),
         (Intervention("conv", reader="left"), "left does not read conv; what reads it is deep, right, joined"),
     ],
 )

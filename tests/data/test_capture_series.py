@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nnviz3d import Intervention
+from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import CaptureError
 from tests.support import captures
@@ -97,3 +99,37 @@ def test_removed_sample_cannot_be_read_and_others_keep_their_numbers(parts):
         series.activations("conv")
     with pytest.raises(CaptureError, match=r"Sample 1 belongs to first\.zarr"):
         series.without(1)
+
+
+def changed_run(path, *interventions, value=0.0):
+    """Write a capture that holds nothing but a changed run, in which all numbers of ``dense`` are equal."""
+    graph = captures.small_graph()
+
+    def also(writer):
+        write_interventions(writer, interventions)
+        write_changed(writer, "dense", 0, 0, np.full((1, 20), value, np.float32))
+
+    return captures.write(path, graph, {"input": np.zeros((1, 8, 9, 1), np.float32)}, also=(also,))
+
+
+def test_changed_run_belongs_to_its_sample_alone_and_the_newest_counts(parts, tmp_path):
+    first, second = parts
+    series = CaptureSeries.of(first).plus(second)
+    muted, scaled = Intervention("conv"), Intervention("dense", action="scale", factor=2.0)
+    runs = [changed_run(tmp_path / f"{k}.zarr", one, value=k) for k, one in enumerate((muted, scaled))]
+    found = series.with_changed_run(3, runs[0]).with_changed_run(3, runs[1]).with_changed_run(1, runs[0])
+    assert [found.explanations(k).interventions for k in range(4)] == [(), (muted,), (), (scaled,)]
+    assert found.explanations(3).changed("dense").tolist() == [1.0] * 20
+    assert found.explanations(3).changed("conv") is None
+    assert np.array_equal(found.activation("dense", 3), second.activation("dense", 0)), "the unchanged run stays"
+    assert found.plus(second).explanations(3).interventions == (scaled,)
+    assert found.without(3).changed.keys() == {1}
+    assert series.explanations(3).interventions == ()
+
+
+def test_sample_without_its_changed_run_has_none_even_if_its_capture_holds_one(tmp_path):
+    own = changed_run(tmp_path / "own.zarr", Intervention("conv"))
+    series = CaptureSeries.of(own)
+    assert series.explanations(0).interventions == (Intervention("conv"),)
+    bare = series.with_changed_run(0, None).explanations(0)
+    assert (bare.interventions, bare.changed("dense")) == ((), None)

@@ -36,13 +36,14 @@ def write(
 ) -> Capture:
     """Write a capture of these values, ``(N, *shape)`` for each node, and open it.
 
-    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``, notes, and the
-    mode of preprocessing.
+    `also` are called with the writer; `extra`: classes, labels ``(N,)``, pictures ``{name: (N, H, W, 3)}``, notes, the mode
+    of preprocessing, and the SHA-256 of the model's file.
     """
     samples = len(next(iter(values.values())))
     mode = extra.get("preprocessing", "none")
     provenance = Provenance(
         "hand.keras",
+        sha256=extra.get("sha256"),
         preprocessing=mode,
         samples=tuple(f"sample {i}" for i in range(samples)),
         notes=extra.get("notes", ()),

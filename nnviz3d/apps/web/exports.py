@@ -154,7 +154,8 @@ class Exports:
         asked = [selection.sample, *(_captured(session) if choices.every else ())]
         samples = [one for one in dict.fromkeys(asked) if one == selection.sample or _holds_quantity(session, one)]
         lacking = len(dict.fromkeys(asked)) - len(samples)
-        notes = (f"{lacking} samples without gradients are left out.",) if lacking else ()
+        without = "a changed run" if session.choices.quantity == "change" else "gradients"
+        notes = (f"{lacking} samples without {without} are left out.",) if lacking else ()
         stored = _StoredSamples(CaptureSeries.of(session.scene.capture))
         make = partial(
             PageOrder,
@@ -168,7 +169,12 @@ class Exports:
         )
 
         def order(folder: Path) -> PageOrder:
-            return make(captures=stored.files(folder), others=stored.others(folder), out=folder / self._name)
+            return make(
+                captures=stored.files(folder),
+                others=stored.others(folder),
+                changed=stored.changed(folder),
+                out=folder / self._name,
+            )
 
         return order, notes
 
@@ -267,6 +273,11 @@ class _StoredSamples:
                 self._paths.append(part.capture.path)
                 self._others.append(None if part.counterpart is None else part.counterpart.capture.path)
             start += len(part.names)
+        self._changed = {
+            self._stored[sample]: None if run is None else run.path
+            for sample, run in series.changed.items()
+            if sample in self._stored
+        }
 
     def of(self, sample: int) -> StoredSample:
         """Return the position of a sample."""
@@ -287,6 +298,13 @@ class _StoredSamples:
             for number, path in enumerate(later, 1)
         )
         return (first, *kept)
+
+    def changed(self, folder: Path) -> tuple[tuple[StoredSample, Path | None], ...]:
+        """Return the captures of changed runs, as files of their own in a folder, and the samples without any."""
+        return tuple(
+            (sample, None if path is None else _kept(path, folder / f"changed-{number}-{path.name}"))
+            for number, (sample, path) in enumerate(self._changed.items())
+        )
 
 
 def _kept(path: Path, out: Path) -> Path:
@@ -309,9 +327,10 @@ def _captured(session: Session) -> list[int]:
 
 def _holds_quantity(session: Session, sample: int) -> bool:
     """Whether a sample has the quantity that is shown."""
-    if session.choices.quantity not in OF_GRADIENTS:
-        return True
-    return session.scene.capture.explanations(sample).has_gradients()
+    quantity, found = session.choices.quantity, session.scene.capture.explanations(sample)
+    if quantity == "change":
+        return bool(found.interventions)
+    return quantity not in OF_GRADIENTS or found.has_gradients()
 
 
 def _numbers(session: Session) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,15 +16,33 @@ from numpy.typing import NDArray
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.call import Call
 from nnviz3d.capture.programs.describe import through
-from nnviz3d.capture.programs.differentiable import DifferentiableModel
+from nnviz3d.capture.programs.differentiable import DifferentiableModel, without_activation
 from nnviz3d.capture.programs.flat_program import with_mask_of
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 
-Site = tuple[str, str]
-"""A changed output: the node whose first output changes, and the only node that reads the change; empty for all."""
+_COMPILED = 8
+"""Most compiled functions that a model keeps; that of a large network takes megabytes."""
 
 
-@dataclass(frozen=True)
+class Site(NamedTuple):
+    """A changed output.
+
+    Attributes
+    ----------
+    node
+        The node whose first output changes.
+    reader
+        The only node that reads the change; empty for all.
+    part
+        0 if all numbers of the reader's first output get the change, else a number for each part of them that gets one.
+    """
+
+    node: str
+    reader: str = ""
+    part: int = 0
+
+
+@dataclass
 class Change:
     """The change of one output, for each of its numbers; all arrays have the shape of one sample.
 
@@ -34,16 +52,30 @@ class Change:
         float64: the factor of the number, 1 if it stays.
     muted, frozen
         bool: whether the number is 0, and whether it is that of the unchanged run.
+    painted, paint
+        Whether the number is another one, and that number; single numbers if nothing is painted.
+    read_by
+        bool, of the shape of the reader's output: the numbers that get the change; a single `True`: all of them.
     """
 
     factor: NDArray[np.float64]
     muted: NDArray[np.bool_]
     frozen: NDArray[np.bool_]
+    painted: NDArray[np.bool_]
+    paint: NDArray[Any]
+    read_by: NDArray[np.bool_]
 
     @staticmethod
     def none(shape: Sequence[int]) -> Change:
         """Return the change that leaves all numbers as they are."""
-        return Change(np.ones(shape), np.zeros(shape, bool), np.zeros(shape, bool))
+        return Change(
+            np.ones(shape), np.zeros(shape, bool), np.zeros(shape, bool), np.array(False), np.zeros(()), np.array(True)
+        )
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All arrays, in the order of the attributes."""
+        return self.factor, self.muted, self.frozen, self.painted, self.paint, self.read_by
 
 
 class ChangedRun:
@@ -70,7 +102,7 @@ class ChangedRun:
     @property
     def changed(self) -> tuple[str, ...]:
         """Ids of the nodes whose numbers may change, in the graph's order."""
-        at_all = {node for node, reader in self._sites if not reader}
+        at_all = {site.node for site in self._sites if not site.reader}
         return tuple(
             n for n, position in self._model.described.calls.items() if position in self._reached or n in at_all
         )
@@ -85,12 +117,20 @@ class ChangedRun:
         changes
             The change at each site.
         """
-        function = self._model.compiled(("changed", self._sites), lambda: Compiled(self._run))
-        given = {site: (c.factor, c.muted, c.frozen) for site, c in changes.items()}
-        arrays = [tuple(tf.constant(array) for array in given[site]) for site in self._sites]
+        function = self._compiled()
+        arrays = [tuple(tf.constant(array) for array in changes[site].arrays) for site in self._sites]
         for batch in unchanged:
             outputs = function([batch.outputs[node] for node in self.given], arrays)
             yield replace(batch, outputs=outputs, gates={})
+
+    def _compiled(self) -> Compiled:
+        """Return the compiled function of these sites; the model keeps the last few."""
+        kept: dict[tuple[Site, ...], Compiled] = self._model.compiled("changed runs", dict)
+        function = kept.pop(self._sites, None) or Compiled(self._run)
+        kept[self._sites] = function
+        while len(kept) > _COMPILED:
+            del kept[next(iter(kept))]
+        return function
 
     @property
     def _whole(self) -> bool:
@@ -101,11 +141,10 @@ class ChangedRun:
 
     def _readers(self, site: Site) -> list[tuple[int, tuple[int, int]]]:
         """Return the calls that read a changed output, with the tensor that each of them reads."""
-        node, reader = site
-        position, calls = self._model.described.calls[node], self._program.calls
-        if not reader:
+        position, calls = self._model.described.calls[site.node], self._program.calls
+        if not site.reader:
             return [(i, (position, 0)) for i, call in enumerate(calls) if (position, 0) in call.sources]
-        i = self._model.described.calls[reader]
+        i = self._model.described.calls[site.reader]
         return [(i, source) for source in calls[i].sources if through(self._program, source) == (position, 0)]
 
     def _followed(self) -> frozenset[int]:
@@ -119,7 +158,7 @@ class ChangedRun:
     def _needed(self) -> set[int]:
         """Return the calls whose unchanged outputs are given; calls that are not nodes are computed from these."""
         calls = self._program.calls
-        needed = {self._model.described.calls[node] for node, _ in self._sites}
+        needed = {self._model.described.calls[site.node] for site in self._sites}
         inputs = {i for i, call in enumerate(calls) if call.is_input}
         if self._whole:
             return needed | inputs
@@ -135,10 +174,10 @@ class ChangedRun:
     def _run(self, given: Sequence[tuple[Any, ...]], arrays: Sequence[tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
         calls, positions = self._program.calls, self._model.described.calls
         base = {positions[node]: outputs for node, outputs in zip(self.given, given, strict=True)}
-        at_nodes = {positions[site[0]]: k for k, site in enumerate(self._sites) if not site[1]}
-        at_edges: dict[int, list[tuple[int, tuple[int, int]]]] = {}
+        at_nodes = {positions[site.node]: k for k, site in enumerate(self._sites) if not site.reader}
+        at_edges: dict[int, list[_EdgeChange]] = {}
         for k, site in enumerate(self._sites):
-            for i, source in self._readers(site) if site[1] else ():
+            for i, source in self._readers(site) if site.reader else ():
                 at_edges.setdefault(i, []).append((k, source))
         values: dict[int, Any] = {}
         layers = [calls[i].operation for i in self._runs if isinstance(calls[i].operation, keras.layers.Layer)]
@@ -147,8 +186,7 @@ class ChangedRun:
             scope.keep_losses(layers)
             for i, call in enumerate(calls):
                 if i in self._runs and not call.is_input:
-                    with self._along_edges(values, at_edges.get(i, ()), base, arrays):
-                        call(values)
+                    self._call(call, values, at_edges.get(i, ()), base, arrays)
                 elif i in base:
                     values.update((id(t), v) for t, v in zip(call.outputs, base[i], strict=True))
                 if i in at_nodes:
@@ -156,11 +194,38 @@ class ChangedRun:
                     values[symbol] = _changed(values[symbol], base[i][0], *arrays[at_nodes[i]])
         return {node: _outputs(calls[positions[node]], values) for node in self.changed}
 
+    def _call(
+        self,
+        call: Call,
+        values: dict[int, Any],
+        edges: Sequence[_EdgeChange],
+        base: Mapping[int, tuple[Any, ...]],
+        arrays: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """Run a call, whose output is that of further runs where only a part of it gets a change along an edge."""
+        whole = [edge for edge in edges if not self._sites[edge[0]].part]
+        parts = dict.fromkeys(self._sites[k].part for k, _ in edges if self._sites[k].part)
+        # An activation function such as softmax gives every number a part of the change, so it follows last.
+        with without_activation(call.operation) if parts else nullcontext() as activation:
+            with self._along_edges(values, whole, base, arrays):
+                call(values)
+            symbol = id(call.outputs[0]) if parts else 0
+            for part in parts:
+                own = [edge for edge in edges if self._sites[edge[0]].part == part]
+                kept = {id(tensor): values[id(tensor)] for tensor in call.outputs}
+                with self._along_edges(values, [*whole, *own], base, arrays):
+                    call(values)
+                found, read_by = values[symbol], arrays[own[0][0]][-1]
+                values.update(kept)
+                values[symbol] = with_mask_of(kept[symbol], tf.where(read_by, found, kept[symbol]))
+        if activation is not None:
+            values[symbol] = with_mask_of(values[symbol], activation(values[symbol]))
+
     @contextmanager
     def _along_edges(
         self,
         values: dict[int, Any],
-        edges: Sequence[tuple[int, tuple[int, int]]],
+        edges: Sequence[_EdgeChange],
         base: Mapping[int, tuple[Any, ...]],
         arrays: Sequence[tuple[Any, ...]],
     ) -> Iterator[None]:
@@ -169,7 +234,7 @@ class ChangedRun:
         for k, (i, output) in edges:
             symbol = id(self._program.calls[i].outputs[output])
             kept.setdefault(symbol, values[symbol])
-            unchanged = base[self._model.described.calls[self._sites[k][0]]][0]
+            unchanged = base[self._model.described.calls[self._sites[k].node]][0]
             values[symbol] = _changed(values[symbol], unchanged, *arrays[k])
         try:
             yield
@@ -177,11 +242,17 @@ class ChangedRun:
             values.update(kept)
 
 
+_EdgeChange = tuple[int, tuple[int, int]]
+"""The number of a site, and the tensor in which a call reads its change."""
+
+
 def _outputs(call: Call, values: Mapping[int, Any]) -> tuple[Any, ...]:
     return tuple(tf.convert_to_tensor(values[id(tensor)]) for tensor in call.outputs)
 
 
-def _changed(value: Any, unchanged: Any, factor: Any, muted: Any, frozen_: Any) -> Any:
+def _changed(
+    value: Any, unchanged: Any, factor: Any, muted: Any, frozen_: Any, painted: Any, paint: Any, _read_by: Any
+) -> Any:
     """Return an output ``(n, *shape)`` with a change; numbers that stay keep their bits."""
     found = value
     if value.dtype.is_floating:
@@ -189,6 +260,8 @@ def _changed(value: Any, unchanged: Any, factor: Any, muted: Any, frozen_: Any) 
         found = tf.where(factor != 1, value * tf.cast(factor, value.dtype), value)
     found = tf.where(muted, tf.zeros((), value.dtype), found)
     found = tf.where(frozen_, tf.cast(unchanged, value.dtype), found)
+    if value.dtype.is_floating or value.dtype.is_integer:
+        found = tf.where(painted, tf.cast(paint, value.dtype), found)
     return with_mask_of(value, found)
 
 

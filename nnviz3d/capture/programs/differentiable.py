@@ -213,7 +213,11 @@ class DifferentiableModel:
         with frozen():
             for i, call in enumerate(program.calls):
                 # Keras runs a layer inside its model's scope, where a name may be `_hidden`; at the root it must not.
-                with tf.name_scope("model"), _bare(call.operation) as activation, self._own(i, values, uses):
+                with (
+                    tf.name_scope("model"),
+                    without_activation(call.operation) as activation,
+                    self._own(i, values, uses),
+                ):
                     call(values)
                 if activation is not None:
                     symbol = id(call.outputs[0])
@@ -246,7 +250,7 @@ class DifferentiableModel:
 
 
 @contextmanager
-def _bare(operation: Any) -> Iterator[Any]:
+def without_activation(operation: Any) -> Iterator[Any]:
     """Remove a layer's own activation function for one call; yields that function, or `None` if there is none.
 
     It is removed only if the layer applies it last, to its only output. Gates of recurrent layers, for example, stay.

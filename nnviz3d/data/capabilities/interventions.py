@@ -1,4 +1,4 @@
-"""Interventions: a second run of each sample in which some numbers of some layers are muted, scaled or frozen."""
+"""Interventions: a second run of each sample in which some numbers are muted, scaled, frozen or painted over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
 from nnviz3d.data.files.paths import quoted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnviz3d.data.storage.array_writer import ArrayWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
 
-Action = Literal["mute", "scale", "freeze"]
+Action = Literal["mute", "scale", "freeze", "paint"]
 _GROUP = "interventions"
 _ARROW = "->"
 _PLACE = re.compile(r"(?P<layer>[^\[\]]+?)\s*(?:\[(?P<index>[\d\s,]*)\])?")
@@ -40,13 +40,18 @@ class Intervention:
         The only number that changes, by its position in the output of one sample. Without `unit` and `index`, the whole
         output changes.
     action
-        ``mute`` makes the numbers 0, ``scale`` multiplies them by `factor`, and ``freeze`` keeps them as they are without
-        any intervention, whatever changes before them.
+        ``mute`` makes the numbers 0, ``scale`` multiplies them by `factor`, ``freeze`` keeps them as they are without
+        any intervention, whatever changes before them, and ``paint`` puts the opaque pixels of `picture` over an input.
     factor
         The factor of ``scale``.
     reader
         Node id of a layer that reads the output: only what goes along this edge changes, and all other readers get the
         unchanged numbers. Empty: all readers.
+    reader_unit, reader_index
+        The only unit, or the only number, of the reader's output for which its input changes, as `unit` and `index` for
+        the layer's own: with both ends a single weight, or the kernel from one channel to another.
+    picture
+        Path of the picture of ``paint``, of the input's height and width; where it is transparent nothing changes.
     """
 
     layer: str
@@ -55,21 +60,33 @@ class Intervention:
     action: Action = "mute"
     factor: float = 0.0
     reader: str = ""
+    reader_unit: int | None = None
+    reader_index: tuple[int, ...] = ()
+    picture: str = ""
 
     def __post_init__(self) -> None:
-        if self.unit is not None and self.index:
+        if (self.unit is not None and self.index) or (self.reader_unit is not None and self.reader_index):
             raise ValueError("an intervention changes one unit or one number; give unit or index, not both")
-        if any(n < 0 for n in (*self.index, self.unit or 0)):
+        if any(n < 0 for n in (*self.index, self.unit or 0, *self.reader_index, self.reader_unit or 0)):
             raise ValueError("units and indices of an intervention count from 0")
+        if self.of_reader and not self.reader:
+            raise ValueError("a unit or an index of the reader needs the reader")
+        if (self.action == "paint") != bool(self.picture) or (self.picture and (self.place != self.layer)):
+            raise ValueError("paint takes a picture, and changes a whole input for all readers")
         if not math.isfinite(self.factor):
             raise ValueError("the factor of an intervention is a finite number")
 
     @property
+    def of_reader(self) -> tuple[int, ...]:
+        """The unit or the index of the reader's output that alone gets the change; empty: all of it."""
+        return self.reader_index or (() if self.reader_unit is None else (self.reader_unit,))
+
+    @property
     def place(self) -> str:
-        """The changed numbers, as the options take them: ``conv2d[3]``, ``conv2d[0,5,3]``, ``conv2d[3]->dense``."""
+        """The changed numbers as the options take them: ``conv2d[3]``, ``conv2d[0,5,3]``, ``conv2d[3]->dense[4]``."""
         index = self.index or (() if self.unit is None else (self.unit,))
-        numbers = f"[{','.join(map(str, index))}]" if index else ""
-        return f"{self.layer}{numbers}{f'{_ARROW}{self.reader}' if self.reader else ''}"
+        read = f"{_ARROW}{self.reader}{_brackets(self.of_reader)}" if self.reader else ""
+        return f"{self.layer}{_brackets(index)}{read}"
 
     @property
     def text(self) -> str:
@@ -78,24 +95,35 @@ class Intervention:
 
     @staticmethod
     def at(place: str, action: Action = "mute", factor: float = 0.0) -> Intervention:
-        """Read the place of an intervention as the options take it; one number in brackets is a unit.
+        """Read the place of an intervention as the options take it; a single number in brackets is a unit.
 
         Raises
         ------
         UserError
             If it is no place.
         """
-        changed, _, reader = place.partition(_ARROW)
-        found = _PLACE.fullmatch(changed.strip())
-        numbers = None if found is None or found["index"] is None else found["index"].split(",")
-        if found is None or (numbers is not None and not all(n.strip() for n in numbers)):
+        changed, arrow, read = place.partition(_ARROW)
+        layer, reader = _end(changed), _end(read) if arrow else ("", None, ())
+        if layer is None or reader is None:
             raise UserError(
                 f"{quoted(place)!r} is no place in a network; expected a layer, one of its units as in conv2d[3], one "
-                f"number as in conv2d[0,5,3], or an edge as in conv2d[3]{_ARROW}dense."
+                f"number as in conv2d[0,5,3], or an edge as in conv2d[3]{_ARROW}dense or conv2d[3]{_ARROW}conv2d_1[7]."
             )
-        index = tuple(int(n) for n in numbers or ())
-        alone = index[0] if len(index) == 1 else None
-        return Intervention(found["layer"], alone, index if alone is None else (), action, factor, reader.strip())
+        return Intervention(*layer, action, factor, *reader)
+
+
+def _brackets(index: Sequence[int]) -> str:
+    return f"[{','.join(map(str, index))}]" if index else ""
+
+
+def _end(text: str) -> tuple[str, int | None, tuple[int, ...]] | None:
+    """Read one end of a place as layer, unit and index; `None` if it is none."""
+    found = _PLACE.fullmatch(text.strip())
+    numbers = None if found is None or found["index"] is None else found["index"].split(",")
+    if found is None or (numbers is not None and not all(n.strip() for n in numbers)):
+        return None
+    index = tuple(int(n) for n in numbers or ())
+    return (found["layer"], index[0], ()) if len(index) == 1 else (found["layer"], None, index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +151,9 @@ class InterventionOptions(CaptureOptions):
     freeze: Annotated[
         tuple[str, ...], "Run each sample again with numbers that keep their values, whatever changes before them."
     ] = ()
+    paint: Annotated[
+        tuple[str, ...], "Run each sample again with a picture's opaque pixels over an input, as in image=patch.png."
+    ] = ()
 
     def request_fields(self) -> Mapping[str, Any]:
         """Return the interventions."""
@@ -131,6 +162,7 @@ class InterventionOptions(CaptureOptions):
                 *map(Intervention.at, split_names(self.mute)),
                 *map(_scaled, split_names(self.scale)),
                 *(Intervention.at(place, "freeze") for place in split_names(self.freeze)),
+                *map(_painted, self.paint),
             )
         }
 
@@ -144,6 +176,14 @@ def _scaled(text: str) -> Intervention:
         raise UserError(
             f"--scale takes a place and a finite factor, as in conv2d[3]=0.5; got {quoted(text)!r}."
         ) from None
+
+
+def _painted(text: str) -> Intervention:
+    """Read an input and its picture, ``image=patch.png``."""
+    layer, _, picture = text.partition("=")
+    if not (layer.strip() and picture.strip()):
+        raise UserError(f"--paint takes an input and a picture, as in image=patch.png; got {quoted(text)!r}.")
+    return Intervention(layer.strip(), action="paint", picture=picture.strip())
 
 
 def changed_path(node_id: str, output: int = 0) -> str:
@@ -165,8 +205,8 @@ def read_interventions(stored: StoredArrays) -> tuple[Intervention, ...]:
 
 def _read(data: Any) -> Intervention:
     """Read one intervention from JSON, which may be damaged."""
-    unit, action = data["unit"], data["action"]
-    if action not in ("mute", "scale", "freeze"):
+    unit, action, of_reader = data["unit"], data["action"], data.get("reader_unit")
+    if action not in get_args(Action):
         raise ValueError(f"there is no intervention {action!r}")
     return Intervention(
         layer=str(data["layer"]),
@@ -175,6 +215,9 @@ def _read(data: Any) -> Intervention:
         action=action,
         factor=float(data["factor"]),
         reader=str(data["reader"]),
+        reader_unit=None if of_reader is None else int(of_reader),
+        reader_index=tuple(map(int, data.get("reader_index", ()))),
+        picture=str(data.get("picture", "")),
     )
 
 
@@ -188,7 +231,7 @@ def read_changed(stored: StoredArrays, node_id: str, output: int, sample: int) -
 
 def write_interventions(writer: ArrayWriter, interventions: Sequence[Intervention]) -> None:
     """Write the list of interventions, before the numbers of the changed run."""
-    listed = [{**asdict(one), "index": list(one.index)} for one in interventions]
+    listed = [asdict(one) for one in interventions]
     writer.group(_GROUP, {"interventions": listed})
 
 
@@ -201,10 +244,10 @@ def _missing(capture: CaptureContents, wanted: InterventionFields) -> str:
     if not wanted.interventions or read_interventions(capture.stored) == wanted.interventions:
         return ""
     first = wanted.interventions[0]
-    factor = f"={first.factor:g}" if first.action == "scale" else ""
+    value = f"={first.factor:g}" if first.action == "scale" else f"={first.picture}" if first.picture else ""
     return (
         f"{capture.path.name} holds no run with {first.text}; capture the model with --{first.action} "
-        f"'{first.place}{factor}'."
+        f"'{first.place}{value}'."
     )
 
 

@@ -382,3 +382,23 @@ def pictures_from(
             numbers = numbers * 255
     pixels: NDArray[np.uint8] = np.rint(numbers).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(pixels, 3, axis=3) if shape.channels == 1 else pixels[..., :3])
+
+
+def numbers_like(values: NDArray[Any], pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Convert pixels to numbers of the type and the range of pictures as arrays: the inverse of `pictures_from`.
+
+    Parameters
+    ----------
+    values
+        Bytes, or floats in 0..1, -1..1 or 0..255.
+    pixels
+        0..255.
+    """
+    if values.dtype == np.uint8:
+        return pixels
+    low, high = float(np.min(values)), float(np.max(values))
+    numbers = pixels.astype(np.float32)
+    if high <= 1:
+        numbers = numbers / np.float32(255)
+        numbers = numbers * 2 - 1 if low < 0 else numbers
+    return numbers.astype(values.dtype)

@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 
+from nnviz3d import Intervention
 from nnviz3d.apps.export.html.order import PageOrder
 from nnviz3d.apps.export.html.write import packed_page, write_page
 from nnviz3d.apps.web.exports import _StoredSamples, _talk
+from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.targets import Target
@@ -66,6 +68,31 @@ def test_samples_of_later_captures_are_exported_even_if_the_session_removes_them
     np.testing.assert_array_equal(np.sort(found, axis=None), np.sort(expected, axis=None))
     assert steps[0] == (0, 6)
     assert steps[-1] == (6, 6)
+
+
+def test_changed_run_of_a_session_is_exported_even_if_the_session_replaces_it(made, tmp_path):
+    first, _, later = made
+    muted = Intervention("conv", unit=1)
+
+    def also(writer):
+        write_interventions(writer, (muted,))
+        write_changed(writer, "out", 0, 0, np.full((1, 3), 7, np.float32))
+
+    run = write(tmp_path / "changed.zarr.zip", first.graph, {"out": np.zeros((1, 3), np.float32)}, also=(also,))
+    places = _StoredSamples(CaptureSeries.of(first).plus(later).with_changed_run(2, run).with_changed_run(0, None))
+    (tmp_path / "kept").mkdir()
+    order = PageOrder(
+        places.files(tmp_path / "kept"),
+        default_scene(),
+        Selection(sample=2, quantity="change"),
+        (places.of(2), places.of(0)),
+        tmp_path / "x.html",
+        changed=places.changed(tmp_path / "kept"),
+    )
+    run.path.unlink()
+    found = PageOrder.from_json(order.to_json()).job().found.capture
+    assert [found.explanations(k).interventions for k in (2, 0)] == [(muted,), ()]
+    assert found.explanations(2).changed("out").tolist() == [7, 7, 7]
 
 
 def test_process_that_ends_before_it_reads_its_order_tells_nothing(made, tmp_path):

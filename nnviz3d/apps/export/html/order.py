@@ -17,6 +17,7 @@ from nnviz3d.apps.export import ExportJob, ExportSettings
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec
@@ -48,6 +49,8 @@ class PageOrder:
         Whether the numbers of the cells are rounded to float16.
     others, names
         The compared model's captures, one for each of `captures`, and the names of both models.
+    changed
+        Samples with another changed run than their capture's own: the sample, and the capture of that run, or `None`.
     """
 
     captures: tuple[Path, ...]
@@ -60,6 +63,7 @@ class PageOrder:
     float16: bool = False
     others: tuple[Path | None, ...] = ()
     names: tuple[str, str, str] | None = None
+    changed: tuple[tuple[StoredSample, Path | None], ...] = ()
 
     def job(self) -> ExportJob:
         """Open the captures, and return the export.
@@ -74,6 +78,9 @@ class PageOrder:
         capture = joined(parts, others, self.names)
         # Another program may have added samples to a capture meanwhile.
         starts = [0, *accumulate(one.committed for one in parts)]
+        for (part, index), path in self.changed:
+            run = None if path is None else open_capture(path)
+            capture = CaptureSeries.of(capture).with_changed_run(starts[part] + index, run)
         shown, *more = (starts[part] + index for part, index in self.samples)
         against = None if self.against is None else starts[self.against[0]] + self.against[1]
         selection = replace(self.selection, sample=shown, against=against)
@@ -97,6 +104,7 @@ class PageOrder:
             "float16": self.float16,
             "others": [None if path is None else str(path) for path in self.others],
             "names": self.names,
+            "changed": [(sample, None if path is None else str(path)) for sample, path in self.changed],
         }
         # Python's JSON keeps the lone surrogates of file names that are no UTF-8.
         return json.dumps(words)
@@ -120,6 +128,9 @@ class PageOrder:
             float16=words["float16"],
             others=tuple(None if path is None else Path(path) for path in words["others"]),
             names=None if words["names"] is None else tuple(words["names"]),
+            changed=tuple(
+                ((part, index), None if path is None else Path(path)) for (part, index), path in words["changed"]
+            ),
         )
 
 
