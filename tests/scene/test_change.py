@@ -9,7 +9,7 @@ from nnviz3d import Intervention
 from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.panel_rows import TextRow
-from nnviz3d.scene.primitives import Panel, Voxels
+from nnviz3d.scene.primitives import Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
@@ -46,6 +46,17 @@ def test_blocks_show_the_changed_run_minus_the_unchanged_one(changed_capture):
         assert block.limits[0] == -block.limits[1]
     rows = [row.text for p in found if isinstance(p, Panel) for row in p.rows if isinstance(row, TextRow)]
     assert any("change by: mute dense[3], scale pool[1] by 0.5" in text for text in rows), rows
+
+
+def test_layer_that_no_change_reaches_is_called_unchanged_not_odd(changed_capture):
+    scene = Scene.build(default_scene(), changed_capture)
+    found = scene.at(scene.duration, Selection(sample=1, quantity="change")).primitives
+    (odd,) = (p for p in found if isinstance(p, Labels) and p.name == "odd numbers")
+    words = {tuple(label.anchor): label.lines for label in odd.labels}
+    origins = {name: tuple(scene.context.placement(name).origin) for name in ("input", "conv", "dense")}
+    assert words.get(origins["conv"]) == ("unchanged",)
+    assert origins["input"] not in words
+    assert origins["dense"] not in words
 
 
 def test_sample_without_a_changed_run_is_refused_with_the_option(small_capture):

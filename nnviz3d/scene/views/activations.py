@@ -176,9 +176,11 @@ class ActivationsView(View):
             shared=(selection.normalize or self._spec.normalize) == "global",
             chosen=selection.layer,
         )
+        among = layers if self._quantity(selection) == "change" else self._context.graph.inputs
+        unchanged = {name for name in among if name in layers and not self._reached(name, selection)}
         words = (
             Labels("columns", tuple(column_labels(self._context, selection.sample))),
-            Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes, selection.sample))),
+            Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes, selection.sample, unchanged))),
             Labels("axes", tuple(axis_labels(self._context, voxels, selection.layer))),
         )
         models = self._quantity(selection) == "difference" and self._compared(selection).against is None

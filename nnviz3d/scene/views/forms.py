@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
@@ -17,6 +17,7 @@ from nnviz3d.scene.primitives import Label
 
 _AXES, _ODD = -1.0, 6.0
 """Priorities of the labels: names of axes give way to all others, odd numbers are shown rather than names of layers."""
+_UNCHANGED = "unchanged"
 _LONGEST = 44
 """Maximum length of a sample's text above a block."""
 _EMPTY_BLOCKS = 8
@@ -86,7 +87,11 @@ def oddity(layer: LayerValues) -> str:
 
 
 def odd_labels(
-    context: SceneContext, layers: Mapping[str, LayerValues], shown: Sequence[str], sample: int
+    context: SceneContext,
+    layers: Mapping[str, LayerValues],
+    shown: Sequence[str],
+    sample: int,
+    unchanged: Collection[str] = (),
 ) -> list[Label]:
     """Label the blocks whose numbers are odd, and the blocks without captured numbers if these are few.
 
@@ -98,8 +103,11 @@ def odd_labels(
         The nodes whose numbers the view shows if there are any.
     sample
         The sample whose texts are shown at the inputs that take text.
+    unchanged
+        Nodes that no change reaches, whose zeros are not odd; an input among them shows the sample.
     """
-    words = {name: oddity(layer) for name, layer in layers.items()}
+    words = {name: _UNCHANGED if name in unchanged else oddity(layer) for name, layer in layers.items()}
+    words |= {name: "" for name in context.graph.inputs if name in unchanged}
     missing = [node.id for node in context.graph if not context.capture.has_activations(node.id)]
     if shown and len(missing) <= _EMPTY_BLOCKS:
         words |= {name: _instead(context, name, sample) for name in missing}
