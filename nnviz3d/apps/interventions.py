@@ -1,9 +1,10 @@
-"""Interventions of a session: the list of what is changed, requests for another list, and the scores before and after."""
+"""Interventions of a session: the list of what is changed, requests for other lists, and the scores before and after."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.interventions import Intervention
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouped_capture import originals
 from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import Target
@@ -23,6 +25,10 @@ from nnviz3d.scene.views.connections import EdgePick
 _SCORES = 5
 """Number of scores that are compared."""
 _WORDS = "Running the model with interventions on"
+_MOST = 100
+"""Most lists that `undo` goes back to."""
+LARGEST_FACTOR = 1000.0
+"""Largest factor, positive or negative, that a user chooses."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Interventions:
         self._frame = frame
         self._samples = samples
         self._queries = queries
+        self._past: list[tuple[Intervention, ...]] = []
+        self._expected: tuple[Intervention, ...] = ()
 
     @property
     def listed(self) -> tuple[Intervention, ...]:
@@ -70,35 +78,121 @@ class Interventions:
         pick, graph = self._frame.selection.pick, self._frame.scene.context.graph
         names = originals(self._frame.scene.context.capture)
         if isinstance(pick, EdgePick) and {pick.source, pick.target} <= names.keys():
-            layer, index, reader = pick.source, pick.source_index, names[pick.target]
-        elif isinstance(pick, CellPick) and pick.layer in names:
-            layer, index, reader = pick.layer, pick.index, ""
-        else:
+            return self._edge_places(pick, names[pick.source], names[pick.target])
+        if not isinstance(pick, CellPick) or pick.layer not in names:
             return {}
-        node, original = graph.node(layer), names[layer]
-        axis = channel_axis(node.axes)
-        found: dict[str, Intervention] = {}
-        if axis is not None and len(index) == len(node.shape):
-            unit = Intervention(original, unit=index[axis], reader=reader)
-            if len(index) > 1:
-                found[f"Channel {index[axis]}"] = unit
-                found["This number"] = Intervention(original, index=index, reader=reader)
-            else:
-                found[f"Neuron {index[axis]}"] = unit
-        found["Whole layer"] = Intervention(original, reader=reader)
-        return {f"{words} for {reader}" if reader else words: one for words, one in found.items()}
+        return _cell_places(graph.node(pick.layer), names[pick.layer], pick.index)
 
-    def add(self, intervention: Intervention) -> None:
-        """Ask for a run with one more intervention; one at the same place is replaced."""
-        self._ask((*(one for one in self.listed if one.place != intervention.place), intervention))
+    def _edge_places(self, pick: EdgePick, source: str, reader: str) -> dict[str, Intervention]:
+        """Return what can be changed at a connection: it alone, all between two channels, or all that the reader gets."""
+        graph = self._frame.scene.context.graph
+        starts = _cell_places(graph.node(pick.source), source, pick.source_index)
+        ends = _cell_places(graph.node(pick.target), reader, pick.target_index)
+        found: dict[str, Intervention] = {}
+        if len(starts) > 1 and len(ends) > 1:
+            # The first of both is the unit, the last but one the number; for a neuron they are the same.
+            (start, *_), (end, *_) = starts, ends
+            found["This connection"] = _joined([*starts.values()][-2], [*ends.values()][-2])
+            if len(starts) + len(ends) > 4:
+                found[f"{start} for {end.lower()}"] = _joined(starts[start], ends[end])
+        return found | {f"{words} for {reader}": replace(one, reader=reader) for words, one in starts.items()}
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an earlier list of interventions."""
+        listed = self.listed
+        return any(self._fitting(one, self._samples.chosen) != listed for one in self._past)
+
+    def add(self, intervention: Intervention, *, goes_on: bool = False) -> None:
+        """Ask for a run with one more intervention; one at the same place is replaced.
+
+        Parameters
+        ----------
+        goes_on
+            Whether this continues the last change, such as the movement of a slider: then `undo` undoes both.
+        """
+        painted = bool(intervention.picture)
+        kept = [one for one in self.listed if one.place != intervention.place or bool(one.picture) != painted]
+        self._change((*kept, intervention), goes_on=goes_on)
+
+    def scale(self, position: int, factor: float, *, goes_on: bool = False) -> None:
+        """Ask for a run with another factor of one of the interventions, at its place in the list.
+
+        Raises
+        ------
+        UserError
+            If the factor is too large.
+        """
+        if abs(factor) > LARGEST_FACTOR:
+            raise UserError(f"A factor is at most {LARGEST_FACTOR:g}, positive or negative; got {factor:g}.")
+        scaled = replace(self.listed[position], action="scale", factor=factor)
+        self._change(
+            [scaled if i == position else one for i, one in enumerate(self.listed)],
+            goes_on=goes_on,
+        )
+
+    def paint(self, layer: str, picture: Path, *, goes_on: bool = False) -> None:
+        """Ask for a run with the opaque pixels of a picture over an input."""
+        self.add(Intervention(layer, action="paint", picture=str(picture)), goes_on=goes_on)
+
+    def clear_paint(self) -> None:
+        """Ask for a run without what is painted."""
+        self._change([one for one in self.listed if not one.picture])
 
     def remove(self, position: int) -> None:
         """Ask for a run without one of the interventions."""
-        self._ask([one for i, one in enumerate(self.listed) if i != position])
+        self._change([one for i, one in enumerate(self.listed) if i != position])
 
     def reset(self) -> None:
-        """Ask for the sample without interventions."""
-        self._ask(())
+        """Show the sample without interventions."""
+        self._change(())
+
+    def undo(self) -> bool:
+        """Ask for the list of interventions before the last change; returns whether there is one."""
+        listed, position = self.listed, self._samples.chosen
+        while self._past and self._fitting(self._past[-1], position) == listed:  # the model refused a change
+            self._past.pop()
+        if not self._past:
+            return False
+        self._ask(self._fitting(self._past[-1], position))
+        self._past.pop()
+        return True
+
+    def toggle(self) -> str:
+        """Mute the unit or the connection of the pick, or undo that; returns a sentence on what was done.
+
+        Raises
+        ------
+        UserError
+            If there is nothing to mute, or no model to ask.
+        """
+        places = self.places()
+        if not places:
+            raise UserError("Click a cell or a line first: its channel, neuron or connection is muted.")
+        one = next(iter(places.values()))
+        if one in self.listed:
+            self._change([other for other in self.listed if other != one])
+            return f"no longer muted: {one.place}"
+        self.add(one)
+        return one.text
+
+    def expect(self) -> None:
+        """Let the model compile what a change at the pick will need."""
+        place = next(iter(self.places().values()), None) if self.possible else None
+        if place is None:
+            return
+        expected = (*(one for one in self.listed if one.place != place.place), place)
+        if expected != self._expected:
+            self._expected = expected
+            self._queries.expect_changed(expected)
+
+    def going_to(self, position: int) -> tuple[Intervention, ...]:
+        """Return the listed interventions that go along to another sample: no paint to a drawing, which has its own."""
+        return self._fitting(self.listed, position)
+
+    def _fitting(self, interventions: tuple[Intervention, ...], position: int) -> tuple[Intervention, ...]:
+        """Return the interventions that a sample can have."""
+        return tuple(one for one in interventions if not (one.picture and self._samples[position].drawing))
 
     def follow(self, position: int) -> bool:
         """Ask for the listed interventions on another sample that the model has run on without them.
@@ -107,10 +201,19 @@ class Interventions:
         -------
         Whether the sample lacks them and the model can be asked.
         """
-        index, listed = self._samples[position].index, self.listed
+        index, listed = self._samples[position].index, self.going_to(position)
         if index is None or self._frame.scene.context.capture.explanations(index).interventions == listed:
             return False
         return self._queries.run_again(Insights(interventions=listed), {}, _WORDS, position)
+
+    def _change(self, interventions: Sequence[Intervention], *, goes_on: bool = False) -> None:
+        """Ask for another list of interventions, unless it is the same; `undo` returns to the list before."""
+        before = self.listed
+        if tuple(interventions) == before:
+            return
+        self._ask(tuple(interventions))
+        if not goes_on or not self._past:
+            self._past = [*self._past[1 - _MOST :], before]
 
     def scores(self) -> tuple[ChangedScore, ...]:
         """Return the largest scores of the shown sample without and with its interventions, the largest first."""
@@ -124,8 +227,26 @@ class Interventions:
         best = top_classes(np.maximum(before, after), _SCORES)
         return tuple(ChangedScore(context.name_of(Target(head, i)), float(before[i]), float(after[i])) for i in best)
 
-    def _ask(self, interventions: Sequence[Intervention]) -> None:
-        asked = Insights(interventions=tuple(interventions))
+    def _ask(self, interventions: tuple[Intervention, ...]) -> None:
         then = {"quantity": "change" if interventions else None}
-        if not self._queries.run_again(asked, then, _WORDS):
+        if not self._queries.run_changed(interventions, then, _WORDS):
             raise UserError("There is no model to run with interventions; open the model's file, not only its capture.")
+
+
+def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str, Intervention]:
+    """Return what can be changed at a number of a layer, in words: its channel and itself, or its neuron; all of it."""
+    axis = channel_axis(node.axes)
+    found: dict[str, Intervention] = {}
+    if axis is not None and len(index) == len(node.shape):
+        if len(index) > 1:
+            found[f"Channel {index[axis]}"] = Intervention(name, unit=index[axis])
+            found["This number"] = Intervention(name, index=index)
+        else:
+            found[f"Neuron {index[axis]}"] = Intervention(name, unit=index[axis])
+    found["Whole layer"] = Intervention(name)
+    return found
+
+
+def _joined(start: Intervention, end: Intervention) -> Intervention:
+    """Return the change of what one number or unit gets from another."""
+    return replace(start, reader=end.layer, reader_unit=end.unit, reader_index=end.index)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnviz3d.apps.frame_state import FrameState
-from nnviz3d.apps.model_requests import ModelRequests
+from nnviz3d.apps.model_requests import ModelRequests, PendingRequest
 from nnviz3d.apps.sample_runner import Answer, SampleRunner
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.capabilities.interventions import Intervention
@@ -134,6 +134,32 @@ class ModelQueries:
         found = self._frame.scene.context.capture.explanations(sample.index)
         return self._requests.run_again(position, sample, found, more, then, words, perspective)
 
+    def run_changed(self, interventions: tuple[Intervention, ...], then: Mapping[str, Any], words: str) -> bool:
+        """Run the model on the shown sample with interventions, or show it without any; returns whether that is possible.
+
+        Only what depends on the changes is computed, unless another request is pending or the model may have been trained
+        since the sample's unchanged run.
+        """
+        position, more = self._samples.chosen, Insights(interventions=interventions)
+        sample = self._samples[position]
+        if sample.index is None or not self._requests.can_run_changed_only(sample):
+            return self.run_again(more, then, words)
+        if not interventions and self._requests.can_run(sample):
+            self._requests.pending = None
+            self._requests.record(sample, more)
+            self._set_changed_run(sample.index, None)
+            self._frame.select(**then)
+            return True
+        if CaptureSeries.of(self._frame.scene.capture).first.provenance.sha256 is None:
+            return self.run_again(more, then, words)
+        return self._requests.run_changed(position, sample, more, then, words)
+
+    def expect_changed(self, interventions: tuple[Intervention, ...]) -> None:
+        """Let the model prepare for a run on the shown sample with interventions like these."""
+        sample = self._samples[self._samples.chosen]
+        if sample.index is not None and self._requests.pending is None:
+            self._requests.expect(sample, Insights(interventions=interventions))
+
     def run_for_model(self, wanted: Insights, perspective: str, then: Mapping[str, Any] = _NOTHING) -> bool:
         """Ask for what belongs to the model, such as its features; returns whether that is possible.
 
@@ -167,6 +193,9 @@ class ModelQueries:
         frame = self._frame
         positions = self._samples.positions(answer.request.source)
         pending = self._requests.finish(answer)
+        if answer.request.changed_only and answer.capture is not None:
+            self._take_changed(answer.capture, pending)
+            return
         if answer.capture is None:
             self.message = answer.problem if pending is not None else self.message
             if pending is not None and pending.perspective:
@@ -178,6 +207,11 @@ class ModelQueries:
             if pending is not None:
                 frame.select(**pending.then)
                 self.arrived = pending.perspective
+            return
+        if not positions:  # the user has changed a drawing since
+            for made in (answer.capture, answer.other):
+                if made is not None:
+                    made.path.unlink(missing_ok=True)
             return
         index = series.committed
         try:
@@ -198,6 +232,28 @@ class ModelQueries:
             if target is None or self._explains(target):
                 frame.select(**pending.then)
         self._free_disk(runner)
+
+    def _take_changed(self, capture: CaptureReader, pending: PendingRequest | None) -> None:
+        """Show the changed run of a sample, if the user still waits for it."""
+        index = None if pending is None else self._samples[pending.position].index
+        if pending is None or index is None:
+            capture.path.unlink(missing_ok=True)
+            return
+        try:
+            self._set_changed_run(index, capture)
+        except UserError as error:  # the model's file has changed since
+            self.message = str(error)
+            return
+        self._frame.select_sample(index)
+        self._frame.select(**pending.then)
+
+    def _set_changed_run(self, index: int, capture: CaptureReader | None) -> None:
+        """Replace the changed run of a sample, and remove the one before from the disk."""
+        series = CaptureSeries.of(self._frame.scene.capture)
+        self._frame.scene = self._frame.scene.revised(series.with_changed_run(index, capture))
+        before = series.changed.get(index)
+        if before is not None:
+            before.path.unlink(missing_ok=True)
 
     def _take_of_model(self, series: CaptureSeries, capture: CaptureReader) -> None:
         """Add what a capture holds of the model to the scene's numbers."""
@@ -224,6 +280,9 @@ class ModelQueries:
             self._remove(oldest, runner)
 
     def _remove(self, index: int, runner: SampleRunner) -> None:
-        scene = self._frame.scene
-        self._frame.scene = scene.revised(CaptureSeries.of(scene.capture).without(index))
+        series = CaptureSeries.of(self._frame.scene.capture)
+        self._frame.scene = self._frame.scene.revised(series.without(index))
         runner.forget(index)
+        changed = series.changed.get(index)
+        if changed is not None:
+            changed.path.unlink(missing_ok=True)

@@ -102,6 +102,31 @@ class ModelRequests:
         self._runner.ask(request)
         return True
 
+    def can_run_changed_only(self, sample: Sample) -> bool:
+        """Whether a changed run alone can be asked for: no other request is pending, which it would take the place of."""
+        pending = self.pending
+        return pending is None or (pending.request.changed_only and pending.request.source == sample.source)
+
+    def run_changed(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any], words: str) -> bool:
+        """Request a changed run alone of a sample that the model has been run on; returns whether that is possible."""
+        if self._runner is None or sample.source is None:
+            return False
+        self.record(sample, more)
+        request = SampleRequest(sample.source, more, changed_only=True)
+        self.pending = PendingRequest(position, request, then, words)
+        self._runner.ask(request)
+        return True
+
+    def record(self, sample: Sample, more: Insights) -> None:
+        """Let later requests for a sample ask for this too, or no longer for what it replaces."""
+        if sample.source is not None:
+            self._asked[sample.source] = self._asked.get(sample.source, Insights()).plus(more)
+
+    def expect(self, sample: Sample, more: Insights) -> None:
+        """Let the model prepare for a changed run of a sample."""
+        if self._runner is not None and sample.source is not None:
+            self._runner.expect(SampleRequest(sample.source, more, changed_only=True))
+
     def stop(self) -> None:
         """Stop the pending request, and its work."""
         if self.pending is None or self._runner is None:

@@ -46,11 +46,14 @@ class SampleRequest:
     of_model
         Whether the request is for what belongs to the model: then the sample is only an example, and nothing else is
         computed for it.
+    changed_only
+        Whether the request is for a changed run alone, because another capture holds the sample's unchanged run.
     """
 
     source: str
     insights: Insights = NOTHING_MORE
     of_model: bool = False
+    changed_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ class SampleRunner:
         self._predicts = answers
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._next: SampleRequest | None = None
+        self._expected: SampleRequest | None = None
         self._example = ""
         self._closed = False
         self._count = 0
@@ -173,6 +177,13 @@ class SampleRunner:
         """
         self._example = example
         self._start()
+
+    def expect(self, request: SampleRequest) -> None:
+        """Compile what a request would need, once there is no other work; nothing if the model is not loaded yet."""
+        if self._thread is not None:
+            with self._changed:
+                self._expected = request
+                self._changed.notify()
 
     def _start(self) -> None:
         if self._thread is None:
@@ -245,12 +256,17 @@ class SampleRunner:
             self._prepare()
         while True:
             with self._changed:
-                while self._next is None and not self._closed:
+                while self._next is None and self._expected is None and not self._closed:
                     self._changed.wait()
-                if self._closed or self._next is None:
+                if self._closed:
                     return
+                expected, self._expected = self._expected, None
                 request, self._next = self._next, None
-                self._works, self._stopped = True, False
+                self._works, self._stopped = request is not None, False
+            if request is None:
+                if expected is not None:
+                    self._compile(expected)
+                continue
             answer = self._capture(request)
             self._works, self._stage, self._share = False, "", None
             if not self._closed:
@@ -258,13 +274,16 @@ class SampleRunner:
                 self._call()
 
     def _prepare(self) -> None:
+        self._compile(SampleRequest(self._example))
+
+    def _compile(self, request: SampleRequest) -> None:
         out = self._folder / "prepared.zarr.zip"
-        request = self._capture_request(SampleRequest(self._example), out).model_copy(update={"prepare": True})
+        found = self._capture_request(request, out).model_copy(update={"prepare": True})
         # Nobody asked for this run. Where it fails, the first request fails too, and says why.
         with contextlib.suppress(Nnviz3dError):
-            self._worker.run(request, self._hear)
-            if self._other is not None:
-                self._other.worker.run(_of_other(self._other, request, out), self._hear)
+            self._worker.run(found, self._hear)
+            if self._other is not None and not request.changed_only:
+                self._other.worker.run(_of_other(self._other, found, out), self._hear)
         self._stage = ""
 
     def _hear(self, event: Event) -> None:
@@ -278,9 +297,14 @@ class SampleRunner:
             self._call()
 
     def _capture_request(self, request: SampleRequest, out: Path) -> CaptureRequest:
-        if request.of_model:
+        if request.of_model or request.changed_only:
             return self._template.model_copy(
-                update={"inputs": (request.source,), "out": out, "insights": request.insights}
+                update={
+                    "inputs": (request.source,),
+                    "out": out,
+                    "insights": request.insights,
+                    "changed_only": request.changed_only,
+                }
             )
         insights = self._template.insights.plus(request.insights)
         if self._predicts and request.insights.targets and not self._template.insights.targets:
@@ -299,7 +323,7 @@ class SampleRunner:
             asked = self._capture_request(request, out)
             self._worker.run(asked, self._hear)
             other = None
-            if self._other is not None and not request.of_model:
+            if self._other is not None and not (request.of_model or request.changed_only):
                 beside = self._folder / f"live-{self._count}-other.zarr.zip"
                 self._other.worker.run(_of_other(self._other, asked, beside), self._hear)
                 other = open_capture(beside)

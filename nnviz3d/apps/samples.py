@@ -22,11 +22,14 @@ class Sample:
         Its index in the capture; `None` until the model has been run on it.
     source
         Its name in a request; `None` if the model cannot be run on it again.
+    drawing
+        Whether the user draws it: paint then changes the sample itself.
     """
 
     name: str
     index: int | None = None
     source: str | None = None
+    drawing: bool = False
 
 
 def captured_samples(capture: CaptureReader) -> tuple[Sample, ...]:
@@ -84,6 +87,10 @@ class SampleList(Sequence[Sample]):
         before = self._samples[position].index
         self._samples[position] = replace(self._samples[position], index=index)
         return before
+
+    def set_source(self, position: int, source: str) -> None:
+        """Change what a sample is in a request; its run in the capture stays until the next one arrives."""
+        self._samples[position] = replace(self._samples[position], source=source)
 
     def forget_index(self, index: int) -> None:
         """Mark the samples of an index as not captured."""

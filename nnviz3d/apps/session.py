@@ -19,6 +19,7 @@ from nnviz3d.apps.layouts import Layouts
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
+from nnviz3d.apps.painting import Painting
 from nnviz3d.apps.perspectives import Perspectives, State
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample, SampleList
@@ -88,6 +89,8 @@ class Session:
         The interventions of the shown sample's changed run, and requests for other ones.
     differences
         The places at which the shown difference is largest.
+    painting
+        Paint over the shown sample's picture, and drawings.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class Session:
         self.interventions = Interventions(self._frame, self.samples, self.queries)
         self.differences = DifferencePlaces(self._frame, self.groups, self.choices)
         self.training_control = TrainingControl(follower)
+        self.painting = Painting(self._frame, self.samples, self.queries, self.interventions, self._run)
         self._last_tried: int | None = None
         self._follower = follower
         if follower is not None:
@@ -217,13 +221,10 @@ class Session:
         self._choose(self._last_tried)
 
     def _choose(self, position: int) -> None:
-        sample, selection = self.samples[position], self.selection
-        gradients = selection.quantity in OF_GRADIENTS
+        sample = self.samples[position]
+        gradients = self.selection.quantity in OF_GRADIENTS
         if sample.index is None:
-            targets = () if selection.target is None else (selection.target.text,)
-            needs = self.scene.spec.needs().of_samples
-            changes = Insights(interventions=self.interventions.listed)
-            self.queries.run(position, Insights(targets=targets, gradients=gradients).plus(needs).plus(changes))
+            self._run(position)
             return
         if self.interventions.follow(position):
             return
@@ -234,6 +235,15 @@ class Session:
         if not lacking or not self.choices.find_gradients({}, position):
             self.queries.cancel()
             self._frame.select_sample(sample.index)
+
+    def _run(self, position: int) -> None:
+        """Run the model on a sample for the first time, and show it when the answer arrives."""
+        selection = self.selection
+        targets = () if selection.target is None else (selection.target.text,)
+        needs = self.scene.spec.needs().of_samples
+        changes = Insights(interventions=self.interventions.going_to(position))
+        gradients = selection.quantity in OF_GRADIENTS
+        self.queries.run(position, Insights(targets=targets, gradients=gradients).plus(needs).plus(changes))
 
     def on_news(self, call: Callable[[], None]) -> None:
         """Call a function, in another thread, whenever `poll`, `queries.busy` or `training_status` has news."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from aiohttp import ClientSession, web
+from PIL import Image
 
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.web import sample_files
@@ -100,6 +102,30 @@ def test_damaged_picture_is_refused_when_it_arrives(tmp_path, name):
     assert problem.startswith(name.lower())
     assert said in problem
     assert str(tmp_path) not in problem
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["bomb", "too many bytes"])
+def test_picture_that_is_too_large_is_one_sentence_and_leaves_no_file(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(sample_files, "_LARGEST", 2 << 20)
+    packed = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(packed, "PNG")
+    content = packed.getvalue() if kind == "bomb" else bytes(3 << 20)
+
+    async def send() -> str:
+        runner, port = await file_server([], tmp_path)
+        try:
+            async with ClientSession(f"http://127.0.0.1:{port}") as client:
+                answer = await client.post("/samples/new", params={"name": "x.png"}, data=content)
+                return (await answer.json())["problem"]
+        finally:
+            await runner.cleanup()
+
+    words = {
+        "bomb": "x.png, 20,000 by 20,000 pixels, would take 4.5 GB of memory; the limit is 2.0 GB.",
+        "too many bytes": "x.png is larger than 2 MB.",
+    }
+    assert asyncio.run(send()).startswith(words[kind])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.interventions import InterventionsPanel
 from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
+from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick
@@ -35,10 +36,13 @@ class Model:
     stage, share = "", None
 
     def __init__(self, folder):
-        self.folder, self.asked, self.ready = folder, [], []
+        self.folder, self.asked, self.ready, self.expected = folder, [], [], []
 
     def ask(self, request):
         self.asked.append(request)
+
+    def expect(self, request):
+        self.expected.append(request)
 
     def answers(self):
         found, self.ready = self.ready, []
@@ -76,13 +80,26 @@ def model(tmp_path):
     return Model(tmp_path)
 
 
-@pytest.fixture
-def panel(small_capture, model):
-    samples = tuple(Sample(f"sample {i}", i, f"digits:{i}") for i in range(3))
-    page = Page(Session(Scene.build(default_scene(), small_capture), SimpleNamespace(), samples=samples, runner=model))
+def panel_of(capture, model):
+    samples = tuple(Sample(f"sample {i}", i, f"digits:{i}") for i in range(capture.committed))
+    page = Page(Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, runner=model))
     panel = InterventionsPanel(page)
     page.panels = [panel]
     return panel
+
+
+@pytest.fixture
+def panel(small_capture, model):
+    return panel_of(small_capture, model)
+
+
+@pytest.fixture
+def panel_of_file(model, tmp_path):
+    """The panel for a capture of a model's file, which is not trained meanwhile."""
+    capture = captures.write(
+        tmp_path / "run.zarr", captures.small_graph(), captures.small_values(), classes=captures.CLASSES, sha256="ab"
+    )
+    return panel_of(capture, model)
 
 
 def answered(panel, model):
@@ -102,7 +119,16 @@ def test_pick_offers_its_unit_its_number_its_layer_or_its_edge(panel):
     assert places(panel, CellPick("conv", (2, 2, 1))) == ["Channel 1", "This number", "Whole layer"]
     assert places(panel, CellPick("dense", (4,))) == ["Neuron 4", "Whole layer"]
     edge = EdgePick("flatten", "dense", (7,), (5,), 0.5)
-    assert places(panel, edge) == ["Neuron 7 for dense", "Whole layer for dense"]
+    assert places(panel, edge) == ["This connection", "Neuron 7 for dense", "Whole layer for dense"]
+    found = panel.page.session.interventions.places()["This connection"]
+    assert found == Intervention("flatten", unit=7, reader="dense", reader_unit=5)
+    edge = EdgePick("conv", "pool", (2, 2, 1), (1, 1, 1), 0.5)
+    assert places(panel, edge)[:3] == ["This connection", "Channel 1 for channel 1", "Channel 1 for pool"]
+    found = panel.page.session.interventions.places()
+    assert [found[words].place for words in ("This connection", "Channel 1 for channel 1")] == [
+        "conv[2,2,1]->pool[1,1,1]",
+        "conv[1]->pool[1]",
+    ]
     assert places(panel, LayerPick("conv")) == places(panel, None) == []
 
 
@@ -126,8 +152,11 @@ def test_mute_shows_the_change_and_the_scores_and_undoing_it_the_activations(pan
     answered(panel, model)
     panel._remove(0)
     assert answered(panel, model).whatif_listed == ["freeze conv"]
+    asked = len(model.asked)
     panel._reset()
-    state = answered(panel, model)
+    panel.synchronize()
+    state = panel.state
+    assert len(model.asked) == asked, "the unchanged run is known"
     assert (state.whatif_listed, state.whatif_scores) == ([], [])
     assert session.selection.quantity is None
 
@@ -147,6 +176,96 @@ def test_interventions_go_along_to_another_sample_and_to_other_requests(panel, m
     assert model.asked[-1].insights.interventions == (Intervention("conv", unit=1),)
 
 
+def test_model_that_cannot_have_changed_computes_the_changed_run_alone(panel_of_file, model):
+    panel, session = panel_of_file, panel_of_file.page.session
+    places(panel, CellPick("conv", (2, 2, 1)))
+    assert model.expected[-1].insights.interventions == (Intervention("conv", unit=1),), (
+        "compiled before it is asked for"
+    )
+    panel._intervene("Channel 1", "Mute")
+    assert (model.asked[-1].changed_only, model.asked[-1].insights.interventions) == (True, (Intervention("conv", 1),))
+    state = answered(panel, model)
+    first = session.scene.capture.changed[0].path
+    assert (session.selection.sample, session.selection.quantity) == (0, "change")
+    assert session.scene.capture.committed == 3, "the sample keeps its unchanged run"
+    assert len(state.whatif_scores) == 5
+    panel._intervene("Channel 1", "× ½")
+    panel._scale(0, 1.25, False)
+    panel._scale(0, 1.5, True)
+    assert [one.insights.interventions[0].factor for one in model.asked[-3:]] == [0.5, 1.25, 1.5]
+    state = answered(panel, model)
+    assert (state.whatif_listed, state.whatif_factors) == (["scale conv[1] by 1.5"], [1.5])
+    assert not first.exists(), "an earlier changed run takes no room"
+    session.choices.find_gradients({})
+    assert not model.asked[-1].changed_only
+    assert model.asked[-1].insights.interventions[0].factor == 1.5
+    panel._intervene("Whole layer", "Freeze")
+    assert not model.asked[-1].changed_only, "the gradients are still asked for"
+    assert model.asked[-1].insights.gradients
+
+
+def test_undo_goes_back_list_by_list_and_a_slide_is_one_step(panel_of_file, model):
+    panel = panel_of_file
+    places(panel, CellPick("conv", (2, 2, 1)))
+    assert not panel.state.whatif_undo
+    panel._intervene("Channel 1", "× 2")
+    answered(panel, model)
+    panel._scale(0, 3.0, False)
+    panel._scale(0, 3.5, True)
+    answered(panel, model)
+    panel._intervene("Whole layer", "Mute")
+    answered(panel, model)
+    panel._reset()
+    seen = []
+    while panel.state.whatif_undo:
+        panel._undo()
+        if model.asked[-1] not in seen:
+            seen.append(model.asked[-1])
+            answered(panel, model)
+        seen.append(panel.state.whatif_listed)
+    assert [one for one in seen if isinstance(one, list)] == [
+        ["scale conv[1] by 3.5", "mute conv"],
+        ["scale conv[1] by 3.5"],
+        ["scale conv[1] by 2"],
+        [],
+    ]
+    with pytest.raises(UserError, match="no change to undo"):
+        panel._undo()
+
+
+def test_answer_of_a_change_that_was_undone_meanwhile_is_dropped(panel_of_file, model):
+    panel = panel_of_file
+    places(panel, CellPick("conv", (2, 2, 1)))
+    panel._intervene("Channel 1", "Mute")
+    panel._reset()
+    assert answered(panel, model).whatif_listed == []
+    assert not list(model.folder.glob("*.zip"))
+
+
+def test_key_mutes_what_is_picked_and_undoes_it(panel_of_file, model):
+    panel = panel_of_file
+    with pytest.raises(UserError, match="Click a cell or a line first"):
+        panel.keys["mute"]()
+    places(panel, EdgePick("flatten", "dense", (7,), (5,), 0.5))
+    panel.keys["mute"]()
+    assert answered(panel, model).whatif_listed == ["mute flatten[7]->dense[5]"]
+    panel.keys["mute"]()
+    panel.synchronize()
+    assert panel.state.whatif_listed == []
+    panel.keys["undo"]()
+    assert answered(panel, model).whatif_listed == ["mute flatten[7]->dense[5]"]
+
+
+@pytest.mark.parametrize("factor", [float("nan"), 1e6, "2", True, None])
+def test_impossible_factor_is_one_sentence(panel_of_file, model, factor):
+    panel = panel_of_file
+    places(panel, CellPick("conv", (2, 2, 1)))
+    panel._intervene("Channel 1", "× 2")
+    with pytest.raises(UserError, match=r"[Ff]actor"):
+        panel._scale(0, factor, False)
+    assert model.asked[-1].insights.interventions[0].factor == 2
+
+
 def test_refused_request_leaves_the_list_as_it_was(panel, model):
     places(panel, CellPick("conv", (2, 2, 1)))
     panel._intervene("Channel 1", "Mute")
@@ -156,6 +275,15 @@ def test_refused_request_leaves_the_list_as_it_was(panel, model):
     panel.synchronize()
     assert panel.state.whatif_listed == []
     assert panel.page.session.queries.message == "The model failed."
+
+
+PAINTED = """() => {
+  const canvas = document.getElementById("paint-canvas");
+  if (!canvas?.width) return -1;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((sum, value, k) => sum + (k % 4 === 0 ? value : 0), 0);
+}"""
+"""Sum of the brightness of the canvas."""
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +306,40 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         assert np.mean(np.abs(muted.astype(int) - first)) > 1, "the blocks show the change"
         page.locator("#whatif-reset").click()
         wait_until(lambda: page.locator("#whatif-scores").count() == 0, "nothing is changed")
+
+
+@pytest.mark.chromium
+@pytest.mark.tensorflow
+def test_paint_changes_the_scores_and_a_drawing_becomes_a_sample(chromium: Browser, served: Served):
+    with looking(chromium, served) as page:
+        first = still(page)
+        page.locator("#paint-toggle").click()
+        canvas = page.locator("#paint-canvas")
+        wait_until(lambda: canvas.count() == 1 and page.evaluate(PAINTED) > 0, "the canvas shows the digit")
+        before = page.evaluate(PAINTED)
+
+        def stroke(*points):
+            box = canvas.bounding_box()
+            places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+            page.mouse.move(*places[0])
+            page.mouse.down()
+            for place in places[1:]:
+                page.mouse.move(*place, steps=6)
+            page.mouse.up()
+
+        stroke((0.1, 0.1), (0.9, 0.9))
+        wait_until(lambda: page.locator("#whatif-scores").count() == 1, "the scores are compared")
+        assert page.evaluate(PAINTED) > before
+        assert text(page, "#whatif .whatif-change").startswith("paint input")
+        painted = changed(page, first)
+        assert np.mean(np.abs(painted.astype(int) - first)) > 1, "the blocks show the change"
+        page.locator("#whatif-undo").click()
+        wait_until(lambda: page.evaluate(PAINTED) == before, "the canvas follows")
+        page.locator("#paint-draw").click()
+        wait_until(lambda: text(page, "#sample").startswith("drawing 1"), "the drawing is the sample")
+        wait_until(lambda: page.evaluate(PAINTED) == 0, "it is black")
+        stroke((0.5, 0.15), (0.5, 0.85))
+        wait_until(lambda: "predicted 1" in text(page, "#sample"), "the network reads a 1")
+        assert page.evaluate(PAINTED) > 1000
+        page.locator("#paint-undo").click()
+        wait_until(lambda: page.evaluate(PAINTED) == 0, "the stroke is undone")

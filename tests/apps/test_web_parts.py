@@ -302,7 +302,7 @@ def test_samples_of_a_binary_model_have_the_predicted_class_of_two(session, tmp_
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):
-    assert sample_items(session)[0] == {"index": 0, "name": "sample 0"}
+    assert sample_items(session)[0] == {"index": 0, "name": "sample 0", "version": 0}
     capture = session.scene.context.capture
     assert "label ant" in notes_of(session)[0]
     assert f"predicted {capture.classes[int(capture.activation('scores', 0).argmax())]}" in notes_of(session)[0]

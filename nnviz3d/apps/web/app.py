@@ -24,6 +24,7 @@ from nnviz3d.apps.web.exports import Exports
 from nnviz3d.apps.web.motion import Motion
 from nnviz3d.apps.web.page import GONE, build_page, file_stem, page_values
 from nnviz3d.apps.web.page_context import PageContext
+from nnviz3d.apps.web.paint_files import add_paint
 from nnviz3d.apps.web.panels import panel_classes
 from nnviz3d.apps.web.picture_pages import PictureProtocol
 from nnviz3d.apps.web.picture_view import RemoteView
@@ -164,6 +165,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._limits.guard(server)
         server.config["ws_compress"] = False  # pictures and floats, nearly all that is sent, become slower, not smaller
         add_files(server.app, self._page)
+        add_paint(server.app, self._page)
         self._exports.add_file(server.app)
         add_client(server.app, self.client_views)
 

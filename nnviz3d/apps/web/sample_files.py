@@ -46,10 +46,6 @@ def add_files(application: web.Application, page: PageContext) -> None:
             return web.Response(status=204)
         return web.Response(body=picture, content_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
-    def refused(why: str) -> web.Response:
-        # Not as an HTTP error, because the browser writes each HTTP error into its console.
-        return web.json_response({"problem": why})
-
     async def upload(request: web.Request) -> web.Response:
         live = page.session.queries.runner
         if live is None:
@@ -63,7 +59,7 @@ def add_files(application: web.Application, page: PageContext) -> None:
             )
         folder = live.new_folder()
         try:
-            size = await _receive(request, folder / plain)
+            size = await receive(request, folder / plain, _LARGEST)
         except OSError as error:
             return refused(f"{plain} cannot be stored: {error.strerror or error}.")
         if size is None:
@@ -96,20 +92,26 @@ def safe_name(name: str) -> str:
     return f"{clean}.{re.sub(r'[^A-Za-z0-9]', '', suffix)[:8].lower()}" if dot else clean
 
 
-async def _receive(request: web.Request, path: Path) -> int | None:
-    """Write the body of a request into a file; returns its size in bytes, or `None` if it is too large."""
+def refused(why: str) -> web.Response:
+    """Return the answer to a file that cannot be used, with the reason in a sentence."""
+    # Not as an HTTP error, because the browser writes each HTTP error into its console.
+    return web.json_response({"problem": why})
+
+
+async def receive(request: web.Request, path: Path, most: int) -> int | None:
+    """Write the body of a request into a file; returns its size in bytes, or `None` if it has more than `most`."""
     size = 0
     try:
         with path.open("xb") as file:
             async for part in request.content.iter_chunked(1 << 16):
                 size += len(part)
-                if size > _LARGEST:
+                if size > most:
                     break
                 file.write(part)
     except BaseException:  # the disk is full, or the client has disconnected
         path.unlink(missing_ok=True)
         raise
-    if size > _LARGEST:
+    if size > most:
         path.unlink()
         return None
     return size

@@ -23,7 +23,9 @@ _FONTS = Path(__file__).parents[2] / "render" / "fonts"
 MODULE = {
     "serve": {"nnviz3d_web": str(STATIC), "nnviz3d_fonts": str(_FONTS)},
     "styles": ["nnviz3d_web/style.css"],
-    "scripts": [f"nnviz3d_web/{name}.js" for name in ("keys", "upload", "picture", "live", "saves", "enclose")],
+    "scripts": [
+        f"nnviz3d_web/{name}.js" for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint")
+    ],
 }
 """Styles and scripts that trame serves and loads beside its own."""
 _ADD_SLASH = """

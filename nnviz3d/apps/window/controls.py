@@ -214,6 +214,7 @@ class Controls:
             return
         if pick != self._session.selection.pick:
             self._session.select(pick=pick)
+            self._session.interventions.expect()
             self.changed = True
         if pick is not None:
             self._printed(say(self._session))

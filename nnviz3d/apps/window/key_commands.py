@@ -195,6 +195,31 @@ class KeyCommands:
         session.clock.show_recorded(index)
         self._tell(" · ".join([step_text(training, index), *figures(training, index)]))
 
+    # Interventions.
+
+    def mute(self) -> None:
+        """Mute the channel, neuron or connection of the pick, or undo that."""
+        if not self._session.scene.blocks:
+            self._tell("This scene shows no blocks to change")
+            return
+        try:
+            self._tell(self._session.interventions.toggle())
+        except UserError as error:
+            self._tell(str(error))
+
+    def undo(self) -> None:
+        """Undo the last change of what if."""
+        found = self._session.interventions
+        try:
+            if not found.undo():
+                self._tell("There is no change to undo")
+                return
+        except UserError as error:
+            self._tell(str(error))
+            return
+        listed = found.listed
+        self._tell(f"changed: {', '.join(one.text for one in listed)}" if listed else "nothing is changed")
+
     # Channels and points.
 
     def next_channel_order(self) -> None:

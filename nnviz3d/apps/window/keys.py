@@ -79,6 +79,18 @@ KEYS = (
     Key(("a",), "a", "next attribution method", "next_method"),
     Key(("i",), "i", "show, hide the arithmetic of what is picked", "toggle_arithmetic"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),
+    Key(
+        ("d",),
+        "d D",
+        "what if: mute the channel, neuron or connection of the pick, or undo that; D undoes the last change",
+        "mute",
+    ),
+    Key(
+        ("Shift+d",),
+        "d D",
+        "what if: mute the channel, neuron or connection of the pick, or undo that; D undoes the last change",
+        "undo",
+    ),
     Key(("z",), "z", "open the group under the pointer, close the group around a layer", "toggle_group"),
     Key(("o",), "o", "next order of channels: index, mean, contribution", "next_channel_order"),
     Key(

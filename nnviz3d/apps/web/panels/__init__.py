@@ -13,6 +13,7 @@ from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
+from nnviz3d.apps.web.panels.painting import PaintingPanel
 from nnviz3d.apps.web.panels.perspectives import PerspectivesPanel
 from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
@@ -39,6 +40,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     TrainingControlPanel,
     HistoryPanel,
     HistogramsPanel,
+    PaintingPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
     AppearancePanel,
     KeyframesPanel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,17 +10,20 @@ from trame.widgets import html
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
-from nnviz3d.apps.web.value_checks import asked_choice, asked_index
+from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_index, asked_number
 from nnviz3d.data.capabilities.interventions import Action
+from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
 
 _ACTIONS: dict[str, tuple[Action, float, str]] = {
     "Mute": ("mute", 0.0, "Set it to 0"),
-    "× ½": ("scale", 0.5, "Halve it"),
-    "× 2": ("scale", 2.0, "Double it"),
+    "× ½": ("scale", 0.5, "Halve it; a slider then sets any factor"),
+    "× 2": ("scale", 2.0, "Double it; a slider then sets any factor"),
     "Freeze": ("freeze", 0.0, "Keep it as it is, whatever changes before it"),
 }
 """The action, factor and help of each button."""
+_LOWEST, _HIGHEST = -2.0, 4.0
+"""Ends of the slider of a factor."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,18 @@ class InterventionsState:
         What can be changed at the pick, in words.
     whatif_listed
         The interventions in words.
+    whatif_factors
+        The factor of each of them; `None` if it does not scale.
+    whatif_undo
+        Whether the last change can be undone.
     whatif_scores
         The largest scores: ``name``, ``before``, ``after``, and ``sign``, -1, 0 or 1 of the change.
     """
 
     whatif_places: list[str] = field(default_factory=list)
     whatif_listed: list[str] = field(default_factory=list)
+    whatif_factors: list[float | None] = field(default_factory=list)
+    whatif_undo: bool = False
     whatif_scores: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -46,8 +56,11 @@ class InterventionsPanel(PagePanel[InterventionsState]):
 
     def __init__(self, page: PageContext) -> None:
         super().__init__(page, InterventionsState())
+        page.client_only(whatif_slides=False)
         page.on_trigger("intervene", self._intervene)
+        page.on_trigger("scale_intervention", self._scale)
         page.on_trigger("remove_intervention", self._remove)
+        page.on_trigger("undo_intervention", self._undo)
         page.on_trigger("reset_interventions", self._reset)
 
     def synchronize(self) -> None:
@@ -67,7 +80,16 @@ class InterventionsPanel(PagePanel[InterventionsState]):
             for one in found.scores()
         ]
         places = list(found.places()) if found.possible else []
-        self.show(InterventionsState(places, [one.text for one in found.listed], scores))
+        listed = found.listed
+        factors = [one.factor if one.action == "scale" else None for one in listed]
+        undo = found.possible and found.can_undo
+        self.show(InterventionsState(places, [one.text for one in listed], factors, undo, scores))
+        found.expect()
+
+    @property
+    def keys(self) -> Mapping[str, Callable[[], None]]:
+        """The keys that mute what is picked, and undo the last change."""
+        return {"mute": self._toggle, "undo": self._undo}
 
     def _intervene(self, place: Any, button: Any) -> None:
         found = self.page.session.interventions
@@ -76,9 +98,25 @@ class InterventionsPanel(PagePanel[InterventionsState]):
         found.add(replace(places[asked_choice("place", place, places)], action=action, factor=factor))
         self.page.refresh()
 
+    def _scale(self, position: Any, factor: Any, goes_on: Any) -> None:
+        found = self.page.session.interventions
+        at = asked_index("intervention", position, len(found.listed))
+        found.scale(at, asked_number("factor", factor), goes_on=asked_flag("movement of a slider", goes_on))
+        self.page.refresh()
+
     def _remove(self, position: Any) -> None:
         found = self.page.session.interventions
         found.remove(asked_index("intervention", position, len(found.listed)))
+        self.page.refresh()
+
+    def _toggle(self) -> None:
+        if self.page.session.scene.blocks:
+            self.page.session.interventions.toggle()
+            self.page.refresh()
+
+    def _undo(self) -> None:
+        if not self.page.session.interventions.undo():
+            raise UserError("There is no change to undo.")
         self.page.refresh()
 
     def _reset(self) -> None:
@@ -87,18 +125,14 @@ class InterventionsPanel(PagePanel[InterventionsState]):
 
     def build(self) -> None:
         """Make the widgets."""
-        with html.Div(classes="section whatif", id="whatif", v_if="whatif_places.length || whatif_listed.length"):
+        with html.Div(
+            classes="section whatif", id="whatif", v_if="whatif_places.length || whatif_listed.length || whatif_undo"
+        ):
             with html.Div(classes="section-head steps-head"):
                 html.Span("What if", classes="section-title")
-                html.Button(
-                    "Reset",
-                    v_if="whatif_listed.length",
-                    click="trigger('reset_interventions')",
-                    classes="whatif-button",
-                    id="whatif-reset",
-                    title="Undo all changes",
-                    type="button",
-                )
+                with html.Span(classes="whatif-ends"):
+                    _button("Undo", "undo_intervention", "whatif_undo", "Undo the last change (D)", "whatif-undo")
+                    _button("Reset", "reset_interventions", "whatif_listed.length", "Undo all changes", "whatif-reset")
             with html.Div(v_for="place in whatif_places", key="place", classes="whatif-place"):
                 html.Span("{{ place }}", classes="line", title=("place",))
                 for words, (_, _, told) in _ACTIONS.items():
@@ -109,14 +143,32 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                         title=told,
                         type="button",
                     )
-            with html.Div(v_for="(text, index) in whatif_listed", key="text", classes="whatif-change"):
-                html.Span("{{ text }}", classes="line", title=("text",))
-                html.Button(
-                    "×",
-                    click="trigger('remove_intervention', [index])",
-                    title="Undo this change",
-                    aria_label="Undo this change",
-                    type="button",
+            with html.Template(v_for="(text, index) in whatif_listed", key="index"):
+                with html.Div(classes="whatif-change"):
+                    html.Span("{{ text }}", classes="line", title=("text",))
+                    html.Button(
+                        "×",
+                        click="trigger('remove_intervention', [index])",
+                        title="Undo this change",
+                        aria_label="Undo this change",
+                        type="button",
+                    )
+                html.Input(
+                    type="range",
+                    v_if="whatif_factors[index] !== null",
+                    min=_LOWEST,
+                    max=_HIGHEST,
+                    step=0.05,
+                    value=("whatif_factors[index]",),
+                    input=(
+                        "trigger('scale_intervention', [index, Number($event.target.value), whatif_slides]); "
+                        "whatif_slides = true"
+                    ),
+                    change="whatif_slides = false",
+                    classes="whatif-factor",
+                    title="Factor",
+                    aria_label=("`Factor of ${text}`",),
+                    __events=["input", "change"],
                 )
             with html.Div(v_if="whatif_scores.length", classes="whatif-scores", id="whatif-scores"):
                 html.Span("Score", classes="faint")
@@ -128,3 +180,15 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                     html.Span(
                         "{{ one.after }}", classes=("{ 'whatif-more': one.sign > 0, 'whatif-less': one.sign < 0 }",)
                     )
+
+
+def _button(words: str, trigger: str, shown: str, title: str, name: str) -> None:
+    html.Button(
+        words,
+        v_if=shown,
+        click=f"trigger('{trigger}')",
+        classes="whatif-button",
+        id=name,
+        title=title,
+        type="button",
+    )

@@ -65,9 +65,10 @@ class SamplesPanel(PagePanel[SamplesState]):
         """Show the samples and which one is selected."""
         session, listed = self.page.session, self.state.samples
         position, notes = session.samples.chosen, self._notes()
-        if position not in notes:
+        drawing = session.samples[position].drawing  # each stroke changes it
+        if position not in notes or drawing:
             notes = {**notes, position: note_of(session, position)}
-        if len(listed) != len(session.samples):
+        if len(listed) != len(session.samples) or drawing:
             listed = sample_items(session)
         self.show(replace(self.state, samples=listed, sample_notes=notes, sample=position))
 
@@ -165,7 +166,7 @@ class SamplesPanel(PagePanel[SamplesState]):
 def _build_item(name: str) -> None:
     html.Img(
         v_if=f"pictures && {name}",
-        src=(f"`samples/${{{name}.index}}/thumbnail?run={RUN}&secret=${{secret}}`",),
+        src=(f"`samples/${{{name}.index}}/thumbnail?run={RUN}&of=${{{name}.version}}&secret=${{secret}}`",),
         key=(f"{name}.index",),
         loading="lazy",
         classes="thumb",
@@ -178,8 +179,11 @@ def _build_item(name: str) -> None:
 
 
 def sample_items(session: Session) -> list[dict[str, Any]]:
-    """Return the samples for the page: ``index``, the position, and ``name``."""
-    return [{"index": index, "name": sample.name} for index, sample in enumerate(session.samples)]
+    """Return the samples for the page: ``index``, the position, ``name``, and ``version``, another one for each stroke."""
+    return [
+        {"index": index, "name": sample.name, "version": (sample.index or 0) if sample.drawing else 0}
+        for index, sample in enumerate(session.samples)
+    ]
 
 
 def has_pictures(session: Session) -> bool:

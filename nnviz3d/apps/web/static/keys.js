@@ -11,13 +11,15 @@
     z: "group",
     t: "tour",
     T: "tour",
+    d: "mute",
+    D: "undo",
   };
   // While a tour leads, these keys are its own.
   const touring = { " ": "tour_pause", ArrowLeft: "tour_previous", ArrowRight: "tour_next", Escape: "tour" };
   // Keys that need the page's own camera, by the functions of saves.js.
   const saves = { k: "keyframe", K: "removeKeyframe", w: "write", W: "write" };
   // Held keys do not repeat these.
-  const once = new Set(["play", "tour", "tour_pause"]);
+  const once = new Set(["play", "mute", "tour", "tour_pause"]);
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
 
   window.addEventListener("keydown", (event) => {
