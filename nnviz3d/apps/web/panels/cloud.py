@@ -139,7 +139,7 @@ class CloudPanel(PagePanel[CloudState]):
             has_cloud=True,
             embeddings=[
                 *({"title": name, "value": name} for name in cloud.names),
-                *({"title": f"{name} · not yet", "value": name} for name in others),
+                *({"title": f"{name} · compute", "value": name} for name in others),
             ],
             embedding=cloud.shown(selection),
             layer_to_embed=to_embed,
@@ -184,6 +184,7 @@ class CloudPanel(PagePanel[CloudState]):
     def _set_limit(self, which: str, text: object) -> None:
         shown = self.state.filter_low if which == "low" else self.state.filter_high
         if self._cloud is not None and self.state.filter_kind == "numbers" and text != shown:
+            self._key = ()  # after an error the field shows the earlier limit again
             self._search(**{which: asked_limit("limit", text)})
 
     def _search(self, **changes: Any) -> None:
@@ -305,14 +306,14 @@ class CloudPanel(PagePanel[CloudState]):
 
 
 def _build_embed() -> None:
-    html.Button(
-        "Show all samples by {{ layer_to_embed }}",
+    with html.Button(
         type="button",
         click="trigger('embed_layer', [layer_to_embed])",
         classes="cloud-button wide",
         id="embed-layer",
         title="Let the model place all samples as points: alike for this layer is near",
-    )
+    ):
+        html.Span("Show all samples as points by {{ layer_to_embed }}", classes="line")
 
 
 def _build_way(way: str, icon: str, name: str, words: str) -> None:
