@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -328,6 +329,28 @@ def test_missing_display_is_printed_without_waiting_and_raised_with_waiting(monk
     with pytest.raises(UserError, match="There is no display"):
         nnviz3d.show("digits", block=True)
     assert capsys.readouterr().err == "", "the error is raised, not printed"
+
+
+def test_table_about_samples_is_passed_as_a_file():
+    class Frame:
+        columns = ("age",)
+        to_numpy = None
+
+        def to_csv(self, path: Path, *, index: bool) -> None:
+            assert not index
+            path.write_text("age\n3\n")
+
+    for metadata, named in (("points.csv", "points.csv"), (Path("a/b.tsv"), "a/b.tsv"), (Frame(), "metadata.csv")):
+        arguments = CommandArguments()
+        words = arguments.of("run.zarr", None, {"metadata": metadata}, live=False)
+        path = words[words.index("--metadata") + 1]
+        assert path.endswith(named)
+        assert not isinstance(metadata, Frame) or Path(path).read_text() == "age\n3\n"
+        arguments.close()
+    arguments = CommandArguments()
+    with pytest.raises(UserError, match="metadata is the path"):
+        arguments.of("run.zarr", None, {"metadata": [1]}, live=False)
+    arguments.close()
 
 
 def test_unknown_options_are_refused_by_name(tmp_path):
