@@ -18,7 +18,10 @@ from nnviz3d.data.targets import Target
 from nnviz3d.scene.colors import number, score
 from nnviz3d.scene.context import SceneContext, head_of, top_classes
 from nnviz3d.scene.derived.differences import Differences, DifferingPlace, differences_of
-from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.derived.kernels import KERNELS, KernelPick
+from nnviz3d.scene.selection import CellPick, Pick, Selection
+from nnviz3d.scene.views.counterpart import CounterpartView
+from nnviz3d.scene.views.kernels import KernelsView
 
 KINDS: Mapping[str, str] = {
     "layers": "layers",
@@ -114,14 +117,16 @@ class DifferencePlaces:
         return tuple(self._listed(place, kind) for place in places)
 
     def go(self, place: DifferingPlace) -> None:
-        """Show a place: its difference in the cells, its layer highlighted, its number picked."""
+        """Show a place: its layer highlighted, its number picked, and its difference unless both networks are drawn."""
         self._groups.reveal(place.layer)
-        if self._choices.quantity != "difference":
+        if self._choices.quantity != "difference" and self._frame.scene.find(CounterpartView) is None:
             self._choices.show("difference")
         index = place.index if not place.variable else None
         if place.unit is not None:
             index = self._strongest(place.layer, place.unit)
-        pick = None if index is None else CellPick(place.layer, index)
+        pick: Pick | None = None if index is None else CellPick(place.layer, index)
+        if place.variable in KERNELS and place.index is not None and self._frame.scene.find(KernelsView) is not None:
+            pick = KernelPick(place.layer, place.index)
         self._frame.select(layer=place.layer, pick=pick)
         self._last = place
 

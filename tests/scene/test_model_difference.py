@@ -13,12 +13,13 @@ from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.errors import CaptureError, SceneError
 from nnviz3d.scene.derived.differences import differences_of
+from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
 from nnviz3d.scene.primitives import Box, Callout, Image, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick, Selection
-from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.counterpart import CounterpartView
 from tests.support import captures
 
@@ -211,3 +212,32 @@ def test_hit_in_the_other_network_picks_the_same_place_in_both(series):
 def test_scene_without_another_model_says_how_to_name_one(scene):
     with pytest.raises(SceneError, match=r"a\.zarr is compared with no other model; --against b\.keras names one"):
         Scene.build(default_scene().with_view("counterpart"), scene.capture.first)
+
+
+def test_filters_show_the_difference_of_the_weights(tmp_path):
+    random = np.random.default_rng(9)
+    graph = captures.small_graph()
+    graph = replace(graph, nodes=tuple(replace(n, parameters=40 if n.id == "conv" else 0) for n in graph))
+    kernels = random.normal(size=(2, 3, 3, 1, 4)).astype(np.float32)
+    made = [
+        captures.write(
+            tmp_path / f"{name}.zarr",
+            graph,
+            captures.small_values(),
+            also=[lambda writer, k=k: writer.write_weights("conv", "kernel", kernels[k])],
+        )
+        for k, name in enumerate("ab")
+    ]
+    spec = parse_scene({"format": 1, "views": [{"kind": "activations"}, {"kind": "kernels"}]})
+    scene = Scene.build(spec, compared(*made))
+    pick = KernelPick("conv", (2, 0, 0, 3))
+    for quantity, values in (("difference", kernels[0] - kernels[1]), (None, kernels[0])):
+        chosen = Selection(quantity=quantity, pick=pick)
+        picture = scene.at(0.0, chosen).primitives
+        (block,) = (p for p in picture if isinstance(p, Voxels) and p.name == "filter 3 of conv")
+        assert np.array_equal(np.sort(block.values, axis=None), np.sort(values[..., 3], axis=None))
+        facts = scene.describe(pick, chosen)
+        told = dict(facts.parts)["difference"] if quantity else facts.value
+        assert np.float32(told) == values[2, 0, 0, 3]
+        text = "".join(r.text for p in picture if isinstance(p, Panel) for r in p.rows if isinstance(r, TextRow))
+        assert ("weights of conv, a.keras − b.keras: " in text) == (quantity is not None)

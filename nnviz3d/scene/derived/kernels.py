@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.axes import TIME
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layout.cells import CellGrid, grid_for
 from nnviz3d.scene.selection import Pick
 
-_VARIABLES = ("kernel", "depthwise_kernel")
+KERNELS = ("kernel", "depthwise_kernel")
+"""Names of the variables that hold a layer's kernel."""
 _SPATIAL = {1: (TIME,), 2: ("row", "column"), 3: ("plane", "row", "column")}
 
 
@@ -51,6 +53,8 @@ class Kernel:
         Names of the axes of `values`.
     variable
         Name of the layer's variable.
+    subtracted
+        The same weights of the compared model, if the numbers are the difference from them.
     """
 
     layer: str
@@ -59,6 +63,7 @@ class Kernel:
     filters: NDArray[np.float32]
     axes: tuple[str, ...]
     variable: str
+    subtracted: NDArray[Any] | None = None
 
     @property
     def grid(self) -> CellGrid:
@@ -102,9 +107,22 @@ def kernel_of(context: SceneContext, node: LayerNode) -> Kernel | None:
     return context.memo.get(capture, ("kernel", node.id), lambda: _read(capture, node))
 
 
+def kernel_difference(context: SceneContext, node: LayerNode) -> Kernel | None:
+    """Return a layer's kernel minus that of the compared model; `None` if one of them was not captured."""
+    own, other = kernel_of(context, node), context.counterpart
+    if own is None or other is None:
+        return None
+    there = other.weights(without_groups(context.capture).graph.node(node.id)).get(own.variable)
+    if there is None or there.shape != own.values.shape:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        change = np.asarray(own.values, dtype=np.float32) - np.asarray(there, dtype=np.float32)
+    return replace(own, values=change, filters=_stacked(change, node.kind), subtracted=there)
+
+
 def _read(capture: CaptureReader, node: LayerNode) -> Kernel | None:
     weights = capture.weights(node.path)
-    variable = next((name for name in _VARIABLES if name in weights), "")
+    variable = next((name for name in KERNELS if name in weights), "")
     values = weights.get(variable)
     if values is None or not _known(values.ndim, node.kind) or not values.size:
         return None

@@ -26,7 +26,7 @@ from nnviz3d.scene.colors import (
     statistics_of,
 )
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.kernels import Kernel, KernelPick, kernel_of
+from nnviz3d.scene.derived.kernels import Kernel, KernelPick, kernel_difference, kernel_of
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.weight_updates import update_parts
 from nnviz3d.scene.facts import Facts, exact
@@ -136,7 +136,8 @@ class KernelsSpec(ViewSpec):
 class KernelsView(View):
     """The filters of one layer, their numbers, the line to the layer, and the scale.
 
-    A selected layer with a kernel replaces the scene's layer.
+    A selected layer with a kernel replaces the scene's layer. If the cells show the difference from another model, the
+    weights are the difference, too.
 
     Attributes
     ----------
@@ -158,7 +159,7 @@ class KernelsView(View):
         low, high = self._own.bounds
         # The filters of other layers get the same room, so that a picture contains them too.
         self._room = (low[0], high[0], low[1], high[1])
-        self._layouts: dict[str, _FilterLayout | None] = {own.layer: self._own}
+        self._layouts: dict[tuple[str, bool], _FilterLayout | None] = {(own.layer, False): self._own}
         caption = (low + high) / 2
         caption[1] = high[1] + _CAPTION * (high[1] - low[1])
         self.extent_beside = np.stack([low, high, caption])
@@ -166,7 +167,7 @@ class KernelsView(View):
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the filters; they are the same at all times and for all samples."""
-        key = (selection.layer, selection.colormap, selection.threshold)
+        key = (selection.layer, selection.colormap, selection.threshold, self._subtracts(selection))
         if key not in self._kept:
             self._kept = {key: self._build(self._shown(selection), selection)}
         return self._kept[key]
@@ -181,15 +182,22 @@ class KernelsView(View):
 
     def describe(self, pick: Pick, selection: Selection) -> Facts | None:
         """Return a weight with the names of its axes."""
-        kernel = None
-        if isinstance(pick, KernelPick):
-            kernel = kernel_of(self._context, self._context.graph.node(pick.layer))
-        if not isinstance(pick, KernelPick) or kernel is None or len(pick.index) != kernel.values.ndim:
+        if not isinstance(pick, KernelPick):
+            return None
+        node = self._context.graph.node(pick.layer)
+        kernel, change = kernel_of(self._context, node), None
+        if self._subtracts(selection):
+            change = kernel_difference(self._context, node)
+        if kernel is None or len(pick.index) != kernel.values.ndim:
             return None
         title = f"{pick.layer}: kernel [{', '.join(map(str, pick.index))}]"
-        words = [f"{name} {i}" for name, i in zip(kernel.axes, pick.index, strict=True)]
-        parts = update_parts(self._context, pick.layer, kernel.variable, pick.index)
-        return Facts(title, exact(kernel.values[pick.index]), parts, (", ".join(words),))
+        words = (", ".join(f"{name} {i}" for name, i in zip(kernel.axes, pick.index, strict=True)),)
+        value = exact(kernel.values[pick.index])
+        if change is None or change.subtracted is None:
+            return Facts(title, value, update_parts(self._context, pick.layer, kernel.variable, pick.index), words)
+        one, two = self._context.compared_names(selection)
+        parts = ((f"of {one}", value), (f"of {two}", exact(change.subtracted[pick.index])))
+        return Facts(title, "", (*parts, ("difference", exact(change.values[pick.index]))), words)
 
     def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return a frame around a weight, if its filter is shown, and the callout."""
@@ -203,13 +211,28 @@ class KernelsView(View):
         return framed([Span(vector(low), layout.cell)], self.describe(pick, selection))
 
     def _shown(self, selection: Selection) -> _FilterLayout:
-        name = selection.layer
-        if name is None:
-            return self._own
-        if name not in self._layouts:
-            found = kernel_of(self._context, self._context.graph.node(name))
-            self._layouts[name] = None if found is None else self._lay_out(found)
-        return self._layouts[name] or self._own
+        own = self._own.kernel.layer
+        for name in (own if selection.layer is None else selection.layer, own):
+            for differs in (True, False) if self._subtracts(selection) else (False,):
+                found = self._layout_of(name, differs)
+                if found is not None:
+                    return found
+        return self._own
+
+    def _layout_of(self, name: str, differs: bool) -> _FilterLayout | None:
+        """Return the filters of a layer, or their difference from the other model; `None` if these are not known."""
+        key = (name, differs)
+        if key not in self._layouts:
+            node = self._context.graph.node(name)
+            found = kernel_difference(self._context, node) if differs else kernel_of(self._context, node)
+            self._layouts[key] = None if found is None else self._lay_out(found)
+        return self._layouts[key]
+
+    def _subtracts(self, selection: Selection) -> bool:
+        """Whether the difference from another model is shown."""
+        return (
+            selection.quantity == "difference" and selection.against is None and self._context.counterpart is not None
+        )
 
     def _lay_out(self, kernel: Kernel) -> _FilterLayout:
         """Lay out the shown filters in rows and columns, as large as possible."""
@@ -269,7 +292,10 @@ class KernelsView(View):
                 Voxels(name, cells, corner, layout.cell, colors, limits, threshold, emphasis=seen, source=source)
             )
             boxes.append(Box(name, corner, layout.size, color, 0.3 * seen))
-        legend = _legend(layout, colors, blocks, self._spec.order, weights_of_then(self._context.capture))
+        of_then = weights_of_then(self._context.capture)
+        if layout.kernel.subtracted is not None:
+            of_then = f"{of_then}, {' − '.join(self._context.compared_names(selection))}"
+        legend = _legend(layout, colors, blocks, self._spec.order, of_then)
         words = (Labels("kernels", tuple(self._names(layout))), legend)
         return (*blocks, *boxes, *self._lead(layout, seen), *words)
 

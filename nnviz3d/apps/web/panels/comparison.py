@@ -159,7 +159,7 @@ class ComparisonPanel(PagePanel[ComparisonState]):
                     v_for="(one, k) in diff_places",
                     key="one.name",
                     classes="diff-place",
-                    click="trigger('show_difference', [k])",
+                    click="trigger('show_difference', [k]).then(() => window.nnviz3dWay?.fly())",
                     title=("one.told",),
                     type="button",
                 ):
