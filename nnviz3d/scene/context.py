@@ -280,10 +280,13 @@ class SceneContext:
         return selection.against is not None or has_counterpart(self.capture, selection.sample, node_id)
 
     def compared_names(self, selection: Selection) -> tuple[str, str]:
-        """Return the names of the two sides of a difference: samples, or models."""
+        """Return the names of the two sides of a difference: samples, or models; of a training also another step."""
         other = self.counterpart
         if selection.against is None and other is not None:
-            return other.own_name, other.name
+            mine, theirs = self.capture.step_records, other.capture.step_records
+            differs = mine is not None and theirs is not None and mine.probe_step != theirs.probe_step
+            step = f" (step {theirs.probe_step:,})" if differs and theirs is not None and theirs.probe_step else ""
+            return other.own_name, f"{other.name}{step}"
         return self.capture.sample_name(selection.sample), self.capture.sample_name(selection.against or 0)
 
     def change(self, node_id: str, sample: int) -> NDArray[np.float32]:
