@@ -60,9 +60,23 @@ _FUNCTIONS: Mapping[str, Callable[[Numbers], Numbers]] = {
     "exponential": np.exp,
     "mish": lambda x: x * np.tanh(_softplus(x)),
     "softmax": _softmax,
+    "square": np.square,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "exp": np.exp,
+    "log": np.log,
+    "abs": np.abs,
+    "absolute": np.abs,
+    "negative": np.negative,
 }
 OVER_UNITS = frozenset({"softmax"})
 """Functions that take all numbers along the last axis at once."""
+
+
+def function_named(kind: str) -> str | None:
+    """Return the function that an operation such as ``Relu`` computes of each number; `None` for another kind."""
+    name = kind.lower()
+    return name if name in _FUNCTIONS and name not in OVER_UNITS else None
 
 
 def activation_function(

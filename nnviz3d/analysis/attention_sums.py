@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.sum_terms import CellSum, UnknownSumError, weight_of
 from nnviz3d.data.graph import LayerNode
 
-ATTENTION = ("MultiHeadAttention", "GroupQueryAttention", "Attention")
+ATTENTION = ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention")
 """Kinds of layers whose arithmetic `attended` knows."""
 Numbers = NDArray[np.float64]
 
@@ -47,13 +47,14 @@ def attended(
     if len(index) != 2 or any(one.ndim != 2 for one in (query, value, key)) or len(inputs) > 3:
         raise UnknownSumError("it attends over more than one axis, or takes a mask")
     (step, channel), source = index, min(1, len(inputs) - 1)
-    if node.kind == "Attention":
+    if node.kind in ("Attention", "AdditiveAttention"):
         given, bias, sizes = (
             value[np.newaxis, :, channel].astype(np.float64),
             0.0,
             np.abs(value[np.newaxis, :, channel]),
         )
-        shares = _stored(scores, step, 1, len(value)) if scores is not None else _dot_product(query[step], key)
+        own = _dot_product(query[step], key) if node.kind == "Attention" else _additive(query[step], key, weights)
+        shares = own if scores is None else _stored(scores, step, 1, len(value))
         logits = 0.0
     else:
         given, sizes, bias = _taken(weights, value, channel)
@@ -134,6 +135,14 @@ def _dot_product(query: NDArray[np.float32], key: NDArray[np.float32]) -> Number
     if query.shape[-1] != key.shape[-1]:
         raise UnknownSumError("its query and key have other sizes")
     return _softmax((key.astype(np.float64) @ query.astype(np.float64))[np.newaxis])
+
+
+def _additive(query: NDArray[np.float32], key: NDArray[np.float32], weights: Mapping[str, NDArray[Any]]) -> Numbers:
+    """Return the scores of one query of `AdditiveAttention`, ``(1, S)``."""
+    if query.shape[-1] != key.shape[-1]:
+        raise UnknownSumError("its query and key have other sizes")
+    scale = np.asarray(weights.get("scale", np.ones(query.shape[-1])), dtype=np.float64)
+    return _softmax((scale * np.tanh(query.astype(np.float64) + key)).sum(axis=-1)[np.newaxis])
 
 
 def _stored(scores: NDArray[np.float32], step: int, heads: int, positions: int) -> Numbers | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.activation_functions import OVER_UNITS, activation_function
+from nnviz3d.analysis.activation_functions import OVER_UNITS, activation_function, function_named
 from nnviz3d.analysis.attention_sums import ATTENTION, attended
 from nnviz3d.analysis.normalized_sums import NORMALIZATIONS, normalized
 from nnviz3d.analysis.passed_numbers import passed
@@ -29,6 +29,7 @@ _SAME = (
     "SpatialDropout1D",
     "SpatialDropout2D",
     "GaussianNoise",
+    "Masking",
     *_FUNCTION_LAYERS,
 )
 """Kinds of layers that take the number at the same index, and apply a function at most."""
@@ -103,7 +104,7 @@ def cell_sum(
 
 def function_of(node: LayerNode) -> str | None:
     """Return the name of a layer's activation function, or of the function that the layer is; `None` without one."""
-    return _FUNCTION_LAYERS.get(node.kind, node.activation)
+    return _FUNCTION_LAYERS.get(node.kind) or node.activation or function_named(node.kind)
 
 
 def _terms(
@@ -121,6 +122,8 @@ def _terms(
         return _merged(node, index, inputs)
     if kind == "Multiply" and len(inputs) == 2:
         return _multiplied(index, inputs)
+    if kind in ("Matmul", "MatMul") and len(inputs) == 2:
+        return _matrix_product(index, inputs)
     if kind in ATTENTION:
         return attended(node, index, inputs, weights, stored.scores)
     handed = passed(node, index, shape, inputs)
@@ -129,7 +132,7 @@ def _terms(
     if len(inputs) > 1:
         raise UnknownSumError(f"it joins several layers in a way that no sum describes ({kind})")
     (values,) = inputs
-    if kind in _SAME:
+    if kind in _SAME or function_named(kind) is not None:
         return single(index, 1.0, values)
     if kind in NORMALIZATIONS:
         return normalized(node, index, values, weights)
@@ -140,6 +143,8 @@ def _terms(
         line = np.arange(kernel.shape[0])
         places = np.column_stack([*(np.full(len(line), i) for i in index[:-1]), line])
         return summed(places, kernel[:, index[-1]], values, bias_of(weights, index[-1]))
+    if kind == "Embedding":
+        return _looked_up(index, values, weights)
     if kind == "EinsumDense":
         return _contracted(index, shape, values, weights)
     if "Pool" in kind:
@@ -178,6 +183,28 @@ def _broadcast(index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...
     """Return the index in a tensor that has fewer axes, or axes of length 1 that are repeated."""
     own = index[len(index) - len(shape) :]
     return tuple(0 if n == 1 else i for i, n in zip(own, shape, strict=True))
+
+
+def _matrix_product(index: tuple[int, ...], inputs: Sequence[NDArray[np.float32]]) -> CellSum:
+    """Return the sum of products of a row of one tensor and a column of the other one."""
+    left, right = inputs
+    if left.ndim != len(index) or right.ndim != len(index) or len(index) < 2 or left.shape[-1] != right.shape[-2]:
+        raise UnknownSumError("its inputs have other shapes")
+    (*before, row, column), length = index, left.shape[-1]
+    rest = [np.full(length, i) for i in before]
+    places = np.column_stack([*rest, np.arange(length), np.full(length, column)])
+    return replace(summed(places, left[(*before, row)], right, 0.0, source=1), weight_name="number")
+
+
+def _looked_up(index: tuple[int, ...], values: NDArray[np.float32], weights: Mapping[str, NDArray[Any]]) -> CellSum:
+    """Return the weight that an embedding looks up for a token."""
+    table = weight_of(weights, "embeddings")
+    place, unit = index[:-1], index[-1]
+    if table.ndim != 2 or values.ndim != len(place) or not 0 <= int(values[place]) < len(table):
+        raise UnknownSumError("its weights do not fit its input")
+    token = int(values[place])
+    found = single(place, 1.0, values)
+    return replace(found, inputs=np.array([float(table[token, unit])]), names=(f"so row {token} of its weights",))
 
 
 def _contracted(

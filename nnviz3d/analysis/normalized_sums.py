@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.sum_terms import CellSum, UnknownSumError, single, weight_of
 from nnviz3d.data.graph import LayerNode
 
+_SMALLEST = 1e-12
+"""Least square of the length by which a unit normalization divides."""
 _UNKNOWN = "its settings are not known"
-_DEFAULT_EPSILON = {"RMSNormalization": 1e-6, "Normalization": 0.0}
+_DEFAULT_EPSILON = {"RMSNormalization": 1e-6, "Normalization": 0.0, "UnitNormalization": 0.0}
 _STORED = {"BatchNormalization": ("moving_mean", "moving_variance"), "Normalization": ("mean", "variance")}
 """Names of the variables that hold mean and variance, of the layers that have learned them."""
-NORMALIZATIONS = (*_STORED, "LayerNormalization", "RMSNormalization", "GroupNormalization")
+_OF_SQUARES = ("RMSNormalization", "UnitNormalization")
+"""Kinds that divide by a root of squares, without a mean."""
+NORMALIZATIONS = (*_STORED, "LayerNormalization", "GroupNormalization", *_OF_SQUARES)
 """Kinds of layers whose arithmetic `normalized` knows."""
 
 
@@ -47,15 +51,17 @@ def normalized(
         mean, variance = (_of_index({name: weight_of(weights, name)}, (name,), at, 0.0) for name in _STORED[node.kind])
     else:
         together = _together(node, index, values, axes).astype(np.float64)
-        mean = 0.0 if node.kind == "RMSNormalization" else float(together.mean())
+        mean = 0.0 if node.kind in _OF_SQUARES else float(together.mean())
         variance = float(np.square(together - mean).mean())
+        if node.kind == "UnitNormalization":
+            variance = max(variance * together.size, _SMALLEST)
         hidden = float(np.abs(together).mean())
     gamma, beta = _of_index(weights, ("gamma", "scale"), at, 1.0), _of_index(weights, ("beta",), at, 0.0)
     scale = gamma / math.sqrt(variance + epsilon)
     found = single(index, scale, values, beta - mean * scale)
-    name = "root of mean square" if node.kind == "RMSNormalization" else "standard deviation"
-    deviation = (name, math.sqrt(variance + epsilon))
-    figures = (deviation,) if node.kind == "RMSNormalization" else (("mean", mean), deviation)
+    names = {"RMSNormalization": "root of mean square", "UnitNormalization": "length"}
+    deviation = (names.get(node.kind, "standard deviation"), math.sqrt(variance + epsilon))
+    figures = (deviation,) if node.kind in _OF_SQUARES else (("mean", mean), deviation)
     return replace(found, figures=figures, hidden=hidden * abs(scale) * math.sqrt(values.size))
 
 

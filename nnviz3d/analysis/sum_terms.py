@@ -123,7 +123,7 @@ def weight_of(weights: Mapping[str, NDArray[Any]], *names: str) -> NDArray[Any]:
     """
     found = next((weights[name] for name in names if name in weights), None)
     if found is None:
-        raise UnknownSumError("its weights were not stored; capture the model with --weights all")
+        raise UnknownSumError("its weights were not stored; --weights all keeps them")
     if found.size > _LARGEST:
         raise UnknownSumError("it has too many weights")
     return found

@@ -50,6 +50,7 @@ LAYERS = {
     "layer normalization, axes": ((4, 5, 6), lambda: layers.LayerNormalization(axis=(2, 3))),
     "layer normalization, unscaled": ((12,), lambda: layers.LayerNormalization(scale=False)),
     "group normalization": ((4, 5, 6), lambda: layers.GroupNormalization(3)),
+    "unit length": ((4, 6), lambda: layers.UnitNormalization()),
     "root mean square": ((6, 9), lambda: layers.RMSNormalization()),
     "function": ((5, 5, 2), lambda: layers.LeakyReLU(0.3)),
     "function by name": ((5, 7), lambda: layers.Activation("hard_silu")),
@@ -141,13 +142,32 @@ def test_attention_is_the_sum_over_heads_and_positions_of_score_times_value(rng,
 
 def test_attention_without_weights_shares_out_the_values(rng):
     x, y = keras.Input((6, 8), name="x"), keras.Input((5, 8), name="y")
-    model = keras.Model([x, y], layers.Attention(name="attention")([x, y]))
+    for kind in (layers.Attention, layers.AdditiveAttention):
+        model = keras.Model([x, y], kind(name="attention")([x, y]))
+        graph, weights = described(model, rng)
+        values = [rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((6, 8), (5, 8))]
+        given = np.asarray(model(values))[0]
+        inputs = [one[0] for one in values]
+        found = cell_sum(graph.node("attention"), (2, 3), given.shape, inputs, weights["attention"])
+        assert found.equals(given[2, 3])
+        assert found.weights.sum() == pytest.approx(1)
+
+
+def test_products_of_tensors_and_looked_up_weights_are_taken_apart(rng):
+    x, y = keras.Input((2, 4, 5), name="x"), keras.Input((2, 5, 3), name="y")
+    model = keras.Model([x, y], keras.ops.relu(keras.ops.matmul(x, y)))
     graph, _ = described(model, rng)
-    values = [rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((6, 8), (5, 8))]
-    given = np.asarray(model(values))[0]
-    found = cell_sum(graph.node("attention"), (2, 3), given.shape, [one[0] for one in values], {})
-    assert found.equals(given[2, 3])
-    assert found.weights.sum() == pytest.approx(1)
+    values = [rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((2, 4, 5), (2, 5, 3))]
+    given = (values[0] @ values[1])[0]
+    found = cell_sum(graph.node("matmul"), (1, 2, 0), given.shape, [one[0] for one in values], {})
+    assert found.equals(given[1, 2, 0])
+    assert found.place(3) == (1, 3, 0)
+    assert cell_sum(graph.node("relu"), (1, 2, 0), given.shape, [given], {}).result == max(given[1, 2, 0], 0)
+    model = keras.Sequential([keras.Input((3,), dtype="int32", name="ids"), layers.Embedding(7, 4, name="words")])
+    graph, weights = described(model, rng)
+    found = cell_sum(graph.node("words"), (2, 1), (3, 4), [np.array([1, 0, 5], np.float32)], weights["words"])
+    assert found.result == np.asarray(model(np.array([[1, 0, 5]])))[0, 2, 1]
+    assert found.names == ("so row 5 of its weights",)
 
 
 RECURRENT = {
@@ -239,7 +259,7 @@ def test_every_number_of_a_captured_text_model_and_of_its_gates_is_taken_apart(t
     capture = nnviz3d.capture(model, ids, out=tmp_path / "run.zarr", insights=Insights(attention=True))
     context = Scene.build(default_scene(), capture).context
     for sample in (0, 1):
-        for layer in ("lstm", "norm", "attention", "gru", "pool", "both", "mood"):
+        for layer in ("words", "lstm", "norm", "attention", "gru", "pool", "both", "mood"):
             values = capture.activation(layer, sample)
             for index in np.ndindex(values.shape):
                 found = explained_cell(context, CellPick(layer, index), sample)
