@@ -47,19 +47,23 @@ def attended(
     if len(index) != 2 or any(one.ndim != 2 for one in (query, value, key)) or len(inputs) > 3:
         raise UnknownSumError("it attends over more than one axis, or takes a mask")
     (step, channel), source = index, min(1, len(inputs) - 1)
+    shares: Numbers | None
     if node.kind in ("Attention", "AdditiveAttention"):
-        given, bias, sizes = (
-            value[np.newaxis, :, channel].astype(np.float64),
-            0.0,
-            np.abs(value[np.newaxis, :, channel]),
-        )
-        own = _dot_product(query[step], key) if node.kind == "Attention" else _additive(query[step], key, weights)
-        shares = own if scores is None else _stored(scores, step, 1, len(value))
+        given, bias = value[np.newaxis, :, channel].astype(np.float64), 0.0
+        sizes = np.abs(given)
         logits = 0.0
+        if scores is not None:
+            shares = _stored(scores, step, 1, len(value))
+        elif node.kind == "Attention":
+            shares = _dot_product(query[step], key)
+        else:
+            shares = _additive(query[step], key, weights)
     else:
         given, sizes, bias = _taken(weights, value, channel)
-        own, logits = (None, 0.0) if scores is not None else _scores(weights, query[step], key)
-        shares = _stored(scores, step, len(given), len(value)) if scores is not None else own
+        if scores is None:
+            shares, logits = _scores(weights, query[step], key)
+        else:
+            shares, logits = _stored(scores, step, len(given), len(value)), 0.0
     if shares is None or shares.shape != given.shape:
         raise UnknownSumError("its scores have another shape")
     if not shares.any():

@@ -170,6 +170,6 @@ class ModelRequests:
         if self.pending is None or self._runner is None:
             return ""
         stage, share = self._runner.stage, self._runner.share
-        if self.pending.perspective and stage:
+        if (self.pending.perspective or self.pending.request.of_model) and stage:
             return f"{STAGES[stage]} · {share:.0%}" if share is not None else STAGES[stage]
         return f"{STAGES[stage]} for {name}" if stage in _SLOW else f"{self.pending.words} {name}"

@@ -294,6 +294,10 @@ def test_click_on_a_cell_explains_it_and_escape_ends_that(chromium: Browser, ser
         assert "products" in text(page, "#pick-steps")
         assert text(page, "#pick .section-title").startswith("conv2d")
         assert page.locator("#pick-channel img").evaluate("image => image.naturalWidth") == 26
+        page.locator("#ask-gradient").click()
+        wait_until(lambda: page.locator("#pick-slopes").count() == 1, "the model has found the gradient")
+        assert text(page, "#pick-slopes").startswith("gradient of")
+        assert page.locator("#ask-examples").count() == 1
         page.keyboard.press("Escape")
         wait_until(lambda: page.locator("#pick").count() == 0, "nothing is picked")
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from trame.widgets import html
 
 from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of, map_pixels
+from nnviz3d.apps.pick_requests import find_examples, find_gradient, lacks_examples, lacks_gradient
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.data_address import png_address
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.examples import read_examples
 from nnviz3d.data.grouped_capture import originals
@@ -27,6 +29,8 @@ from nnviz3d.scene.derived.explanation_words import field_boxes, unclear_words
 from nnviz3d.scene.derived.kernel_pictures import KernelPicture
 from nnviz3d.scene.selection import CellPick
 
+_ASKED = ("gradient", "examples")
+"""What the model can be asked for."""
 _NO_CHANNEL: dict[str, Any] = {"picture": "", "here": {}, "bars": [], "low": "", "high": "", "words": ""}
 
 
@@ -53,6 +57,8 @@ class PickState:
         Why the arithmetic is not known.
     pick_slopes
         Gradients, as pairs of name and number.
+    pick_asks
+        What the model can be asked for: ``gradient``, ``examples``.
     pick_kernel
         The weights that a connection belongs to, in the form of `pick_channel`.
     pick_field
@@ -76,6 +82,7 @@ class PickState:
     pick_rival: dict[str, Any] = field(default_factory=lambda: {"names": [], "terms": [], "heads": [], "steps": []})
     pick_reason: str = ""
     pick_slopes: list[list[str]] = field(default_factory=list)
+    pick_asks: list[str] = field(default_factory=list)
     pick_kernel: dict[str, Any] = field(default_factory=_NO_CHANNEL.copy)
     pick_field: list[list[str]] = field(default_factory=list)
     pick_unclear: str = ""
@@ -92,6 +99,7 @@ class PickPanel(PagePanel[PickState]):
         super().__init__(page, PickState())
         page.client_only(pick_versus=False)
         page.on_trigger("pick_cell", self.pick)
+        page.on_trigger("ask_for_pick", self.ask)
 
     def synchronize(self) -> None:
         """Explain the pick."""
@@ -110,6 +118,17 @@ class PickPanel(PagePanel[PickState]):
         if layer not in context.graph or not context.placement(layer).grid.holds(place):
             raise UserError(f"The scene shows no number {list(place)} of {layer}.")
         self.page.select(pick=CellPick(str(layer), place))
+
+    def ask(self, what: str) -> None:
+        """Ask the model for what is not known of the pick."""
+        session, pick = self.page.session, self.page.session.selection.pick
+        if not isinstance(pick, CellPick) or asked_choice("request", what, _ASKED) not in self.state.pick_asks:
+            raise UserError("Click a cell first.")
+        if what == "gradient":
+            find_gradient(session)
+        else:
+            find_examples(session, pick.layer)
+        self.page.refresh()
 
     def build(self) -> None:
         """Make the widgets."""
@@ -130,6 +149,7 @@ class PickPanel(PagePanel[PickState]):
                     ):
                         html.Img(v_if="one.picture", src=("one.picture",), alt=("one.name",))
                         html.Span("{{ one.name }}", v_if="!one.picture", classes="line")
+            _ask("examples", "Find the samples that activate its channel most")
             with html.Div(v_if="pick_rival.names.length", classes="pick-choice", id="pick-choice"):
                 for which, versus in (("0", "false"), ("1", "true")):
                     html.Button(
@@ -145,6 +165,7 @@ class PickPanel(PagePanel[PickState]):
             html.Div("{{ pick_reason }}", v_if="pick_reason", classes="faint pick-words", id="pick-reason")
             with html.Div(v_if="pick_slopes.length", classes="pick-pairs", id="pick-slopes"):
                 _pairs("pick_slopes")
+            _ask("gradient", "Ask the model for its gradient")
             _numbers("pick_channel", "pick-channel")
             with html.Div(v_if="pick_field.length", id="pick-field"):
                 html.Div("Depends on", classes="pick-head")
@@ -174,6 +195,17 @@ def _sum(terms: str, heads: str, steps: str, name: str) -> None:
                 html.Span("{{ term.product }}", classes="pick-number")
     with html.Div(v_if=f"{steps}.length", classes="pick-pairs", id=f"{name}-steps"):
         _pairs(steps)
+
+
+def _ask(what: str, words: str) -> None:
+    """Make the button that asks the model for something."""
+    html.Button(
+        words,
+        v_if=f"pick_asks.includes('{what}')",
+        click=f"trigger('ask_for_pick', ['{what}'])",
+        classes="pick-ask",
+        id=f"ask-{what}",
+    )
 
 
 def _numbers(key: str, name: str) -> None:
@@ -216,7 +248,9 @@ def _state(session: Session) -> PickState:
     part = field_of(context, found.cell)
     state = replace(state, pick_field=[] if part is None else field_boxes(part), pick_unclear=unclear_words(part))
     listed, heading = examples_of(session, found.cell)
-    state = replace(state, pick_examples=listed, pick_examples_words=heading)
+    lacking = {"gradient": lacks_gradient(session, found.cell), "examples": lacks_examples(session, found.cell)}
+    asks = [what for what in _ASKED if lacking[what]]
+    state = replace(state, pick_examples=listed, pick_examples_words=heading, pick_asks=asks)
     channel = channel_of(context, found.cell, selection.sample)
     if channel is None:
         return state

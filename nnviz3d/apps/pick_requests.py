@@ -1,0 +1,65 @@
+"""Requests to the model for what the explanation of a picked cell lacks: its gradient, and examples of its channel."""
+
+from __future__ import annotations
+
+from glob import escape
+
+from nnviz3d.apps.session import Session
+from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.capabilities.examples import read_examples
+from nnviz3d.data.grouped_capture import originals
+from nnviz3d.data.request import Insights
+from nnviz3d.errors import UserError
+from nnviz3d.scene.selection import CellPick
+
+_FEWEST = 2
+"""Fewest samples among which examples are looked for."""
+
+
+def lacks_gradient(session: Session, pick: CellPick) -> bool:
+    """Whether the model can be asked for the gradient at a cell, which was not captured."""
+    whole = len(pick.index) == len(session.context.placement(pick.layer).grid.shape)
+    known = session.context.has_gradients(session.selection)
+    return whole and not known and session.queries.possible and "gradient" in session.choices.quantities
+
+
+def lacks_examples(session: Session, pick: CellPick) -> bool:
+    """Whether the model can be asked for the samples of the session that activate a cell's channel most."""
+    grid, name = session.context.placement(pick.layer).grid, _original(session, pick.layer)
+    if channel_axis(grid.axes) is None or len(pick.index) != len(grid.shape) or not session.queries.possible:
+        return False
+    return len(_sources(session)) >= _FEWEST and read_examples(session.context.capture.stored, name) is None
+
+
+def find_gradient(session: Session) -> None:
+    """Ask the model for the gradients of the sample that is shown.
+
+    Raises
+    ------
+    UserError
+        If there is no model to ask.
+    """
+    if not session.choices.find_gradients({}):
+        raise UserError("There is no model to ask for the gradient; name the model itself.")
+
+
+def find_examples(session: Session, layer: str) -> None:
+    """Ask the model for the samples of the session that activate the channels of a layer most.
+
+    Raises
+    ------
+    UserError
+        If there is no model to ask.
+    """
+    wanted = Insights(examples=(escape(_original(session, layer)),), dataset=_sources(session))
+    if not session.queries.run_for_model(wanted, ""):
+        raise UserError("There is no model to run on the samples; name the model itself.")
+
+
+def _original(session: Session, layer: str) -> str:
+    """Return the layer whose numbers a shown layer has, which may be a closed group."""
+    return originals(session.context.capture).get(layer, layer)
+
+
+def _sources(session: Session) -> tuple[str, ...]:
+    return tuple(sample.source for sample in session.samples if sample.source is not None)

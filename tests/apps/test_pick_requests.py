@@ -1,0 +1,100 @@
+"""What the panel of a pick asks the model for: the gradient at a cell, and examples of its channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.pick_requests import find_examples, find_gradient
+from nnviz3d.apps.sample_runner import SampleRunner
+from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.panels.pick import PickPanel
+from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
+from nnviz3d.data.request import CaptureRequest
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import CellPick, LayerPick
+from nnviz3d.scene.spec import default_scene
+from tests.apps.test_perspectives import Model, arrive
+from tests.apps.test_web_panels import Page
+from tests.support.captures import small_graph, small_values, write
+
+PICK = CellPick("conv", (2, 3, 1))
+
+
+@pytest.fixture
+def asked(small_capture, explained_capture, tmp_path) -> Iterator[tuple[PickPanel, Model]]:
+    """A panel of a session whose capture holds neither gradients nor examples, and its model."""
+    model = Model(explained_capture)
+    runner = SampleRunner(model, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    samples = tuple(Sample(f"sample {i}", i if i < 3 else None, f"source {i}") for i in range(6))
+    scene = Scene.build(default_scene(), small_capture)
+    session = Session(scene, SimpleNamespace(size=(160, 90)), samples=samples, runner=runner)
+    page = Page(session)
+    panel = PickPanel(page)
+    page.panels = [panel]
+    session.select(pick=PICK)
+    panel.synchronize()
+    yield panel, model
+    runner.close()
+
+
+def test_model_is_asked_for_the_gradient_at_a_cell_which_is_then_listed(asked, explained_capture):
+    panel, model = asked
+    assert panel.state.pick_asks == ["gradient", "examples"]
+    assert not panel.state.pick_slopes
+    panel.page.triggers["ask_for_pick"]("gradient")
+    arrive(panel.page.session)
+    panel.synchronize()
+    assert model.asked[-1].insights.gradients
+    gradient = explained_capture.explanations(0).gradient("conv")[PICK.index]
+    (name, slope), (product, text) = panel.state.pick_slopes
+    assert name.startswith("gradient of ")
+    assert float(slope.replace("−", "-")) == pytest.approx(gradient, rel=1e-5)
+    value = explained_capture.activation("conv", 0)[PICK.index]
+    assert (product, float(text.replace("−", "-"))) == (
+        "gradient × activation",
+        pytest.approx(gradient * value, rel=0.01),
+    )
+    assert panel.state.pick_asks == ["examples"]
+
+
+def test_model_finds_the_samples_of_the_session_that_activate_a_channel_most(asked, tmp_path):
+    panel, model = asked
+    shown = np.zeros((2, 3, 3, 3), np.uint8)
+    samples, means = np.array([[4, 1]] * 4), np.array([[0.5, 0.25]] * 4, np.float32)
+    kept = ChannelExamples("conv", samples, means, np.array([1, 4]), ("sample 1", "sample 4"), shown, 6)
+    also = [lambda writer: write_examples(writer, kept)]
+    model.capture = write(tmp_path / "e.zarr", small_graph(), small_values(1), also=also)
+    panel.page.triggers["ask_for_pick"]("examples")
+    assert panel.page.session.queries.busy
+    arrive(panel.page.session)
+    panel.synchronize()
+    assert model.asked[-1].insights.examples == ("conv",)
+    assert model.asked[-1].insights.dataset == tuple(f"source {i}" for i in range(6))
+    assert [one["position"] for one in panel.state.pick_examples] == [4, 1]
+    assert panel.state.pick_asks == ["gradient"]
+    assert panel.page.session.selection.pick == PICK
+
+
+def test_what_cannot_be_asked_is_refused(asked, small_capture):
+    panel, _ = asked
+    with pytest.raises(UserError, match="request"):
+        panel.page.triggers["ask_for_pick"]("anything")
+    panel.page.session.select(pick=LayerPick("conv"))
+    panel.synchronize()
+    with pytest.raises(UserError, match="Click a cell first"):
+        panel.page.triggers["ask_for_pick"]("gradient")
+    alone = Session(Scene.build(default_scene(), small_capture), SimpleNamespace())
+    alone.select(pick=PICK)
+    panel = PickPanel(Page(alone))
+    panel.synchronize()
+    assert not panel.state.pick_asks
+    with pytest.raises(UserError, match="no model"):
+        find_gradient(alone)
+    with pytest.raises(UserError, match="no model"):
+        find_examples(alone, "conv")
