@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnviz3d.apps.frame_state import FrameState
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouping.find import MOST
 
 
@@ -17,12 +18,6 @@ class Groups:
 
     def __init__(self, frame: FrameState) -> None:
         self._frame = frame
-
-    @property
-    def listed(self) -> bool:
-        """Whether groups are worth a heading in a list: in a large network, or if some are closed."""
-        scene = self._frame.scene
-        return len(scene.capture.graph) > MOST or scene.context.graph is not scene.capture.graph
 
     @property
     def all(self) -> frozenset[str]:
@@ -42,18 +37,35 @@ class Groups:
 
     def around(self, layer: str) -> str | None:
         """Return the innermost open group around a layer or a closed group; `None` if there is none."""
-        return next(iter(self.all_around(layer)), None)
-
-    def all_around(self, layer: str) -> tuple[str, ...]:
-        """Return the open groups around a layer or a closed group, the innermost first."""
         grouping = self._frame.scene.context.grouping
-        return () if grouping is None else grouping.around(layer)
+        return None if grouping is None else next(iter(grouping.around(layer)), None)
+
+    def shown_of(self, name: str) -> tuple[str, ...]:
+        """Return the shown nodes of a layer or a group: itself, the closed group around it, or what an open group holds."""
+        scene = self._frame.scene
+        found = (scene.shown(one) for one in (self.members(name) if name in self.all else (name,)))
+        return tuple(dict.fromkeys(one for one in found if one is not None))
 
     def reveal(self, name: str) -> None:
         """Open the groups around a layer or a group, so that it is shown."""
         grouping = self._frame.scene.context.grouping
         if grouping is not None:
             self._change(self._opened | set(grouping.around(name)))
+
+    def headings(self, layer: str) -> tuple[str, ...]:
+        """Return the open groups around a layer or a closed group that a list names, the innermost first.
+
+        In a small network with all groups open these are the groups that the names of layers tell, such as nested models.
+        """
+        scene, grouping = self._frame.scene, self._frame.scene.context.grouping
+        every = len(scene.capture.graph) > MOST or scene.context.graph is not scene.capture.graph
+        found = () if grouping is None else grouping.around(layer)
+        return tuple(name for name in found if grouping is not None and (every or grouping.by_id[name].named))
+
+    def hidden_in(self, name: str) -> tuple[LayerNode, ...]:
+        """Return the layers in a closed group; none of another node."""
+        graph = self._frame.scene.capture.graph
+        return tuple(graph.node(one) for one in self.members(name)) if self.is_closed(name) else ()
 
     def open(self, name: str) -> None:
         """Open a closed group; its inner groups are closed."""

@@ -103,8 +103,8 @@ class Perspectives:
     ----------
     all
         The perspectives, in order.
-    current
-        The one that is shown.
+    current, first
+        The one that is shown, and the one that the session began with.
     """
 
     def __init__(self, frame: FrameState, samples: SampleList, queries: ModelQueries) -> None:
@@ -126,7 +126,7 @@ class Perspectives:
             **{name: spec.model_copy(update=shared) for name, spec in self._specs.items()},
             shown: first,
         }
-        self.current = shown
+        self.current = self.first = shown
         self._scenes: dict[str, Scene] = {}
         self._opened = frame.scene.context.opened
         self._failed: dict[str, tuple[CaptureReader, str]] = {}

@@ -338,9 +338,9 @@ class SampleRunner:
                 told = str(error) if known else "".join(traceback.format_exception(error))
                 print(printable_lines(told), file=sys.stderr)
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            again = "choose a sample again" if request == SampleRequest(request.source) else "ask again"
             return Answer(
-                request,
-                problem=f"{self._plain(first)} The terminal shows details; choose a sample again to start a new one.",
+                request, problem=f"{self._plain(first)} The terminal shows details; {again} to start a new one."
             )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.saved_scene import look_of
 from nnviz3d.apps.session import Session
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.targets import Target
-from nnviz3d.errors import SceneError
+from nnviz3d.errors import SceneError, UserError
+from nnviz3d.scene.look import LookSpec
 from nnviz3d.scene.look_check import check_shown, selection_of
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.view_text import ViewState
@@ -22,17 +24,48 @@ def view_of(session: Session) -> ViewState:
         selection = replace(selection, unfold=session.unfolding.layer, unfolded=1.0)
     look = look_of(session.scene, session.clock.t, selection)
     against = None if selection.against is None else session.choices.against
-    return ViewState(sample=samples.chosen, look=look.model_copy(update={"against": against}))
+    perspectives = session.perspectives
+    return ViewState(
+        perspective=None if perspectives.current == perspectives.first else perspectives.current,
+        sample=samples.chosen,
+        look=look.model_copy(update={"against": against}),
+    )
 
 
 def show_view(session: Session, view: ViewState) -> None:
     """Show a view in a session. What the model has to compute for it is shown when it arrives.
+
+    Of a perspective that the model has to compute first, the sample, the layer and the pick are shown until then.
 
     Raises
     ------
     UserError
         If the session cannot show it; then nothing changes.
     """
+    perspectives = session.perspectives
+    wanted, before = view.perspective or perspectives.first, perspectives.current
+    if wanted not in {one.name for one in perspectives.all}:
+        raise SceneError(
+            f"perspective: there is no {quoted(wanted)!r}; there are {', '.join(one.name for one in perspectives.all)}."
+        )
+    if wanted == before:
+        _show(session, view)
+    elif perspectives.availability(wanted).state is State.COMPUTABLE:
+        _show(session, view.model_copy(update={"look": LookSpec(layer=view.look.layer, pick=view.look.pick)}))
+        session.look_at(wanted)
+    else:
+        selection, t = session.selection, session.clock.t
+        session.look_at(wanted)
+        try:
+            _show(session, view)
+        except UserError:
+            session.look_at(before)
+            session.show(session.scene, selection, t)
+            raise
+
+
+def _show(session: Session, view: ViewState) -> None:
+    """Show a view in the scene that is shown."""
     look, samples = view.look, session.samples
     position = samples.chosen if view.sample is None else view.sample
     for number in (position, *(() if look.against is None else (look.against,))):

@@ -10,14 +10,15 @@ FAMILIES: dict[str, Color] = {
     "convolution": (0.98, 0.60, 0.26),
     "dense": (0.94, 0.38, 0.47),
     "pooling": (0.33, 0.72, 0.93),
-    "normalization": (0.53, 0.80, 0.55),
+    "normalization": (0.45, 0.88, 0.62),
     "activation": (0.93, 0.82, 0.45),
-    "attention": (0.83, 0.50, 0.92),
+    "attention": (0.77, 0.49, 0.80),
     "recurrent": (0.62, 0.52, 0.96),
-    "merge": (0.38, 0.84, 0.78),
-    "other": (0.55, 0.60, 0.70),
+    "merge": (0.41, 0.90, 0.75),
+    "other": (0.45, 0.49, 0.58),
     "group": (0.86, 0.89, 0.95),
 }
+"""The colour of each family; they differ for people without one kind of cones, too."""
 _WORDS = (
     ("input", ("Input",)),
     ("attention", ("Attention",)),

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from nnviz3d.data.printable import printable
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import FIELD_OF_VIEW
-from nnviz3d.scene.look import LONGEST_NAME, Count, LookSpec, PickSpec, PoseSpec
+from nnviz3d.scene.look import LONGEST_NAME, Count, LookSpec, Name, PickSpec, PoseSpec
 from nnviz3d.scene.points_look import PointsSpec, in_runs
 from nnviz3d.scene.view_spec import Strict
 
@@ -39,6 +39,8 @@ class ViewState(Strict):
 
     Attributes
     ----------
+    perspective
+        Name of the perspective; by default the one that the session began with.
     sample
         Position in the list of samples. `against` of the look is a position in this list too.
     look
@@ -47,6 +49,7 @@ class ViewState(Strict):
         The camera; by default the scene's own.
     """
 
+    perspective: Name | None = None
     sample: Count | None = None
     look: LookSpec = LookSpec()
     pose: PoseSpec | None = None
@@ -57,6 +60,7 @@ def encode_view(view: ViewState) -> str:
     look = view.look
     values: dict[str, Any] = {name: getattr(look, name) for name in LookSpec.model_fields} | {
         "sample": view.sample,
+        "perspective": view.perspective,
         "pose": view.pose,
         "aspect": None if view.pose is None else view.pose.aspect,
     }
@@ -78,8 +82,8 @@ def decode_view(text: str) -> ViewState:
     """
     try:
         found = _read(text)
-        pose, sample = found.pop("pose", None), found.pop("sample", None)
-        return ViewState.model_validate({"sample": sample, "look": found, "pose": pose})
+        own = {name: found.pop(name, None) for name in ("perspective", "sample", "pose")}
+        return ViewState.model_validate({**own, "look": found})
     except ValidationError as error:
         first = error.errors()[0]
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
@@ -265,5 +269,6 @@ _FIELDS: Mapping[str, tuple[str, _Kind]] = {
     "z": ("histogram", _NAME),
     "x": ("pick", _Kind(_pick, _read_pick)),
     "w": ("opened", _Kind(_words, _read_words)),
+    "j": ("perspective", _NAME),
 }
 """The fields by their letters: the name, and the kind of its values."""

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
+from nnviz3d.apps.flight import Flight
+from nnviz3d.apps.window.camera_flight import FreeFlight
 from nnviz3d.scene.camera import CameraPose, between
 
 A = CameraPose((3.0, 4.0, 12.0), (1.0, 2.0, 3.0))

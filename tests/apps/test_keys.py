@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from nnviz3d.apps.web import page_keys
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, described, table
@@ -28,3 +29,7 @@ def test_help_lists_every_key_once():
 
 def test_documentation_holds_the_table_of_keys():
     assert table() in DOCUMENT.read_text(encoding="utf-8"), "put the output of nnviz3d.apps.window.keys.table() there"
+
+
+def test_documentation_holds_the_table_of_the_page():
+    assert page_keys.table() in DOCUMENT.read_text(encoding="utf-8"), "put the output of page_keys.table() there"

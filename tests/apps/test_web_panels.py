@@ -23,7 +23,7 @@ class Page(SimpleNamespace):
     """A page context that keeps the values of the page in a dictionary."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session=session, values={}, changed={}, triggers={}, redraw=lambda **_: None)
+        super().__init__(session=session, values={}, changed={}, triggers={}, group=None, redraw=lambda **_: None)
 
     def show(self, values: dict[str, object]) -> None:
         self.values.update(values)

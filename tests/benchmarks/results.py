@@ -97,6 +97,9 @@ ROWS: Mapping[str, Row] = {
         2,
         "s",
     ),
+    "switch": Row(
+        "A perspective that the capture holds, from the click to the picture", "not measured", "at most", 0.5, "s"
+    ),
     "command": Row(
         "Command to picture, own model and image, beyond Keras' import, load and call", "about 4 s", "at most", 1, "s"
     ),

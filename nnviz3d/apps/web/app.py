@@ -15,12 +15,14 @@ from wslink.websocket import LinkProtocol
 
 from nnviz3d.apps.picking import pick_at
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.aria import allow_aria
 from nnviz3d.apps.web.client_counter import ClientCounter
 from nnviz3d.apps.web.client_protocol import ClientProtocol, add_client
 from nnviz3d.apps.web.client_view import ClientViews
 from nnviz3d.apps.web.connection_limits import ConnectionLimits
 from nnviz3d.apps.web.drawing import Drawer
 from nnviz3d.apps.web.exports import Exports
+from nnviz3d.apps.web.flights import Flights
 from nnviz3d.apps.web.motion import Motion
 from nnviz3d.apps.web.page import GONE, build_page, file_stem, page_values
 from nnviz3d.apps.web.page_context import PageContext
@@ -94,6 +96,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._departures = session.tour.departures
         self._clients = ClientCounter(self._show_clients)
         self._saves = Saves(self._page, self.view, lambda: self._clients.count)
+        self._flights = Flights(self._page, self.view, self._saves.camera, self._home)
         self._exports = Exports(
             self._page, self._saves.camera, lambda: self.view.camera_set_by_user, f"{file_stem(session)}.html"
         )
@@ -110,6 +113,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.ctrl.on_server_ready.add(lambda **_: self.ctrl.rc_area_register(self.view))
         self._page.on_trigger("picture", self.view.picture)
         self._page.on_trigger("key", self._key)
+        allow_aria()
         self.ui = build_page(self.server, self._page, self._panels, home=self._home)
         # After the widgets' own styles, so that the page's styles override them.
         self.server.enable_module(MODULE)
@@ -240,6 +244,9 @@ class WebApp(TrameApp):  # type: ignore[misc]
             self._keys[name]()
 
     def _home(self) -> None:
+        if self._page.group is not None:
+            self._page.group = None
+            self._page.synchronize()
         client = self._last_sender()
         if client is not None and self.client_views.has(client):
             self.client_views.home(client)

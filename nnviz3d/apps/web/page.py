@@ -13,16 +13,26 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.provenance import provenance_lines
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
+from nnviz3d.apps.web.bookmarks import build_bookmarks
 from nnviz3d.apps.web.export_menu import build_export_menu
+from nnviz3d.apps.web.help import build_help
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
 
-GONE = """<div class="gone">
-  <b>The connection to nnviz3d has ended.</b>
-  <span class="faint">If it was stopped, start it again and open the address that it prints.</span>
+GONE = """<div class="gone" role="alert">
+  <b>The connection to nnviz3d was lost.</b>
+  <span class="faint" id="gone-state">Trying to connect again…</span>
+  <button type="button" class="gone-button" id="gone-again" onclick="window.nnviz3dReconnect()">Try now</button>
 </div>"""
-"""Content of the page after the server has stopped."""
+"""Content of the page without a connection; `static/live.js` says how the attempts to connect again go on."""
+
+HINTS = (
+    "Click a cell in the picture: the page shows what made its number.",
+    "Choose another perspective in the bar above. A ring: a click computes it.",
+    "Press ? for all keys, / to search the layers.",
+)
+"""What a first visit says, once."""
 
 
 def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, home: Callable[[], None]) -> Any:
@@ -37,6 +47,7 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
     home
         Resets the picture's camera.
     """
+    page.client_only(hints=False, waiting="Loading the scene…")
     with VAppLayout(server, vuetify_config=theme.VUETIFY) as layout:
         with v.VAppBar(height=48, flat=True, classes="bar"):
             v.VBtn(icon="mdi-dock-left", click="drawer = !drawer", id="toggle", **theme.icon_button("Layers, settings"))
@@ -51,6 +62,7 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
             v_model=("drawer", None), width=316, mobile_breakpoint=("900",), floating=True, classes="drawer"
         ):
             with html.Div(classes="panels"):
+                _hints()
                 _build(panels, "drawer")
         with v.VMain(classes="stage"):
             with html.Div(id="view"):
@@ -60,7 +72,8 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
                     v_if="drawing === 'server'", name=AREA, display="none", event_throttle_ms=("33",)
                 ):
                     html.Canvas(id="picture", width=1, height=1)
-                with html.Div(classes="busy", v_if="busy", id="busy"):
+                html.Div("{{ waiting }}", classes="waiting", v_if="waiting", id="waiting", role="status")
+                with html.Div(classes="busy", v_if="busy", id="busy", role="status"):
                     # It stands still: a turning sign takes half a core from the model where the browser draws in software.
                     v.VIcon("mdi-timer-sand", size=14, color="primary")
                     html.Span("{{ busy }}")
@@ -80,6 +93,7 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
             timeout=9000,
             id="message",
             classes="message",
+            role="status",
         )
     return layout
 
@@ -102,6 +116,16 @@ def _heading() -> None:
                 html.Span("{{ line[1] }}")
 
 
+def _hints() -> None:
+    with html.Div(classes="section hints", id="hints", v_if="hints", role="note", aria_label="Hints"):
+        with html.Div(classes="hints-head"):
+            html.Span("First steps", classes="section-title")
+            v.VBtn(icon="mdi-close", click="hints = false", id="hints-close", **theme.icon_button("Close the hints"))
+        with html.Ol():
+            for hint in HINTS:
+                html.Li(hint)
+
+
 def _badges() -> None:
     with html.Div(
         v_if="training",
@@ -122,6 +146,7 @@ def _badges() -> None:
 
 
 def _buttons(page: PageContext, home: Callable[[], None]) -> None:
+    build_bookmarks(page)
     v.VBtn(
         icon="mdi-image-filter-center-focus",
         click=page.guarded(home),
@@ -143,6 +168,7 @@ def _buttons(page: PageContext, home: Callable[[], None]) -> None:
         **theme.icon_button("Save a scene file that opens as it is shown here (W)"),
     )
     build_export_menu()
+    build_help(page)
 
 
 def file_stem(session: Session) -> str:

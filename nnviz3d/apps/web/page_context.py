@@ -40,6 +40,8 @@ class PageContext:
     ----------
     session, redraw
         As above.
+    group
+        The open group of layers that a camera was sent to, until something else is chosen.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PageContext:
         self._state = server.state
         self.session = session
         self.redraw = redraw
+        self.group: str | None = None
         self._synchronize = synchronize
         self._tick = tick
 
@@ -87,6 +90,9 @@ class PageContext:
     def select(self, *, moving: bool = False, **changes: Any) -> None:
         """Change fields of the selection, and show it."""
         self.session.select(**changes)
+        selection = self.session.selection
+        if selection.layer is not None or selection.pick is not None:
+            self.group = None
         self.refresh(moving=moving)
 
     def toggle_layer(self, layer: str) -> None:

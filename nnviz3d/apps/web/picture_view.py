@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nnviz3d.apps.flight import Flight
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, FrameRenderer, Quality, encode, png
@@ -75,6 +76,7 @@ class RemoteView:
         self._revision = 0
         self._moved_at = float("-inf")
         self._camera_set_by_user = False
+        self._flight: tuple[Flight, float] | None = None
 
     # Called by the application.
 
@@ -88,13 +90,21 @@ class RemoteView:
     def home(self) -> None:
         """Reset the camera to the scene's own view."""
         self._camera_set_by_user = False
+        self._flight = None
         self._session.leave_saved_pose()
         self.changed()
 
     def look(self, pose: CameraPose) -> None:
         """Move the camera to a pose."""
         self._camera_set_by_user = True
+        self._flight = None
         self._session.renderer.look(pose)
+        self.changed()
+
+    def fly(self, pose: CameraPose) -> None:
+        """Fly to a pose."""
+        self._flight = Flight(self.pose(), pose), time.monotonic()
+        self._camera_set_by_user = True
         self.changed()
 
     @property
@@ -160,6 +170,7 @@ class RemoteView:
         pose = self._turntable.follow(event, self._session.renderer.pose(), self._frames.size)
         if pose is not None:
             self._camera_set_by_user = True
+            self._flight = None
             self._session.renderer.look(pose)
             self.changed(moving=True)
         elif before and not self._turntable.held:
@@ -193,7 +204,8 @@ class RemoteView:
                 continue
             self._advance()
             rest = (_STILL_AFTER_HELD if self._turntable.held else _STILL_AFTER) - self._since_moved()
-            moving = self._session.moving or rest > 0
+            self._continue_flight()
+            moving = self._session.moving or rest > 0 or self._flight is not None
             if self._revision != drawn:
                 wanted = Quality.ROUGH if moving else Quality.FULL
             elif moving or self._quality is Quality.SMOOTH:
@@ -228,6 +240,15 @@ class RemoteView:
         height, width = pixels.shape[:2]
         self.pages.send(content, media, (width, height), start)
         await asyncio.sleep(max(0.0, start + _SHORTEST - time.monotonic()))
+
+    def _continue_flight(self) -> None:
+        if self._flight is None:
+            return
+        flight, start = self._flight
+        pose, arrived = flight.at(time.monotonic() - start)
+        self._session.renderer.look(pose)
+        self._flight = None if arrived else self._flight
+        self._revision += 1
 
     def _set_camera(self) -> None:
         if not self._camera_set_by_user:

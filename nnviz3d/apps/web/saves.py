@@ -60,7 +60,8 @@ class Saves:
     def _update(self) -> None:
         session = self._session
         pose = self._view.pose() if self._view.camera_set_by_user else None
-        now = (session.selection, session.clock.t, session.scene.context.opened, len(session.samples), pose)
+        shown = (session.perspectives.current, session.scene.context.opened, len(session.samples))
+        now = (session.selection, session.clock.t, *shown, pose)
         if now != self._last:
             self._last = now
             self._page.set({"view": encode_view(self._shown())})
@@ -109,14 +110,15 @@ class Saves:
         shape = aspect if isinstance(aspect, int | float) and 0.01 < aspect < 100 else self._view.aspect
         return asdict(self._session.layouts.scene_for(shape).camera(frames[number].at, aspect=shape))
 
-    def _open(self, text: Any, *, drawn_here: Any = False) -> dict[str, Any] | None:
-        """Show the view of an address; returns its pose, if it has one that the page may take.
+    def _open(self, text: Any, *, drawn_here: Any = False, chosen: Any = False) -> dict[str, Any] | None:
+        """Show the view of an address or a bookmark; returns its pose, if it has one that the page may take.
 
-        All pages show one session. A page that is opened while others are open does not change what they show.
+        All pages show one session. A page that is opened while others are open does not change what they show, unless the
+        user has `chosen` the view on the page.
         """
         view = decode_view(str(text))
         shown = self._shown()
-        alone = self._clients() <= 1
+        alone = self._clients() <= 1 or chosen is True
         others = view.model_copy(update={"pose": None}) != shown.model_copy(update={"pose": None})
         if others and not alone:
             self._page.say(
@@ -126,7 +128,8 @@ class Saves:
             try:
                 show_view(self._session, view)
             except UserError as error:
-                raise SceneError(f"The view in the address does not fit: {str(error).removeprefix('look.')}") from None
+                what = "bookmark" if chosen is True else "view in the address"
+                raise SceneError(f"The {what} does not fit: {str(error).removeprefix('look.')}") from None
             self._page.refresh()
         pose = view.pose if alone or (drawn_here is True and not others) else None
         return None if pose is None else pose.model_dump()

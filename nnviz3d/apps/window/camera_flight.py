@@ -1,4 +1,4 @@
-"""Camera motion: flights from one pose to another, and flying while keys are held."""
+"""Camera motion: flying while keys are held."""
 
 from __future__ import annotations
 
@@ -7,31 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nnviz3d.scene.camera import CameraPose, between
+from nnviz3d.scene.camera import CameraPose
 
-_FLIGHT = 0.6
-"""Duration of a flight in seconds."""
 _SPEED = 0.9
 """Speed, in distances between eye and target per second."""
 _EASE = 0.08
 """Time constant in seconds with which the speed grows and shrinks."""
 _STILL = 0.01
 """Speed below which the camera stops."""
-
-
-@dataclass(frozen=True)
-class Flight:
-    """A flight from one pose to another, slower at both ends."""
-
-    start: CameraPose
-    end: CameraPose
-
-    def at(self, seconds: float) -> tuple[CameraPose, bool]:
-        """Return the pose some seconds after the start, and whether the flight has ended."""
-        share = min(max(seconds / _FLIGHT, 0.0), 1.0)
-        if share == 1.0:
-            return self.end, True
-        return between(self.start, self.end, share * share * (3 - 2 * share)), False
 
 
 @dataclass

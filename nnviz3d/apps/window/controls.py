@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-
+from nnviz3d.apps.flight import Flight, around_layers, pose_before
 from nnviz3d.apps.picking import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.window.arithmetic import Arithmetic
-from nnviz3d.apps.window.camera_flight import Flight, FreeFlight
+from nnviz3d.apps.window.camera_flight import FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
 from nnviz3d.apps.window.tour_keys import TourKeys
 from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
-from nnviz3d.scene.camera import CameraPose, Margins, fit
+from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
 from nnviz3d.scene.primitives import Panel
 from nnviz3d.scene.views.channels import unfolds
@@ -30,8 +29,6 @@ _READ = 4.0
 """Seconds that a message is visible."""
 _MOMENT = 0.25
 """Seconds by which a key changes the time."""
-_AROUND = Margins(left=0.2, right=0.2, top=0.22, bottom=0.22)
-"""Free space around a layer after a flight to it, as shares of the picture."""
 
 
 class Controls:
@@ -236,15 +233,12 @@ class Controls:
         """Fly to the layer under the pointer, or else to the layer of the pick."""
         session = self._session
         layer = self._layer()
-        corners = np.empty((0, 3)) if layer is None else session.scene.around(layer)
-        if not len(corners):
+        pose, (width, height) = session.renderer.pose(), session.renderer.size
+        corners = around_layers(session.scene, [] if layer is None else [layer])
+        end = pose_before(corners, pose, width / height)
+        if end is None:
             self.tell("Point at a layer, then press f")
             return
-        pose, size = session.renderer.pose(), session.renderer.size
-        arm = [p - t for p, t in zip(pose.position, pose.target, strict=True)]
-        azimuth = math.degrees(math.atan2(arm[0], arm[2]))
-        elevation = math.degrees(math.asin(arm[1] / math.hypot(*arm)))
-        end = fit(corners, azimuth, elevation, aspect=size[0] / size[1], margins=_AROUND)
         self._flight = (Flight(pose, end), self._now)
 
     def _layer(self) -> str | None:

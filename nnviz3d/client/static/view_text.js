@@ -40,6 +40,7 @@ export const VIEW_FIELDS = {
   z: ["histogram", "name"],
   x: ["pick", "pick"],
   w: ["opened", "names"],
+  j: ["perspective", "name"],
 };
 
 /** Least and greatest values of the fields that are single numbers. */

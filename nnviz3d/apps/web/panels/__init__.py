@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
+from nnviz3d.apps.web.panels.breadcrumbs import BreadcrumbsPanel
 from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
 from nnviz3d.apps.web.panels.histograms import HistogramsPanel
@@ -30,6 +31,7 @@ PanelClass = Callable[[PageContext], AnyPanel]
 
 PANELS: tuple[PanelClass | str, ...] = (
     PerspectivesPanel,
+    BreadcrumbsPanel,
     TourButtonPanel,
     SamplesPanel,
     ComparisonPanel,

@@ -28,9 +28,20 @@ from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_paramet
 
 Headings = tuple[tuple[str, str], ...]
 """The headings above a layer, the outermost first: the path of each, and the name of the open group or nothing."""
+_MOST_FOUND = 30
+"""Maximum number of layers inside one closed group that a search lists."""
 _SOUGHT = ".toLowerCase().includes((layer_filter || '').trim().toLowerCase())"
-_MATCH = f"(node.id + ' ' + node.kind + ' ' + node.inside){_SOUGHT}"
+_FOUND_INSIDE = (
+    "((layer_filter || '').trim() && layers_inside[node.id] || [])"
+    f".filter((inner) => (inner[0] + ' ' + inner[1]){_SOUGHT})"
+)
+_MATCH = f"((node.id + ' ' + node.kind + ' ' + node.inside){_SOUGHT} || {_FOUND_INSIDE}.length > 0)"
 _INDENT = "{ paddingLeft: `${6 + 10 * group.depth}px` }"
+_INNER_INDENT = "{ paddingLeft: `${24 + 10 * group.depth}px` }"
+_ROW = (
+    "{ 'data-layer': node.id, 'aria-level': group.depth + 1, 'aria-selected': node.id === layer,"
+    " 'aria-expanded': node.inside ? false : null }"
+)
 _HEADING_INDENT = "{ paddingLeft: `${10 * group.depth - 4}px` }"
 _MATCH_BELOW = f"group.below{_SOUGHT}"
 
@@ -43,6 +54,8 @@ class LayersState:
     ----------
     layer_groups
         The list of layers, as `grouped_layers` returns it.
+    layers_inside
+        For each closed group id and kind of its layers, which a search finds.
     layer_total
         The number of layers and parameters in words.
     layers_to_unfold
@@ -56,6 +69,7 @@ class LayersState:
     """
 
     layer_groups: list[dict[str, Any]]
+    layers_inside: dict[str, list[list[str]]]
     layer_total: str
     layers_to_unfold: list[str]
     layer: str | None = None
@@ -73,12 +87,8 @@ class LayersPanel(PagePanel[LayersState]):
         graph = page.session.scene.capture.graph
         total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
         self._listed, self._scene = page.session.scene.context.graph, page.session.scene
-        super().__init__(
-            page,
-            LayersState(
-                grouped_layers(self._listed, page.session.groups), total, list(unfoldable_layers(page.session))
-            ),
-        )
+        listed = grouped_layers(self._listed, page.session.groups), layers_inside(self._listed, page.session.groups)
+        super().__init__(page, LayersState(*listed, total, list(unfoldable_layers(page.session))))
         page.client_only(layer_filter="")
 
     @property
@@ -91,7 +101,11 @@ class LayersPanel(PagePanel[LayersState]):
         session = self.page.session
         if self._listed is not session.scene.context.graph:
             self._listed = session.scene.context.graph
-            self.state = replace(self.state, layer_groups=grouped_layers(self._listed, session.groups))
+            self.state = replace(
+                self.state,
+                layer_groups=grouped_layers(self._listed, session.groups),
+                layers_inside=layers_inside(self._listed, session.groups),
+            )
         if self._scene is not session.scene:
             self._scene = session.scene
             self.state = replace(self.state, layers_to_unfold=list(unfoldable_layers(session)))
@@ -162,19 +176,21 @@ class LayersPanel(PagePanel[LayersState]):
                 html.Span("{{ layer_total }}", classes="faint")
             v.VTextField(
                 v_model=("layer_filter", ""),
-                placeholder="Filter by name or kind",
+                placeholder="Search by name or kind  ( / )",
                 prepend_inner_icon="mdi-magnify",
                 clearable=True,
                 id="filter",
                 classes="filter",
+                aria_label="Search the layers by name or kind; Enter flies to the first one",
             )
-            with html.Div(classes="layer-list"):
+            with html.Div(classes="layer-list", role="tree", tabindex="0", aria_label="Layers"):
                 with v.Template(v_for="(group, place) in layer_groups", key="place"):
                     html.Div(
                         "{{ group.path }}",
                         classes="group",
                         v_if=f"group.path && !group.open && {_MATCH_BELOW}",
                         style=(_HEADING_INDENT,),
+                        role="none",
                     )
                     html.Button(
                         "− {{ group.path }}",
@@ -183,12 +199,15 @@ class LayersPanel(PagePanel[LayersState]):
                         style=(_HEADING_INDENT,),
                         click=(self.page.guarded(self._toggle_group), "[group.open]"),
                         title="Close this group to one block (z)",
-                        v_bind="{ 'data-group': group.open }",
+                        role="treeitem",
+                        tabindex="-1",
+                        v_bind="{ 'data-group': group.open, 'aria-expanded': true, 'aria-level': group.depth }",
                     )
                     with v.Template(v_for="node in group.nodes", key="node.id"):
                         self._row()
+                        self._found_inside()
                 html.Div(
-                    "No layer matches.",
+                    "No layer matches “{{ layer_filter }}”. Names and kinds are searched, those in closed groups too.",
                     classes="faint empty",
                     v_if=f"!layer_groups.some((group) => group.nodes.some((node) => {_MATCH}))",
                 )
@@ -207,7 +226,9 @@ class LayersPanel(PagePanel[LayersState]):
             click=(self.page.guarded(self._click), "[node.id]"),
             title=("node.inside ? node.id + ': click to open' : node.id",),
             style=(_INDENT,),
-            v_bind="{ 'data-layer': node.id }",
+            role="treeitem",
+            tabindex="-1",
+            v_bind=_ROW,
         ):
             html.Span(classes="dot", style=("{ background: node.color }",))
             with html.Span(classes="layer-text"):
@@ -233,6 +254,7 @@ class LayersPanel(PagePanel[LayersState]):
                 classes="action",
                 id="unfold-layer",
             )
+            html.Button("Fly to it (f)", click="window.nnviz3dWay.fly(node.id)", classes="action", id="fly-to-layer")
             html.Span(
                 "{{ alarms[node.id].text }}",
                 v_if="alarms[node.id]",
@@ -242,6 +264,28 @@ class LayersPanel(PagePanel[LayersState]):
             with v.Template(v_for="pair in details", key="pair[0]"):
                 html.Span("{{ pair[0] }}", classes="faint")
                 html.Span("{{ pair[1] }}")
+
+    def _found_inside(self) -> None:
+        """Make the rows of the layers that a search finds in a closed group; a click opens it, by `static/way.js`."""
+        with html.Button(
+            v_for=f"inner in {_FOUND_INSIDE}.slice(0, {_MOST_FOUND})",
+            key="inner[0]",
+            classes="layer inner",
+            title=("`${inner[0]}: click to open ${node.id} and fly there`",),
+            style=(_INNER_INDENT,),
+            role="treeitem",
+            tabindex="-1",
+            v_bind="{ 'data-layer': inner[0], 'aria-level': group.depth + 2 }",
+        ):
+            with html.Span(classes="layer-text"):
+                html.Span("{{ inner[0] }}", classes="line")
+                html.Span("{{ inner[1] }}", classes="line faint")
+        html.Div(
+            f"{{{{ {_FOUND_INSIDE}.length - {_MOST_FOUND} }}}} more; open the group to see them.",
+            v_if=f"{_FOUND_INSIDE}.length > {_MOST_FOUND}",
+            classes="faint empty",
+            style=(_INNER_INDENT,),
+        )
 
 
 def css(color: Color) -> str:
@@ -290,9 +334,15 @@ def grouped_layers(graph: ModelGraph, groups: Groups | None = None) -> list[dict
     return found
 
 
+def layers_inside(graph: ModelGraph, groups: Groups) -> dict[str, list[list[str]]]:
+    """Return id and kind of the layers in each closed group, by its id."""
+    found = {node.id: groups.hidden_in(node.id) for node in graph if node.members}
+    return {name: [[one.id, one.kind] for one in inner] for name, inner in found.items()}
+
+
 def _headings(node: LayerNode, paths: Collection[str], groups: Groups | None) -> Headings:
     """Return the headings above a layer: the open groups around it, or else the nested models that have own layers."""
-    opened = groups.all_around(node.id) if groups is not None and groups.listed else ()
+    opened = () if groups is None else groups.headings(node.id)
     if opened:
         return tuple((name, name) for name in reversed(opened))
     outer = accumulate(node.group.split("/"), "{}/{}".format) if node.group else ()

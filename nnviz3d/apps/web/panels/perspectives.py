@@ -11,7 +11,10 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice
 
-_CLASSES = "['perspective', one.state, { chosen: one.name === perspective, computing: one.name === computing }]"
+_CLASSES = (
+    "['perspective', one.state, { chosen: one.name === perspective, computing: one.name === computing,"
+    " failed: one.failed && one.name !== computing }]"
+)
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,20 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
 
 
 def perspective_item(perspective: Perspective, found: Availability) -> dict[str, str]:
-    """Return a perspective for the page: ``name``, ``title``, ``words``, its ``state`` and the ``reason`` for it."""
+    """Return a perspective for the page.
+
+    Returns
+    -------
+    ``name``, ``title``, ``words``, its ``state``, the ``reason`` for it, and ``failed``: not empty if the model was asked
+    for it in vain.
+    """
     computable = found.state is State.COMPUTABLE
+    failed = f"{found.reason} A click asks again." if computable and found.reason else ""
     return {
         "name": perspective.name,
         "title": perspective.title,
         "words": perspective.words,
         "state": found.state.value,
-        "reason": found.reason or ("Not captured: a click lets the model compute it." if computable else ""),
+        "reason": failed or found.reason or ("Not captured: a click lets the model compute it." if computable else ""),
+        "failed": failed,
     }

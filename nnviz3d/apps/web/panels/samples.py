@@ -161,6 +161,12 @@ class SamplesPanel(PagePanel[SamplesState]):
                         click="sample_menu = false; trigger('choose_sample', [item.index])",
                     ):
                         _build_item("item")
+            html.Div(
+                "No sample matches “{{ sample_filter }}”.",
+                v_if=f"sample_filter && !{shown}.length",
+                classes="faint empty",
+                id="no-sample",
+            )
 
 
 def _build_item(name: str) -> None:

@@ -1,44 +1,37 @@
-// Keys that work anywhere on the page except in text fields.
+// Keys that work anywhere on the page except in text fields, by the table of the Python module `page_keys`.
 (() => {
-  const names = {
-    " ": "play",
-    r: "home",
-    R: "home",
-    Home: "home",
-    ArrowLeft: "previous",
-    ArrowRight: "next",
-    Escape: "clear",
-    z: "group",
-    t: "tour",
-    T: "tour",
-    d: "mute",
-    D: "undo",
-  };
+  const actions = window.trame.state.get("key_actions");
   // While a tour leads, these keys are its own.
   const touring = { " ": "tour_pause", ArrowLeft: "tour_previous", ArrowRight: "tour_next", Escape: "tour" };
-  // Keys that need the page's own camera, by the functions of saves.js.
-  const saves = { k: "keyframe", K: "removeKeyframe", w: "write", W: "write" };
   // Held keys do not repeat these.
-  const once = new Set(["play", "mute", "tour", "tour_pause"]);
+  const once = new Set(["play", "tour", "tour_pause"]);
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
+  // Widgets that use the arrow keys and Home by themselves; the last ones if the keyboard, not a click, focused them.
+  const movable = "[role=slider], [role=menu], [role=dialog]";
+  const lists = "[role=tree] :focus-visible, [role=tablist] :focus-visible";
 
   window.addEventListener("keydown", (event) => {
-    const leads = window.trame.state.get("tour_on");
-    const name = (leads ? touring[event.key] : undefined) ?? names[event.key] ?? saves[event.key];
+    const led = window.trame.state.get("tour_on") ? touring[event.key] : undefined;
+    const [name, local] = led ? [led, false] : (actions[event.key] ?? []);
     const at = event.target instanceof Element ? event.target : document.body;
     if (!name || event.ctrlKey || event.metaKey || event.altKey || at.closest(fields)) return;
-    // A focused slider uses the arrow keys; a button that was focused by the keyboard, not by a click, uses the space bar.
-    if (event.key.startsWith("Arrow") && at.closest("[role=slider]")) return;
+    const moves = event.key.startsWith("Arrow") || event.key === "Home";
+    if (moves && (at.closest(movable) || at.matches(lists))) return;
+    // A button that was focused by the keyboard, not by a click, uses the space bar.
     if (event.key === " " && at.closest("button:focus-visible")) return;
-    // Escape closes an open menu first.
-    if (event.key === "Escape" && document.querySelector(".v-menu.v-overlay--active")) return;
+    // Escape closes an open menu or dialog first.
+    if (event.key === "Escape" && document.querySelector(".v-overlay--active:is(.v-menu, .v-dialog)")) return;
     event.preventDefault();
-    if (event.key in saves) {
+    if (local) {
       if (!event.repeat) window.dispatchEvent(new CustomEvent("nnviz3d-key", { detail: name }));
       return;
     }
     if (!event.repeat || !once.has(name)) window.trame.trigger("key", [name]);
   });
+
+  // A click focuses the picture too; only a focus by the keyboard is shown around it.
+  window.addEventListener("keydown", (event) => event.key === "Tab" && document.body.classList.add("by-keyboard"), true);
+  window.addEventListener("pointerdown", () => document.body.classList.remove("by-keyboard"), true);
 
   // Some browsers click a button when the space bar is released.
   window.addEventListener("keyup", (event) => {

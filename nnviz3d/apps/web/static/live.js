@@ -15,6 +15,11 @@
   const session = () => trame.client.getConnection().getSession();
   let drawing = null;
 
+  /** Say what the page waits for, or why it shows no picture; nothing once it shows one. */
+  function wait(sentence) {
+    if (trame.state.get("waiting") !== sentence) trame.state.set("waiting", sentence);
+  }
+
   function letServerDraw(reason) {
     drawing?.close();
     drawing = null;
@@ -24,7 +29,7 @@
 
   /** Give up drawing here, for a reason that follows "The server draws this picture, because ". */
   function giveUp(reason) {
-    if (mode === "client") trame.state.set("message", `This browser cannot draw the scene, because ${reason}`);
+    if (mode === "client") wait(`This browser cannot draw the scene, because ${reason}`);
     else letServerDraw(`The server draws this picture, because ${reason}`);
   }
 
@@ -62,6 +67,8 @@
       this.link = link;
       this.stage = document.createElement("div");
       this.stage.className = "client-picture";
+      this.stage.setAttribute("role", "application");
+      this.stage.setAttribute("aria-label", "Picture of the network. Arrow up and down turn it, plus and minus zoom.");
       this.store = new client.Store();
       this.frame = null;
       this.unacknowledged = null;
@@ -155,6 +162,7 @@
 
     drawn({ smooth, moving }) {
       this.pictures += 1;
+      wait("");
       this.smooth = smooth;
       const time = performance.now();
       this.slow = moving && time - this.time > slowest ? this.slow + 1 : 0;
@@ -194,13 +202,18 @@
       if (!answer.ok) throw new Error(`The server does not send the picture (${answer.status} ${answer.statusText}).`);
       const bytes = new Uint8Array(size);
       const start = performance.now();
-      let count = 0;
+      let [count, told] = [0, start];
       for (const reader = answer.body.getReader(); ; ) {
         const { done, value } = await reader.read();
         if (done) break;
         bytes.set(value, count);
         count += value.length;
-        const seconds = (performance.now() - start) / 1000;
+        const time = performance.now();
+        if (time - told > 250) {
+          told = time;
+          wait(`Loading the scene: ${Math.round(count / 1e6)} of ${megabytes} MB`);
+        }
+        const seconds = (time - start) / 1000;
         if (mode === "auto" && seconds > secondsToMeasure && (size / count) * seconds > mostSeconds) {
           await reader.cancel();
           giveUp(`its ${megabytes} MB would take ${Math.round((size / count) * seconds)} s over this connection.`);
@@ -236,16 +249,47 @@
 
   // After a lost connection the page loads again as soon as the server answers; its address holds the camera's pose.
 
-  async function reconnect() {
-    for (let pause = 500; pause < 60000; pause *= 1.5) {
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      const address = new URL(location);
-      address.searchParams.set("secret", trame.state.get("secret"));
-      const answer = await fetch(address).catch(() => null);
-      if (answer !== null) return answer.ok ? location.replace(address) : undefined;
-    }
+  const LONGEST_PAUSE = 20000;
+  const MOST_ATTEMPTS = 20;
+  let attempts = null; // While it tries: ends the pause before the next attempt.
+
+  function tell(sentence) {
+    const place = document.getElementById("gone-state");
+    if (place) place.textContent = sentence;
   }
+
+  /** Ask the server once; returns whether the page can do nothing more. */
+  async function knock() {
+    const address = new URL(location);
+    address.searchParams.set("secret", trame.state.get("secret"));
+    const answer = await fetch(address).catch(() => null);
+    if (answer?.ok) location.replace(address);
+    else if (answer !== null) {
+      tell("nnviz3d was started anew since then, with another address: open the one that it has printed.");
+    }
+    return answer !== null;
+  }
+
+  async function reconnect() {
+    if (attempts !== null) return attempts();
+    let pause = 500;
+    for (let count = 0; count < MOST_ATTEMPTS; count += 1) {
+      await new Promise((resolve) => {
+        attempts = resolve;
+        setTimeout(resolve, pause);
+      });
+      if (await knock()) break;
+      pause = Math.min(1.5 * pause, LONGEST_PAUSE);
+      tell("It does not answer yet. If it was stopped, start it again and open the address that it prints.");
+      if (count === MOST_ATTEMPTS - 1) tell("It has not answered for minutes: start it again, and open the address that it prints.");
+    }
+    attempts = null;
+  }
+  window.nnviz3dReconnect = reconnect;
   trame.client.onConnectionClose(() => reconnect());
+  // A computer that wakes up, or is back in its network, does not wait for the end of a pause.
+  window.addEventListener("online", () => attempts?.());
+  document.addEventListener("visibilitychange", () => !document.hidden && attempts?.());
 
   // The picture that is saved is the one on this page.
   document.addEventListener(
@@ -267,6 +311,7 @@
     /** The pose of this page's camera; `null` if the server draws. */
     pose: () => drawing?.viewer.pose ?? null,
     look: (pose) => drawing?.look(pose),
+    fly: (pose) => drawing?.viewer.fly(pose),
     /** Whether the user has moved this page's camera. */
     moved: () => drawing !== null && !drawing.following,
     /** Number of pictures that this page has drawn. */

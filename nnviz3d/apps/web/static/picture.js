@@ -26,6 +26,7 @@
       if (canvas.height !== height) canvas.height = height;
       canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
       shown = { number, media, width, height };
+      if (window.trame.state.get("waiting")) window.trame.state.set("waiting", "");
     }
     session.call(topic, [number]).then((answer) => {
       if (answer?.refused) console.error(answer.refused);

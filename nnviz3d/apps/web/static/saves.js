@@ -28,7 +28,29 @@
     }
   }
 
+  /** The text of the view that this page shows, with its own camera if the user has moved it. */
+  async function viewText() {
+    const { decodeView, encodeView } = await client;
+    const text = trame.state.get("view");
+    if (trame.state.get("drawing") !== "client") return text;
+    const view = decodeView(text);
+    delete view.pose;
+    if (window.nnviz3d?.moved?.()) view.pose = pose();
+    return encodeView(view);
+  }
+
   window.nnviz3dSaves = {
+    pose,
+    look,
+    view: viewText,
+    /** Show a view that the user has chosen. */
+    async open(text) {
+      const here = trame.state.get("drawing") === "client";
+      const found = await trame.trigger("open_view", [text], { drawn_here: here, chosen: true });
+      if (!found) return trame.trigger("key", ["home"]);
+      if (here) window.nnviz3d.fly((await client).poseInPicture(found, picture()));
+      else await look(found);
+    },
     keyframe: () => trame.trigger("add_keyframe", [pose()]),
     removeKeyframe: () => trame.trigger("remove_keyframe", [-1]),
     async show(number) {
@@ -57,16 +79,9 @@
     if (address !== `${location.pathname}${location.search}${location.hash}`) history.replaceState(history.state, "", address);
   }
 
-  async function follow() {
-    const { decodeView, encodeView } = await client;
-    setInterval(() => {
-      const text = trame.state.get("view");
-      if (!text || document.hidden) return;
-      if (trame.state.get("drawing") !== "client") return put(text);
-      const view = decodeView(text);
-      delete view.pose;
-      if (window.nnviz3d?.moved?.()) view.pose = pose();
-      put(encodeView(view));
+  function follow() {
+    setInterval(async () => {
+      if (trame.state.get("view") && !document.hidden) put(await viewText());
     }, interval);
   }
 

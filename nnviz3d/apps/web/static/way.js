@@ -1,0 +1,200 @@
+// Finding one's way: flights to layers, the search, the tree of layers, the help, bookmarks, and hints on a first visit.
+(() => {
+  const trame = window.trame;
+  const state = (name) => trame.state.get(name);
+  const SHELF = "nnviz3d-bookmarks";
+  const SEEN = "nnviz3d_hints=seen";
+  const MOST_BOOKMARKS = 50;
+  const LONGEST_NAME = 80;
+  const LONGEST_VIEW = 6000;
+  const YEAR = 366 * 86400;
+
+  /** Fly to a layer or a group; `null`: to the pick or the highlighted layer; empty: to the whole network. */
+  async function fly(name) {
+    const at_once = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const pose = await trame.trigger("fly_to", [name, window.nnviz3dSaves.pose()], { at_once });
+    if (pose) window.nnviz3d.fly(pose);
+  }
+
+  async function goTo({ kind, name }) {
+    if (kind === "pick") return fly(null);
+    if (kind === "channel" && (await trame.trigger("show_channels", [name]))) return;
+    await fly(name);
+  }
+
+  const search = () => document.getElementById("filter");
+  const sought = () => (state("layer_filter") ?? "").trim();
+  const rows = () => [...document.querySelectorAll(".layer-list [role=treeitem]")];
+
+  /** Focus a thing of the drawer, which is opened first. */
+  async function focusInDrawer(found) {
+    trame.state.set("drawer", true);
+    for (let tries = 0; tries < 20; tries += 1) {
+      const element = found();
+      if (element && element.getBoundingClientRect().left >= 0) {
+        element.scrollIntoView({ block: "nearest" });
+        element.focus();
+        element.select?.();
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  // The tree: its container takes the focus and hands it to a row, so that Tab leaves it with one press.
+
+  const tree = (event) => (event.target instanceof Element ? event.target.closest(".layer-list") : null);
+
+  document.addEventListener("focusin", (event) => {
+    if (!tree(event) || event.target !== tree(event)) return;
+    const all = rows();
+    (all.find((row) => row.getAttribute("aria-selected") === "true") ?? all[0])?.focus();
+  });
+
+  function walk(event, list) {
+    const all = rows();
+    const at = all.indexOf(event.target);
+    const row = event.target;
+    if (event.key === "Tab" && event.shiftKey) {
+      list.tabIndex = -1;
+      list.addEventListener("focusout", () => (list.tabIndex = 0), { once: true });
+      return false;
+    }
+    if (at < 0) return false;
+    const level = (one) => Number(one.getAttribute("aria-level"));
+    const to = {
+      ArrowDown: () => all[at + 1],
+      ArrowUp: () => all[at - 1] ?? search(),
+      Home: () => all[0],
+      End: () => all.at(-1),
+    }[event.key];
+    if (to) {
+      to()?.focus();
+      return true;
+    }
+    const expanded = row.getAttribute("aria-expanded");
+    if (event.key === "ArrowRight") {
+      if (expanded === "false") row.click();
+      return true;
+    }
+    if (event.key === "ArrowLeft") {
+      if (expanded === "true") row.click();
+      else all.slice(0, at).findLast((one) => one.getAttribute("aria-expanded") === "true" && level(one) <= level(row))?.focus();
+      return true;
+    }
+    return false;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const list = tree(event);
+    if (list && walk(event, list)) return event.preventDefault();
+    if (event.target === search() && search() !== null) {
+      const first = rows().find((row) => row.dataset.layer && row.getAttribute("aria-expanded") === null);
+      if (event.key === "Enter" && sought()) (first ?? rows()[0])?.click();
+      else if (event.key === "ArrowDown") rows()[0]?.focus();
+      else if (event.key === "Escape") trame.state.set("layer_filter", "");
+      else return;
+      event.preventDefault();
+    }
+    const tab = event.target instanceof Element ? event.target.closest("[role=tablist] [role=tab]") : null;
+    if (tab?.matches(":focus-visible") && ["ArrowLeft", "ArrowRight"].includes(event.key)) {
+      const tabs = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]")];
+      const by = event.key === "ArrowRight" ? 1 : -1;
+      tabs.at((tabs.indexOf(tab) + by) % tabs.length).focus();
+      event.preventDefault();
+    }
+  });
+
+  // What a search has found is flown to; without a search a click highlights, and a double click flies.
+  document.addEventListener(
+    "click",
+    (event) => {
+      const row = event.target instanceof Element ? event.target.closest(".layer-list [data-layer]") : null;
+      if (row === null || (!sought() && !row.matches(".inner")) || row.getAttribute("aria-expanded") !== null) return;
+      event.stopPropagation();
+      fly(row.dataset.layer);
+    },
+    true,
+  );
+  document.addEventListener("dblclick", (event) => {
+    const row = event.target instanceof Element ? event.target.closest(".layer-list [data-layer]") : null;
+    if (row !== null && row.getAttribute("aria-expanded") === null) fly(row.dataset.layer);
+  });
+
+  // Bookmarks are kept by the browser, so whatever is read is checked: here their form, by the server each view.
+
+  function shelf() {
+    try {
+      const found = JSON.parse(localStorage.getItem(SHELF) ?? "[]");
+      const text = (value, most) => typeof value === "string" && value.length > 0 && value.length <= most;
+      return (Array.isArray(found) ? found : []).filter(
+        (one) => text(one?.name, LONGEST_NAME) && text(one?.view, LONGEST_VIEW) && text(one?.of, LONGEST_NAME),
+      );
+    } catch {
+      return []; // The browser keeps nothing for this page, or another program has written something else.
+    }
+  }
+
+  const mine = () => shelf().filter((one) => one.of === state("bookmarks_of"));
+  const show = () => trame.state.set("bookmarks", mine().map(({ name }) => name));
+
+  function keep(list) {
+    try {
+      localStorage.setItem(SHELF, JSON.stringify(list.slice(-MOST_BOOKMARKS)));
+    } catch {
+      trame.state.set("message", "This browser keeps no bookmarks for this page; the address of the page holds its view too.");
+    }
+    show();
+  }
+
+  const usualName = () => {
+    const crumbs = state("crumbs") ?? [];
+    const words = crumbs.slice(1).map(({ words }) => words);
+    const title = (state("perspectives") ?? []).find(({ name }) => name === state("perspective"))?.title ?? "View";
+    return [title, ...words].join(" · ");
+  };
+
+  async function bookmark(asked = "") {
+    const view = await window.nnviz3dSaves.view();
+    const base = (asked.trim() || usualName()).slice(0, LONGEST_NAME - 5);
+    const taken = new Set(mine().map(({ name }) => name));
+    let name = base;
+    for (let number = 2; taken.has(name); number += 1) name = `${base} (${number})`;
+    keep([...shelf(), { name, view, of: state("bookmarks_of") }]);
+    trame.state.set("bookmark_name", "");
+    trame.state.set("message", `Bookmarked: ${name}`);
+  }
+
+  const removeBookmark = (name) => keep(shelf().filter((one) => one.of !== state("bookmarks_of") || one.name !== name));
+
+  async function openBookmark(name) {
+    const found = mine().find((one) => one.name === name);
+    if (found !== undefined) await window.nnviz3dSaves.open(found.view);
+  }
+
+  // Hints are shown on a first visit: where the browser keeps no cookie, they would be shown again and again.
+
+  function hint() {
+    try {
+      if (document.cookie.includes(SEEN)) return;
+      document.cookie = `${SEEN}; max-age=${YEAR}; path=/; SameSite=Lax`;
+      trame.state.set("hints", document.cookie.includes(SEEN));
+    } catch {
+      // A page in a closed frame has no cookies.
+    }
+  }
+
+  window.nnviz3dWay = {
+    fly: (name = null) => fly(name),
+    goTo,
+    search: () => focusInDrawer(search),
+    help: () => trame.state.set("help", !state("help")),
+    bookmark,
+    openBookmark,
+    removeBookmark,
+  };
+  window.addEventListener("nnviz3d-key", (event) => window.nnviz3dWay[event.detail]?.());
+  window.addEventListener("storage", (event) => event.key === SHELF && show());
+  show();
+  hint();
+})();
