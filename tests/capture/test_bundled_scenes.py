@@ -59,7 +59,7 @@ REFUSED = {
         "decisions",
         "wine",
     ): "^No layer before 'sort' has spatial axes such as rows and columns, .* such as integrated_gradients.$",
-    **{("history", name): NO_TRAINING for name in MODELS},
+    **{(scene, name): NO_TRAINING for scene in ("history", "histograms") for name in MODELS},
     **{("landscape", name): "^The data set of the loss landscape .* --dataset DATA --labels FILE.$" for name in MODELS},
 }
 
