@@ -99,3 +99,23 @@ def test_training_without_gradients_charts_the_loss(chromium: Browser, tmp_path:
     with Served(str(tmp_path / "run.zarr")) as server, looking(chromium, server) as page:
         wait_until(lambda: page.locator("[data-curve='loss']").count() == 1, "the loss is charted")
         assert "loss and metrics" in text(page, "#history")
+
+
+def test_validation_is_charted_with_the_training_its_parting_is_told_and_histograms_are_chosen(chromium: Browser):
+    training = open_capture(bundled("histograms.zarr.zip")).training
+    with Served("histograms") as server, looking(chromium, server) as page:
+        names = [line.get_attribute("data-curve") for line in page.locator("#chart .curve").all()]
+        assert names == ["loss", "accuracy", "mean loss of the epoch", "val_accuracy", "val_loss"]
+        assert page.locator("#chart-names .chart-name").all_inner_texts() == names
+        dashed = [line.get_attribute("data-curve") for line in page.locator("#chart .curve:has(.dashed)").all()]
+        assert dashed == ["val_accuracy", "val_loss"]
+        dots = page.locator("[data-curve='val_loss'] .curve-dots").get_attribute("d")
+        heights = np.array(re.findall(r"M[\d.]+ ([\d.]+)a", dots), dtype=float)
+        slope, error = np.polyfit(training.epoch_ends.metrics["val_loss"], heights, 1, full=True)[:2]
+        assert slope[0] < 0
+        assert error[0] < 0.2, "all dots lie on the scale of the loss"
+        assert text(page, "#chart-parting").startswith("The validation loss parts from the training's after epoch 13")
+
+        before = still(page)
+        page.locator("#histogram_of button", has_text="updates").click()
+        changed(page, before)

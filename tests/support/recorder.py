@@ -30,7 +30,7 @@ EVERY, EPOCH = 100, 500
 class Recorder:
     """Writer of a training with two probe samples or none; its numbers differ at every step."""
 
-    def __init__(self, path: Path, *, samples: int = 2) -> None:
+    def __init__(self, path: Path, *, samples: int = 2, control: bool = False) -> None:
         self._packing = TENSORS if samples else Packing()
         provenance = Provenance("hand", samples=tuple(f"probe {i}" for i in range(samples)))
         with CaptureWriter(path, graph=GRAPH, provenance=provenance, samples=samples, growing=True) as writer:
@@ -41,6 +41,7 @@ class Recorder:
                 probes=samples,
                 activations=self._packing,
                 gradients=self._packing,
+                control=control,
             )
             writer.commit(samples)
         self._writer = TrainingWriter(path)
@@ -57,6 +58,10 @@ class Recorder:
             scalars = {"step": self.step, "epoch": (self.step - 1) // EPOCH, "loss": loss, "learning_rate": 0.1}
             layers = np.full((len(GRAPH), len(STATISTICS)), np.nan, np.float32)  # nothing was measured
             self._writer.step(scalars, {"loss": loss}, layers, np.empty(0, np.float32))
+
+    def pause(self, *, waits: bool) -> None:
+        """Mark whether the training waits for a page."""
+        self._writer.pause(waits=waits)
 
     def finish(self) -> None:
         """Mark the training as finished."""

@@ -199,7 +199,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         with HtmlElement("g", **line, **self._events("line")):
             dashed = "['curve-line', { dashed: line.dashed }]"
             HtmlElement("path", classes=(dashed,), v_bind="{ d: line.d, stroke: line.color }")
-            dots = "{ d: line.dots, fill: line.color }"
+            dots = "{ d: line.dots, style: { fill: line.color } }"
             HtmlElement("path", v_if="line.dots", classes="curve-dots", v_bind=dots)
             HtmlElement(
                 "path",
