@@ -16,6 +16,7 @@ from nnviz3d.apps.breadcrumbs import breadcrumbs
 from nnviz3d.apps.flight import around_layers, around_pick, pose_before
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.view_state import show_view, view_of
+from nnviz3d.apps.web import start_page
 from nnviz3d.apps.web.bookmarks import identity
 from nnviz3d.apps.web.page_keys import KEYS, described, key_actions
 from nnviz3d.apps.web.panels.layers import layers_inside
@@ -196,6 +197,11 @@ class TestPerspectiveOfAView:
         assert (session.perspectives.current, session.selection, session.clock.t) == before
         with pytest.raises(SceneError, match="a name has"):
             decode_view("1~j")
+
+
+def test_page_loads_every_script_beside_the_start_page():
+    scripts = {Path(name).name for name in start_page.MODULE["scripts"]}
+    assert scripts == {path.name for path in start_page.STATIC.glob("*.js")} - {"connection.js"}
 
 
 def test_bookmarks_of_one_network_are_the_same_for_all_its_captures_and_not_those_of_another(

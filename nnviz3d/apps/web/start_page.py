@@ -24,7 +24,7 @@ MODULE = {
     "serve": {"nnviz3d_web": str(STATIC), "nnviz3d_fonts": str(_FONTS)},
     "styles": ["nnviz3d_web/style.css"],
     "scripts": [
-        f"nnviz3d_web/{name}.js" for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint")
+        f"nnviz3d_web/{name}.js" for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint", "way")
     ],
 }
 """Styles and scripts that trame serves and loads beside its own."""
