@@ -34,6 +34,9 @@ from nnviz3d.scene.primitives import Callout, Lines, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene
+from nnviz3d.scene.story.stop import StoryStop
+from nnviz3d.scene.story.tell import story_of
+from nnviz3d.scene.tours.story import caption_of
 from tests.support import captures, waiting
 from tests.support.graphs import chain
 from tests.support.pinhole import to_pixels
@@ -722,3 +725,19 @@ def test_missing_display_is_one_sentence_with_advice(name, tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(r"nnviz3d: There is no display .*nnviz3d serve.*nnviz3d snapshot.*\n", done.stderr)
+
+
+def test_window_with_a_tour_shows_its_captions_which_keys_choose(display, demo, tmp_path):
+    stops = story_of(demo[0], Selection(demo[1]))
+
+    def caption(stop: StoryStop) -> Sprite:
+        scale = max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720))
+        return board_sprite(caption_of(stop).rows, scale, 760.0 * scale)
+
+    with shown(display, tmp_path, "digits", "--tour") as window:
+        window.press("space", "Home")
+        for key, number in (("Right", 1), ("Right", 2), ("Left", 1)):
+            window.press(key)
+            wait_until(lambda n=number: shows(window.screen(), caption(stops[n])), f"it tells of stop {number}")
+        window.press("Escape")
+        wait_until(lambda: not shows(window.screen(), caption(stops[1])), "the tour has ended")
