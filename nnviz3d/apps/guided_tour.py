@@ -31,6 +31,8 @@ class GuidedTour:
         The current stop.
     playing
         Whether the tour goes on by itself when the caption has been read.
+    captioned
+        Whether the captions stand in the picture.
     departures
         Number of stops that were set out for; whenever it changes, the camera is the tour's again.
     """
@@ -45,6 +47,7 @@ class GuidedTour:
         self._origin, self._since = 0, 0.0
         self.index = 0
         self.playing = False
+        self.captioned = False
         self.departures = 0
 
     @property
@@ -176,6 +179,6 @@ class GuidedTour:
         if kept is None:
             while len(self._walks) >= _MOST_SHAPES:
                 self._walks.pop(next(iter(self._walks)))
-            kept = scene, Walk.of(scene, shape, self._frame.selection, self._stops)
+            kept = scene, Walk.of(scene, shape, self._frame.selection, self._stops, captioned=self.captioned)
             self._walks[key] = kept
         return kept[1]

@@ -31,7 +31,7 @@ def test_page_that_draws_the_scene_flies_to_the_pose_of_the_stop(webgl, digits_f
         capture = open_capture(bundled("digits.zarr.zip"))
         scene = Scene.build(default_scene(), capture, aspect=ASPECT)
         stops = story_of(scene, Selection())
-        walk = Walk.of(scene, box["width"] / box["height"], Selection(), stops)
+        walk = Walk.of(scene, box["width"] / box["height"], Selection(), stops, captioned=False)
         for index in (3, 7, 6):
             page.locator(".tour-stop").nth(index).click()
             expected = walk.poses[index]

@@ -18,6 +18,7 @@ def film_of(film: FilmScene) -> dict[str, Any]:
     """Return everything that determines the frames of a film, as JSON."""
     scene, selection = film.scene, film.selection
     provenance = scene.context.capture.provenance
+    captions = film.path.captions
     return {
         "nnviz3d": version("nnviz3d"),
         "capture": {
@@ -29,6 +30,7 @@ def film_of(film: FilmScene) -> dict[str, Any]:
         "scene": scene.spec.model_dump(mode="json", exclude={"source"}),
         "selection": asdict(selection),
         "tour": film.tour,
+        **({"captions": captions} if captions else {}),
         "size": list(film.size),
         "frames": len(film.moments),
         "seconds": float(film.moments[-1]),

@@ -79,9 +79,9 @@ def show(
         renderer = Renderer(window.target)
     try:
         session = Session.of(found, scene, renderer, selection)
+        desktop = Desktop(session, window)
         if tour:
             session.tour.start()
-        desktop = Desktop(session, window)
         with _signals(desktop.quit):
             desktop.run()
     finally:

@@ -25,6 +25,7 @@ class TourKeys:
     def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
         self._session = session
         self._tell = tell
+        session.tour.captioned = True
         self._departures = session.tour.departures
         self._caption: tuple[StoryStop, Panel] | None = None
 

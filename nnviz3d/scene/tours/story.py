@@ -61,11 +61,19 @@ class Walk:
     _flights: dict[tuple[int, int], float] = field(default_factory=dict)
 
     @staticmethod
-    def of(scene: Scene, aspect: float, selection: Selection, stops: Sequence[StoryStop]) -> Walk:
-        """Plan the walk for a picture with an aspect, width over height."""
+    def of(
+        scene: Scene, aspect: float, selection: Selection, stops: Sequence[StoryStop], *, captioned: bool = True
+    ) -> Walk:
+        """Plan the walk for a picture with an aspect, width over height.
+
+        Parameters
+        ----------
+        captioned
+            Whether the captions stand in the picture, so that the layers of each stop leave room for them.
+        """
         return Walk(
             tuple(stops),
-            tuple(_pose(scene, stop, aspect) for stop in stops),
+            tuple(_pose(scene, stop, aspect, _margins(stop, aspect) if captioned else MARGINS) for stop in stops),
             tuple(_time(scene, stop, last=stop is stops[-1]) for stop in stops),
             tuple(_selected(scene, stop, selection) for stop in stops),
         )
@@ -138,7 +146,7 @@ def story_film(scene: Scene, aspect: float, seconds: float | None, selection: Se
         index = stop_at(tau)
         return captions[index], walk.selections[index]
 
-    return Tour(starts[-1] / pace, False, at, told)
+    return Tour(starts[-1] / pace, False, at, told, tuple(stop.text for stop in walk.stops))
 
 
 def caption_of(stop: StoryStop) -> Panel:
@@ -146,10 +154,9 @@ def caption_of(stop: StoryStop) -> Panel:
     return Panel("caption", "caption", (TextRow(stop.title, "title"), TextRow(stop.caption, "caption")))
 
 
-def _pose(scene: Scene, stop: StoryStop, aspect: float) -> CameraPose:
-    """Return the pose that shows the layers of a stop above its caption."""
+def _pose(scene: Scene, stop: StoryStop, aspect: float, margins: Margins) -> CameraPose:
+    """Return the pose that shows the layers of a stop within margins."""
     whole = Framing.of(scene.overview(aspect=aspect))
-    margins = _margins(stop, aspect)
     extent = scene.extent()
     everything = fit(extent, whole.azimuth, whole.elevation, aspect=aspect, margins=margins)
     shown = [name for name in map(scene.shown, stop.layers) if name is not None]

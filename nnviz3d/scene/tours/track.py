@@ -28,12 +28,15 @@ class Tour:
         Length of the film.
     loops
         Whether the picture at `seconds` is the same as the one at 0.
+    captions
+        The texts of all captions, in order; most tours have none.
     """
 
     seconds: float
     loops: bool
     _at: Callable[[float], tuple[float, CameraPose]]
     _told: Callable[[float], tuple[Panel, Selection]] | None = None
+    captions: tuple[str, ...] = ()
 
     def at(self, tau: float) -> tuple[float, CameraPose]:
         """Return the scene's time in seconds and the camera's pose, `tau` seconds into the film."""
