@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d.apps.film.description import film_of as described
 from nnviz3d.apps.film.frame_range import FilmPlan, FilmScene, FilmStudio, PlannedTrajectory, draw_range
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
@@ -22,6 +23,7 @@ from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec, default_scene, read_scene
+from nnviz3d.scene.story.tell import story_of
 
 SIZE, FPS, SECONDS = (128, 96), 4, 2.0
 CHILD = """
@@ -154,3 +156,35 @@ def test_frames_at_rest_are_drawn_once(small_capture: Capture, monkeypatch: pyte
         assert np.array_equal(other.frame(number), frames[number])
     other.close()
     assert len(drawn) == 4
+
+
+def test_story_has_its_captions_in_the_film_and_in_the_description_of_its_frames(small_capture: Capture):
+    film = FilmScene(
+        default_scene(),
+        small_capture,
+        Selection(sample=1),
+        tour="story",
+        size=(640, 360),
+        fps=1,
+        seconds=None,
+        trajectory=None,
+    )
+    captions = [stop.text for stop in story_of(film.scene, Selection(sample=1))]
+    assert described(film)["captions"] == captions
+    plan = film.plan()
+    assert plan is not None
+    again = FilmScene.of(FilmPlan.from_json(plan.to_json()))
+    assert [again.path.at(tau) for tau in (0.0, 20.0)] == [film.path.at(tau) for tau in (0.0, 20.0)]
+    assert again.path.captions == film.path.captions
+    studio = Offscreen(film.size)
+    for tau in (4.0, 30.0, film.path.seconds):
+        what, pose = film.at(tau)
+        without = replace(
+            what, primitives=tuple(p for p in what.primitives if p is not film.path.told(tau, Selection())[0])
+        )
+        assert len(without.primitives) == len(what.primitives) - 1
+        drawn = [studio.averaged(studio.samples(one, pose)).astype(int) for one in (what, without)]
+        rows = np.flatnonzero((np.abs(drawn[0] - drawn[1]).max(axis=2) > 60).any(axis=1))
+        assert len(rows) > 20, "the caption is drawn"
+        assert rows.min() > 0.45 * film.size[1], "it stands in the lower half"
+    studio.close()

@@ -27,7 +27,7 @@ from nnviz3d.scene.tours.make_tour import make_tour
 from nnviz3d.scene.tours.motion import MOST_ZOOM
 from nnviz3d.scene.tours.story import Walk
 from tests.support.captures import write
-from tests.support.graphs import GRAPHS
+from tests.support.graphs import GRAPHS, resnet50_like
 from tests.support.pinhole import to_frame
 from tests.support.scenes import bundled_scene
 
@@ -267,6 +267,24 @@ def test_scene_without_layers_has_no_story():
         story_of(bundled_scene("embedding"), Selection())
 
 
+def test_stage_with_closed_groups_tells_of_the_numbers_that_the_picture_shows(tmp_path):
+    graph, random = resnet50_like(), np.random.default_rng(2)
+    names = ("s3b2_1_relu", "s3b2_out", "s4b5_2_bn", "s4b5_out")
+    values = {name: random.random((1, *graph.node(name).shape), dtype=np.float32) for name in names}
+    built = Scene.build(default_scene(), write(tmp_path / "run.zarr", graph, values), aspect=ASPECT)
+    assert "s3b2_out" not in built.context.graph, "a closed group hides it"
+    stops = story_of(built, Selection())
+    told = [stop for stop in stops if stop.pick is not None]
+    assert ["In s3b2_out," in told[0].text, "In s4b5_out," in told[1].text] == [True, True]
+    for stop in told:
+        assert stop.pick.layer in built.context.graph
+        assert built.mark(stop.pick, built.duration, Selection(pick=stop.pick)), "the number is marked"
+        assert (
+            f"peak {number(float(built.context.capture.activation(stop.pick.layer)[stop.pick.index]))} at" in stop.text
+        )
+    assert len(told) == 2
+
+
 # The walk.
 
 
@@ -279,7 +297,9 @@ def poses_of(scene: Scene, aspect: float = ASPECT) -> tuple[Walk, tuple[StorySto
 def test_layers_of_each_stop_are_in_the_frame_above_the_caption(scene, aspect):
     walk, stops = poses_of(scene, aspect)
     for stop, pose in zip(stops, walk.poses, strict=True):
-        points = np.concatenate([scene.around(name) for name in stop.layers]) if stop.layers else scene.extent()
+        points = (
+            np.concatenate([scene.around(name) for name in stop.near or stop.layers]) if stop.layers else scene.extent()
+        )
         frame = to_frame(points, pose, aspect)
         assert np.abs(frame[:, 0]).max() <= 1
         assert frame[:, 1].max() <= 1

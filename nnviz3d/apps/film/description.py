@@ -30,7 +30,7 @@ def film_of(film: FilmScene) -> dict[str, Any]:
         "scene": scene.spec.model_dump(mode="json", exclude={"source"}),
         "selection": asdict(selection),
         "tour": film.tour,
-        **({"captions": captions} if captions else {}),
+        **({"captions": list(captions)} if captions else {}),
         "size": list(film.size),
         "frames": len(film.moments),
         "seconds": float(film.moments[-1]),

@@ -210,10 +210,10 @@ def number_words(capture: CaptureReader, layer: str, index: tuple[int, ...]) -> 
     axes = node.axes
     at = channel_axis(axes)
     if len(index) == 1 and axes == (CHANNEL,):
-        return f"{'number' if layer in graph.inputs else 'unit'} {index[0]}", node.name
+        return f"{'number' if layer in graph.inputs else 'unit'} {index[0]}", layer
     place = ", ".join(f"{axis} {i}" for k, (axis, i) in enumerate(zip(axes, index, strict=True)) if k != at)
     channel = f"channel {index[at]}" if at is not None and (node.channels or 0) > 1 else "the number"
-    return channel + (f" at {place}" if place else ""), node.name
+    return channel + (f" at {place}" if place else ""), layer
 
 
 def _passes_on(graph: ModelGraph, node: LayerNode, kinds: Sequence[str]) -> bool:

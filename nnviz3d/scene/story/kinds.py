@@ -50,8 +50,17 @@ _NAMES = {
     "Rescaling": "rescaling layer",
 }
 """Names of kinds of layers, without the number of their dimensions; other kinds keep the name of their class."""
-_QUIET = ("Dropout", "Activation", "ReLU", "ZeroPadding", "Flatten", "Reshape", "InputLayer")
-"""Kinds that a list of a stage's layers leaves out if it has others."""
+_QUIET = (
+    "Dropout",
+    "Activation",
+    "ReLU",
+    "ZeroPadding",
+    "Flatten",
+    "Reshape",
+    "BatchNormalization",
+    "LayerNormalization",
+)
+"""Kinds that the words on a stage leave out if it has others."""
 _JOINS = ("Add", "Multiply", "Concatenate")
 """Kinds that join tensors."""
 _FUNCTIONS = {"relu": "ReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "selu": "SELU", "silu": "swish"}
@@ -72,13 +81,15 @@ def plain_kind(node: LayerNode) -> str:
 
 
 def listed(nodes: Sequence[LayerNode]) -> str:
-    """List the kinds of some layers with their numbers: ``2 convolutions, 1 max pooling layer``."""
+    """Count some layers by kind: ``2 convolutions``, or ``9 layers, among them 2 convolutions and 1 addition``."""
     kinds = [plain_kind(node) for node in nodes]
     told = [kind for kind in kinds if kind not in _QUIET] or kinds
-    counts = Counter(_NAMES.get(kind, f"{kind} layer") for kind in told)
-    parts = [f"{n:,} {name}{'s' * (n > 1)}" for name, n in counts.most_common(_MOST_KINDS)]
-    more = len(counts) - len(parts)
-    return ", ".join(parts) + (f" and {more} other kind{'s' if more > 1 else ''} of layers" if more else "")
+    counts = Counter(_NAMES.get(kind, f"{kind} layer") for kind in told).most_common(_MOST_KINDS)
+    parts = [f"{n:,} {name}{'s' * (n > 1)}" for name, n in counts]
+    words = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    if sum(n for _, n in counts) == len(nodes):
+        return words
+    return f"{len(nodes):,} layers, among them {words}"
 
 
 def what_it_does(graph: ModelGraph, node: LayerNode) -> str:
@@ -143,9 +154,7 @@ def what_they_do(graph: ModelGraph, nodes: Sequence[LayerNode]) -> tuple[str, ..
         change = f"{taken} become{'s' if taken in ('the text', _ONE) else ''} {numbers_text(last)}"
         if before.shape == last.shape:
             change = f"{numbers_text(before)} become as many new ones"
-    kinds = listed(nodes)
-    counted = kinds if kinds.startswith(f"{len(nodes):,} ") and "," not in kinds else f"{len(nodes):,} layers ({kinds})"
-    return (f"{counted}: {change}.",)
+    return (f"{listed(nodes)}: {change}.",)
 
 
 def numbers_text(node: LayerNode) -> str:

@@ -15,7 +15,7 @@ _MOST_RUNS = 64
 """Maximum number of runs of layers that are compared when stages are made of them."""
 _DIP = 3
 """Maximum number of runs in a side branch of small tensors, such as that of a squeeze-and-excitation block."""
-_OTHER_RANK, _OTHER_SIZE, _OTHER_GROUP = 100.0, 10.0, 5.0
+_OTHER_RANK, _OTHER_SIZE, _OTHER_GROUP = 100.0, 10.0, 15.0
 """Costs of a stage that goes on where the tensors change from maps to vectors, where their height and width change, and
 where a nested model begins; a stage that is longer by one run costs 1."""
 
@@ -35,7 +35,7 @@ class Stage:
     @property
     def name(self) -> str:
         """Its layer, or its first and last layer."""
-        first, last = self.nodes[0].name, self.nodes[-1].name
+        first, last = self.nodes[0].id, self.nodes[-1].id
         return first if first == last else f"{first} … {last}"
 
 

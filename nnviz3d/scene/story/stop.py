@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nnviz3d.scene.selection import CellPick
 
@@ -25,7 +25,9 @@ class StoryStop:
     sentences
         The caption: facts that were read or computed from the capture.
     layers
-        Node ids of the layers that the picture shows, of the network with all groups open; empty: everything.
+        Node ids of the layers that it tells of, of the network with all groups open; empty: everything.
+    near
+        Those of them that the camera looks at if they are many; empty: all.
     layer
         The highlighted one of them; `None` if none is.
     ranks
@@ -37,9 +39,10 @@ class StoryStop:
     title: str
     sentences: tuple[str, ...]
     layers: tuple[str, ...] = ()
-    layer: str | None = None
-    ranks: int = 0
-    pick: CellPick | None = None
+    near: tuple[str, ...] = field(default=(), kw_only=True)
+    layer: str | None = field(default=None, kw_only=True)
+    ranks: int = field(default=0, kw_only=True)
+    pick: CellPick | None = field(default=None, kw_only=True)
 
     @property
     def text(self) -> str:

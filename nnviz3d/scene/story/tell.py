@@ -8,6 +8,7 @@ import numpy as np
 
 from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.grouped_capture import originals
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number, score
@@ -27,6 +28,9 @@ from nnviz3d.scene.views.outputs import answer_of
 
 _SHOWN = 2
 """Number of products that the caption on a decision lists for it, and against it."""
+_TOGETHER, _AROUND = 6, 2
+"""Maximum number of layers of a stage that the camera shows together, and that of a longer one's on each side of the told
+layer."""
 _ANSWERS = 3
 """Maximum number of outputs whose answers a caption has."""
 _NO_NUMBERS = ("Dropout", "Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
@@ -65,6 +69,8 @@ class _Teller:
         self._sample = selection.sample
         self._runs = self._sample < self._capture.committed
         self._decision = decision_of(self._context, self._sample) if self._runs else None
+        self._shown_as = {original: name for name, original in originals(self._context.capture).items()}
+        """For each captured node whose numbers a block shows the node of that block: itself, or a closed group."""
         self._sequences = Sequences.of(self._graph)
         self._explained: set[str] = set()
         self._over_time = runs_over_time(self._capture)
@@ -121,7 +127,9 @@ class _Teller:
         inputs = self._graph.inputs
         ranks = 1 + max((self._rank(name) for name in inputs), default=0)
         sentences = input_sentences(self._capture, self._sample) if self._runs else ("No sample was run.",)
-        return StoryStop("The input", sentences, tuple(inputs), inputs[0] if len(inputs) == 1 else None, ranks)
+        return StoryStop(
+            "The input", sentences, tuple(inputs), layer=inputs[0] if len(inputs) == 1 else None, ranks=ranks
+        )
 
     def _stage(self, stage: Stage) -> StoryStop:
         nodes = stage.nodes
@@ -131,13 +139,14 @@ class _Teller:
         layers = tuple(node.id for node in nodes)
         head = None if self._decision is None else self._decision.output
         if head in layers:
-            return StoryStop(stage.name, sentences, layers, head, ranks)
+            return StoryStop(stage.name, sentences, layers, layer=head, ranks=ranks)
         told = self._told(nodes)
         if told is None:
-            return StoryStop(stage.name, sentences, layers, None, ranks)
+            return StoryStop(stage.name, sentences, layers, ranks=ranks)
         node, found = told
         sentences += self._response(node, found, named=node is not nodes[0])
-        return StoryStop(stage.name, sentences, layers, node.id, ranks, CellPick(node.id, found.index))
+        pick = CellPick(self._shown_as.get(node.id, node.id), found.index)
+        return StoryStop(stage.name, sentences, layers, near=_near(nodes, node), layer=node.id, ranks=ranks, pick=pick)
 
     def _functions(self, nodes: Sequence[LayerNode]) -> list[str]:
         """Explain the activation functions of some layers that no earlier stop has explained."""
@@ -147,23 +156,29 @@ class _Teller:
         return [FUNCTIONS[name] for name in new]
 
     def _told(self, nodes: Sequence[LayerNode]) -> tuple[LayerNode, Response] | None:
-        """Return the last layer of a stage with numbers and channels, and its strongest channel."""
+        """Return the last layer of a stage with numbers and channels, and its strongest channel.
+
+        A layer whose numbers are in the picture comes before one in a closed group.
+        """
         if not self._runs:
             return None
-        for plain in (False, True):
-            for node in reversed(nodes):
-                if (node.kind in _NO_NUMBERS) is not plain or not self._capture.has_activations(node.id):
-                    continue
-                values = np.asarray(self._capture.activation(node.id, self._sample), dtype=np.float32)
-                found = strongest_channel(values, node.axes)
+        telling = [node for node in reversed(nodes) if node.kind not in _NO_NUMBERS]
+        seen = [node for node in telling if node.id in self._shown_as]
+        for node in dict.fromkeys(one.id for one in (*seen, *telling, *reversed(nodes))):
+            if self._capture.has_activations(node):
+                found = self._strongest(self._graph.node(node))
                 if found is not None:
-                    return node, found
+                    return self._graph.node(node), found
         return None
+
+    def _strongest(self, node: LayerNode) -> Response | None:
+        values = np.asarray(self._capture.activation(node.id, self._sample), dtype=np.float32)
+        return strongest_channel(values, node.axes)
 
     def _response(self, node: LayerNode, found: Response, *, named: bool) -> tuple[str, ...]:
         """Tell which channel of a layer answers strongest, where, and how many are silent."""
         unit = "channel" if node.location_shape else "unit"
-        where = f"In {node.name}, " if named else ""
+        where = f"In {node.id}, " if named else ""
         sentences: list[str] = []
         which = (
             f"{unit} {found.channel} of {found.channels:,} answers strongest"
@@ -203,15 +218,15 @@ class _Teller:
         if found is None:
             last = stages[-1].nodes if stages else ()
             layers = tuple(node.id for node in last) or self._graph.outputs
-            return StoryStop("What the answer rests on", (self._no_decision(),), layers, None, ranks)
+            return StoryStop("What the answer rests on", (self._no_decision(),), layers, ranks=ranks)
         layers = tuple(dict.fromkeys((*found.sources, found.layer, found.output)))
         return StoryStop(
             f"What {found.name} rests on" if found.classifies else "What the answer rests on",
             self._sums(found),
             layers,
-            found.layer,
-            ranks,
-            CellPick(found.layer, found.index),
+            layer=found.layer,
+            ranks=ranks,
+            pick=CellPick(found.layer, found.index),
         )
 
     def _no_decision(self) -> str:
@@ -230,7 +245,7 @@ class _Teller:
             return (f"{found.layer} takes the largest of {len(total.products):,} numbers: {number(total.total)}.",)
         bias = f" and the bias {number(total.bias)}" if total.bias else ""
         count = f"{len(total.products):,} products" if len(total.products) > 1 else "1 product"
-        begins = f"{self._graph.node(found.layer).name} adds up {count}{bias}: {number(total.total)}"
+        begins = f"{found.layer} adds up {count}{bias}: {number(total.total)}"
         positive, negative = evidence(capture, found.sources, total, total.products, _SHOWN)
         if found.against:
             positive, negative = negative, positive
@@ -261,7 +276,7 @@ class _Teller:
         ranks = self._context.ranks
         if not self._runs:
             return StoryStop(
-                "The answer", ("No sample was run, so there is no answer.",), self._graph.outputs, None, ranks
+                "The answer", ("No sample was run, so there is no answer.",), self._graph.outputs, ranks=ranks
             )
         found, sentences = self._decision, []
         if found is not None and found.classifies:
@@ -282,7 +297,7 @@ class _Teller:
             sentences.append("The numbers of the outputs were not kept.")
         layer = found.output if found is not None else None
         layers = (found.output,) if found is not None and len(outputs) == 1 else self._graph.outputs
-        return StoryStop("The answer", tuple(sentences), layers, layer, ranks)
+        return StoryStop("The answer", tuple(sentences), layers, layer=layer, ranks=ranks)
 
     def _truth(self, found: ModelDecision) -> list[str]:
         """Compare the chosen class with the sample's label, if it has one."""
@@ -308,7 +323,15 @@ class _Teller:
             sentence = f"{name} has passed {layers}."
         else:
             sentence = f"The whole network: {layers}."
-        return StoryStop("From input to decision", (sentence,), (), None, ranks)
+        return StoryStop("From input to decision", (sentence,), ranks=ranks)
+
+
+def _near(nodes: Sequence[LayerNode], node: LayerNode) -> tuple[str, ...]:
+    """Return the layers around one of a long stage's layers; none if the stage is short enough to be seen at once."""
+    if len(nodes) <= _TOGETHER:
+        return ()
+    at = nodes.index(node)
+    return tuple(one.id for one in nodes[max(at - _AROUND, 0) : at + _AROUND + 1])
 
 
 def _listed(found: Sequence[Evidence]) -> str:

@@ -22,7 +22,7 @@ from nnviz3d.scene.tours.track import Floats, Framing, Tour, Track
 
 _SHORTEST = 1.2
 """Minimum seconds of a flight from stop to stop; a long way takes longer, within the speed limits of `motion`."""
-_DEEPEST = 4.0
+_DEEPEST = 6.0
 """Maximum factor by which the camera is nearer than for the whole network."""
 _LOOSE = 1.1
 """Factor by which a shot is larger than its layers."""
@@ -159,7 +159,7 @@ def _pose(scene: Scene, stop: StoryStop, aspect: float, margins: Margins) -> Cam
     whole = Framing.of(scene.overview(aspect=aspect))
     extent = scene.extent()
     everything = fit(extent, whole.azimuth, whole.elevation, aspect=aspect, margins=margins)
-    shown = [name for name in map(scene.shown, stop.layers) if name is not None]
+    shown = [name for name in map(scene.shown, stop.near or stop.layers) if name is not None]
     points = [found for found in map(scene.around, dict.fromkeys(shown)) if len(found)]
     if not points:
         return everything
