@@ -12,7 +12,8 @@ from nnviz3d.analysis.sum_terms import CellSum, UnknownSumError, single
 from nnviz3d.analysis.windows import channel_position
 from nnviz3d.data.graph import LayerNode
 
-_SAME_ORDER = frozenset({"Flatten", "Reshape", "ExpandDims", "Squeeze", "Unsqueeze"})
+SAME_ORDER = frozenset({"Flatten", "Reshape", "ExpandDims", "Squeeze", "Unsqueeze"})
+"""Kinds of layers that only change the shape."""
 _JOINING = frozenset({"Concatenate", "Concat", "Concatenation"})
 _NOTHING = "it is padding, which holds 0"
 
@@ -33,8 +34,8 @@ def passed(
     if len(inputs) != 1:
         return None
     (values,) = inputs
-    if kind in _SAME_ORDER:
-        return single(_same_order(node, index, shape, values.shape), 1.0, values)
+    if kind in SAME_ORDER:
+        return single(number_behind(node, index, shape, values.shape), 1.0, values)
     if kind == "Permute":
         return single(_permuted(index, shape, values.shape), 1.0, values)
     if kind == "RepeatVector":
@@ -46,9 +47,18 @@ def passed(
     return None
 
 
-def _same_order(
+def number_behind(
     node: LayerNode, index: tuple[int, ...], shape: tuple[int, ...], source: tuple[int, ...]
 ) -> tuple[int, ...]:
+    """Return the index that a number had before a layer of `SAME_ORDER`.
+
+    Parameters
+    ----------
+    index, shape
+        Its index in the output, and the shape of the output.
+    source
+        The shape of the input.
+    """
     if math.prod(shape) != math.prod(source):
         raise UnknownSumError("its input has another size")
     flat = int(np.ravel_multi_index(index, shape)) if shape else 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.analysis.sum_terms import CellSum
-from nnviz3d.data.grouped_capture import originals
+from nnviz3d.data.grouped_capture import originals, without_groups
 from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import CellExplanation, explained_cell, explained_gate
@@ -16,6 +17,7 @@ from nnviz3d.scene.derived.explanation_words import (
     Pairs,
     TermLine,
     arithmetic,
+    before_reshaping,
     connection_pairs,
     exact_number,
     index_title,
@@ -106,7 +108,7 @@ def explanation_of(context: SceneContext, selection: Selection) -> PickExplanati
         case GatePick():
             found = explained_gate(context, pick.layer, pick.gate, (pick.step, pick.unit), sample)
             title = f"{pick.layer}: {index_title(pick.gate, (pick.step, pick.unit))}"
-            return PickExplanation(title, (_sum(found),), found.reason)
+            return PickExplanation(title, (_sum(context, found),), found.reason)
         case LinkPick():
             ends = (pick.source, pick.source_unit), pick.taken, (pick.target, pick.target_unit)
             title = f"{pick.source}[{pick.source_unit}] → {pick.target}[{pick.target_unit}]"
@@ -129,33 +131,34 @@ def _of_cell(context: SceneContext, pick: CellPick, selection: Selection) -> Pic
     verdict = output_verdict(context, pick, selection.sample)
     if verdict is None:
         found = explained_cell(context, pick, selection.sample)
-        return PickExplanation(title, (_sum(found),), found.reason, slopes, cell=pick)
-    sums = tuple(_sums_of_output(verdict, pick))
+        return PickExplanation(title, (_sum(context, found),), found.reason, slopes, cell=pick)
+    sums = tuple(_sums_of_output(context, verdict, pick))
     shown = f"{title}: {verdict.name}" if verdict.name not in (title, pick.layer) else title
     return PickExplanation(shown, sums, verdict.found.reason, slopes, cell=pick)
 
 
-def _sums_of_output(verdict: OutputVerdict, pick: CellPick) -> list[Sum]:
+def _sums_of_output(context: SceneContext, verdict: OutputVerdict, pick: CellPick) -> list[Sum]:
     name, found = verdict.name, verdict.found
-    first = _sum(
-        found, f"For {name}", f"For {verdict.against}" if verdict.against != f"not {name}" else f"Against {name}"
-    )
+    other = f"Against {name}" if verdict.against == f"not {name}" else f"For {verdict.against}"
+    first = _sum(context, found, f"For {name}", other)
     if verdict.cell != pick:
         of_layer = [["score", index_title(verdict.cell.layer, verdict.cell.index)]]
         first = replace(first, pairs=[*of_layer, *first.pairs])
     if verdict.difference is None:
         return [first]
     rival = verdict.rival
-    more = _sum_of(verdict.difference, found.sources, f"For {name} more than {rival}", f"For {rival} more than {name}")
+    more = _sum_of(
+        context, verdict.difference, found.sources, f"For {name} more than {rival}", f"For {rival} more than {name}"
+    )
     return [replace(first, name=f"all that counts for {name}"), replace(more, name=f"{name} rather than {rival}")]
 
 
-def _sum(found: CellExplanation, raises: str = "Raises it", lowers: str = "Lowers it") -> Sum:
-    return Sum() if found.sum is None else _sum_of(found.sum, found.sources, raises, lowers)
+def _sum(context: SceneContext, found: CellExplanation, raises: str = "Raises it", lowers: str = "Lowers it") -> Sum:
+    return Sum() if found.sum is None else _sum_of(context, found.sum, found.sources, raises, lowers)
 
 
-def _sum_of(found: CellSum, sources: tuple[str, ...], raises: str, lowers: str) -> Sum:
-    lines = term_lines(found, sources, MOST)
+def _sum_of(context: SceneContext, found: CellSum, sources: tuple[str, ...], raises: str, lowers: str) -> Sum:
+    lines = term_lines(found, sources, MOST, partial(before_reshaping, without_groups(context.capture)))
     if found.largest:
         raises, lowers = "Takes the largest of", "Takes none of"
     elif len(found.products) == 1:
@@ -169,7 +172,7 @@ def _of_edge(context: SceneContext, pick: EdgePick, sample: int) -> PickExplanat
     title = f"{index_title(pick.source, pick.source_index)} → {index_title(pick.target, pick.target_index)}"
     own = originals(context.capture).get(pick.source, pick.source)
     pairs = connection_pairs(found, (own, pick.source_index), pick.weight)
-    whole = _sum(found)
+    whole = _sum(context, found)
     ends = (pick.source, pick.source_index), (pick.target, pick.target_index)
     kernel = kernel_of_connection(context, *ends, sample)
     return PickExplanation(title, (replace(whole, pairs=[*pairs, *whole.pairs]),), found.reason, kernel=kernel)

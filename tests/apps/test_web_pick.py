@@ -153,6 +153,13 @@ class TestOutputs:
         products = digits.activation("dense", SAMPLE) * (kernel[:, unit] - kernel[:, rival])
         assert state.pick_rival["terms"][0]["place"] == f"dense [{int(products.argmax())}]"
 
+    def test_number_of_a_flattened_map_is_named_by_its_place_in_the_map(self, panel, digits):
+        state = explained(panel, CellPick("dense", (22,)))
+        products = digits.activation("flatten", SAMPLE) * digits.weights("dense")["kernel"][:, 22]
+        at = [int(i) for i in np.unravel_index(products.argmax(), (3, 3, 64))]
+        assert state.pick_terms[0]["place"] == f"conv2d_2 {at}"
+        assert (state.pick_terms[0]["layer"], state.pick_terms[0]["index"]) == ("conv2d_2", at)
+
     def test_term_leads_to_the_number_that_it_takes(self, panel):
         page = panel.page
         page.panels = [panel]

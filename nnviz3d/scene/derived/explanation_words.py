@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nnviz3d.analysis.passed_numbers import SAME_ORDER, number_behind
 from nnviz3d.analysis.sum_terms import CellSum
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.derived.cell_explanation import CellExplanation
 from nnviz3d.scene.derived.cell_fields import CellField
@@ -54,18 +56,43 @@ def index_title(layer: str, index: Sequence[int]) -> str:
     return f"{layer} [{', '.join(map(str, index))}]" if len(index) else layer
 
 
-def term_lines(found: CellSum, sources: Sequence[str], most: int) -> list[TermLine]:
-    """Return the strongest terms for a number, and after them those against it, at most `most` of each."""
+Place = tuple[str, tuple[int, ...]]
+"""A layer, and the index of a number in it."""
+
+
+def before_reshaping(capture: CaptureReader, place: Place) -> Place:
+    """Follow layers that only change the shape, back to the layer whose number it was."""
+    graph, (layer, index) = capture.graph, place
+    while graph.node(layer).kind in SAME_ORDER and len(graph.sources(layer)) == 1:
+        (source,) = graph.sources(layer)
+        if not (capture.has_activations(source) and capture.has_activations(layer)):
+            break
+        shape = capture.activation_shape(source)
+        index = number_behind(graph.node(layer), index, capture.activation_shape(layer), shape)
+        layer = source
+    return layer, index
+
+
+def term_lines(found: CellSum, sources: Sequence[str], most: int, origin: Callable[[Place], Place]) -> list[TermLine]:
+    """Return the strongest terms for a number, and after them those against it, at most `most` of each.
+
+    Parameters
+    ----------
+    origin
+        Returns the number that is named in place of one that the layer takes.
+    """
     products = found.products
     order = found.strongest(len(products))
     chosen = [*order[products[order] > 0][:most], *order[products[order] < 0][:most]]
     top = float(np.abs(products[chosen]).max()) if chosen else 1.0
-    return [_line(found, sources, int(k), top) for k in chosen]
+    return [_line(found, sources, int(k), top, origin) for k in chosen]
 
 
-def _line(found: CellSum, sources: Sequence[str], term: int, top: float) -> TermLine:
+def _line(found: CellSum, sources: Sequence[str], term: int, top: float, origin: Callable[[Place], Place]) -> TermLine:
     position, index = int(found.sources[term]), found.place(term)
-    layer = sources[position] if position >= 0 else None
+    layer = None
+    if position >= 0:
+        layer, index = origin((sources[position], index))
     further = found.names[term] if found.names else ""
     place = ", ".join(part for part in ("" if layer is None else index_title(layer, index), further) if part)
     weight, taken = float(found.weights[term]), float(found.inputs[term])

@@ -149,7 +149,6 @@ class PickPanel(PagePanel[PickState]):
                     ):
                         html.Img(v_if="one.picture", src=("one.picture",), alt=("one.name",))
                         html.Span("{{ one.name }}", v_if="!one.picture", classes="line")
-            _ask("examples", "Find the samples that activate its channel most")
             with html.Div(v_if="pick_rival.names.length", classes="pick-choice", id="pick-choice"):
                 for which, versus in (("0", "false"), ("1", "true")):
                     html.Button(
@@ -165,7 +164,15 @@ class PickPanel(PagePanel[PickState]):
             html.Div("{{ pick_reason }}", v_if="pick_reason", classes="faint pick-words", id="pick-reason")
             with html.Div(v_if="pick_slopes.length", classes="pick-pairs", id="pick-slopes"):
                 _pairs("pick_slopes")
-            _ask("gradient", "Ask the model for its gradient")
+            with html.Div(v_if="pick_asks.length", classes="pick-choice"):
+                _ask(
+                    "gradient", "Ask for its gradient", "The model computes the gradient of its answer by every number"
+                )
+                _ask(
+                    "examples",
+                    "Find its strongest samples",
+                    "The model looks for the samples that activate its channel most",
+                )
             _numbers("pick_channel", "pick-channel")
             with html.Div(v_if="pick_field.length", id="pick-field"):
                 html.Div("Depends on", classes="pick-head")
@@ -197,13 +204,13 @@ def _sum(terms: str, heads: str, steps: str, name: str) -> None:
         _pairs(steps)
 
 
-def _ask(what: str, words: str) -> None:
+def _ask(what: str, words: str, title: str) -> None:
     """Make the button that asks the model for something."""
     html.Button(
         words,
         v_if=f"pick_asks.includes('{what}')",
         click=f"trigger('ask_for_pick', ['{what}'])",
-        classes="pick-ask",
+        title=title,
         id=f"ask-{what}",
     )
 
