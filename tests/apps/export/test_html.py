@@ -155,6 +155,19 @@ def test_cells_of_large_layers_are_left_out_by_name_if_one_sample_does_not_fit(b
     assert not (tmp_path / "none.html").exists()
 
 
+def test_pictures_of_points_are_left_out_first_and_named(bundled_target, bundled_page, tmp_path, capsys):
+    found, whole = bundled_target("embedding"), bundled_page("embedding")
+    limit = f"{whole.stat().st_size // 1000 - 100}kB"
+    page = exported(found, tmp_path / "page.html", max_size=limit)
+    (note,) = page.words["notes"]
+    assert note == f"left out, because they do not fit into {limit}: the pictures of points"
+    assert note in capsys.readouterr().err
+    for opened, pictured in ((page, False), (ExportedPage(whole), True)):
+        last = next(iter(opened.tables.values()))[-1]
+        (cloud,) = (opened.records[i] for i in last if opened.records[i]["kind"] == "Points")
+        assert (cloud["pictures"] is not None) == pictured
+
+
 def refused(found: Opened, folder: Path, **settings: Any) -> str:
     with pytest.raises(UserError) as told:
         exported(found, folder / "none.html", **settings)

@@ -24,6 +24,10 @@ _MOST = 3600
 """Maximum number of moments; a longer timeline has fewer of them in a second."""
 
 
+POINT_PICTURES = "*points"
+"""Name of the pictures of points among what is left out; no layer has it."""
+
+
 @dataclass(frozen=True)
 class TableKey:
     """Content of a table of frames.
@@ -127,7 +131,7 @@ def table_of(
     Parameters
     ----------
     dropped
-        Layers whose cells are left out.
+        Layers whose cells are left out, and `POINT_PICTURES` if the pictures of points are.
     gradients
         Whether the description of a picked cell has its gradient.
     """
@@ -187,13 +191,23 @@ def _motions(
 
 
 def _without(what: DrawList, dropped: frozenset[str]) -> DrawList:
-    """Return a picture without the cells of some layers."""
+    """Return a picture without the cells of some layers, or without the pictures of points."""
     if not dropped:
         return what
-    kept = (
+    kept = [
         one for one in what.primitives if not (isinstance(one, Voxels) and one.source and one.source.layer in dropped)
-    )
+    ]
+    if POINT_PICTURES in dropped:
+        kept = [
+            replace(one, pictures=None) if isinstance(one, Points) and one.pictures is not None else one for one in kept
+        ]
     return replace(what, primitives=tuple(kept))
+
+
+def has_point_pictures(scene: Scene, selection: Selection) -> bool:
+    """Whether points of a scene have pictures."""
+    shown = scene.at(scene.duration, selection).primitives
+    return any(isinstance(one, Points) and one.pictures is not None for one in shown)
 
 
 def _changes(before: list[int], now: list[int]) -> list[int]:

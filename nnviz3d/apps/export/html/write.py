@@ -12,7 +12,16 @@ from typing import Any
 from nnviz3d.apps.choices import QUANTITIES
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.export.html.document import document
-from nnviz3d.apps.export.html.frames import LAYOUTS, TableKey, quantities_of, scenes_of, selection_for, table_of
+from nnviz3d.apps.export.html.frames import (
+    LAYOUTS,
+    POINT_PICTURES,
+    TableKey,
+    has_point_pictures,
+    quantities_of,
+    scenes_of,
+    selection_for,
+    table_of,
+)
 from nnviz3d.apps.export.html.packs import Pack, pack_text
 from nnviz3d.apps.export.html.parts import Packer, PagePart
 from nnviz3d.apps.export.html.progress import ExportBar
@@ -123,13 +132,19 @@ def packed_page(job: ExportJob, report: Callable[[int, int], None]) -> PackedPag
 def _fitting(
     job: ExportJob, samples: Sequence[int], most: int | None, report: Callable[[int, int], None]
 ) -> _PackedParts:
-    """Pack what fits into a size: first without the samples and quantities that come last, then without large layers."""
+    """Pack what fits into a size.
+
+    Left out are first samples and quantities that come last, then the pictures of points, and then large layers.
+    """
     dropped: set[str] = set()
     while True:
         page = _packed(job, samples, most, frozenset(dropped), report)
         size = _size(page, 1)
         if most is None or size <= most:
             break
+        if POINT_PICTURES not in dropped and has_point_pictures(job.scene(), job.selection):
+            dropped.add(POINT_PICTURES)
+            continue
         spare, before = size - most, len(dropped)
         for layer, cells in sorted(page.parts[0].layers.items(), key=lambda one: -one[1]):
             if spare > 0:
@@ -142,9 +157,10 @@ def _fitting(
     if not dropped:
         return page
     names = ", ".join(node.id for node in job.found.capture.graph if node.id in dropped)
-    limit = job.settings.max_size
-    told = f"left out, because they do not fit into {limit}: the cells of {names}"
-    return replace(page, lacks=[told, "connections of these layers cannot be picked", *page.lacks])
+    cause = f"left out, because they do not fit into {job.settings.max_size}"
+    told = [f"{cause}: the pictures of points"] if POINT_PICTURES in dropped else []
+    told += [f"{cause}: the cells of {names}", "connections of these layers cannot be picked"] if names else []
+    return replace(page, lacks=[*told, *page.lacks])
 
 
 def _packed(
