@@ -143,6 +143,9 @@ def _terms(
         line = np.arange(kernel.shape[0])
         places = np.column_stack([*(np.full(len(line), i) for i in index[:-1]), line])
         return summed(places, kernel[:, index[-1]], values, bias_of(weights, index[-1]))
+    if kind == "Rescaling":
+        scale, offset = (_setting(node, name, index[-1:]) for name in ("scale", "offset"))
+        return single(index, scale, values, offset)
     if kind == "Embedding":
         return _looked_up(index, values, weights)
     if kind == "EinsumDense":
@@ -194,6 +197,16 @@ def _matrix_product(index: tuple[int, ...], inputs: Sequence[NDArray[np.float32]
     rest = [np.full(length, i) for i in before]
     places = np.column_stack([*rest, np.arange(length), np.full(length, column)])
     return replace(summed(places, left[(*before, row)], right, 0.0, source=1), weight_name="number")
+
+
+def _setting(node: LayerNode, name: str, unit: tuple[int, ...]) -> float:
+    """Return a setting that is one number, or one for each unit."""
+    value = node.details.get(name)
+    if isinstance(value, list) and unit and unit[0] < len(value):
+        value = value[unit[0]]
+    if not isinstance(value, int | float):
+        raise UnknownSumError("its settings are not known")
+    return float(value)
 
 
 def _looked_up(index: tuple[int, ...], values: NDArray[np.float32], weights: Mapping[str, NDArray[Any]]) -> CellSum:

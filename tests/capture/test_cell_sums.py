@@ -50,6 +50,7 @@ LAYERS = {
     "layer normalization, axes": ((4, 5, 6), lambda: layers.LayerNormalization(axis=(2, 3))),
     "layer normalization, unscaled": ((12,), lambda: layers.LayerNormalization(scale=False)),
     "group normalization": ((4, 5, 6), lambda: layers.GroupNormalization(3)),
+    "rescaled": ((3, 4, 2), lambda: layers.Rescaling([0.5, 2.0], offset=-1)),
     "unit length": ((4, 6), lambda: layers.UnitNormalization()),
     "root mean square": ((6, 9), lambda: layers.RMSNormalization()),
     "function": ((5, 5, 2), lambda: layers.LeakyReLU(0.3)),
