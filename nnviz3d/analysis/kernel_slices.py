@@ -27,12 +27,18 @@ class KernelSlice:
         The tap that joins two picked numbers; `None` if none does.
     source, target
         The channels.
+    taken
+        The filter of the target channel, ``(*kernel_size, c)``, for all channels that it takes.
+    position
+        Position of the source channel among these.
     """
 
     values: NDArray[np.float64]
     at: tuple[int, ...] | None
     source: int
     target: int
+    taken: NDArray[np.float64]
+    position: int
 
 
 def kernel_slice(
@@ -70,4 +76,5 @@ def kernel_slice(
         positions, taps = window.taps(target[axis])
         at.extend(int(tap) for tap in taps[positions == source[axis]])
     values = np.asarray(kernel[..., place[0]], dtype=np.float64)
-    return KernelSlice(values, tuple(at) if len(at) == values.ndim else None, *channels)
+    tap = tuple(at) if len(at) == values.ndim else None
+    return KernelSlice(values, tap, *channels, np.asarray(kernel, dtype=np.float64), int(place[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d.analysis.kernel_slices import kernel_slice
 from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.pick import PickPanel
@@ -33,6 +35,7 @@ from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
 from tests.support import captures
 from tests.support.browser import looking, serving, still, text, wait_until
+from tests.support.graphs import chain
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -210,6 +213,15 @@ class TestConnections:
         edges = np.histogram_bin_edges(kernel[:, 4], bins=24)
         here = [bar["here"] for bar in shown["bars"]].index(True)
         assert edges[here] <= kernel[12, 4] <= edges[here + 1]
+
+    def test_edge_into_a_convolution_of_size_1_shows_its_weight_among_those_of_the_channel(self):
+        graph = chain([("input", "InputLayer", (4, 4, 3)), ("conv", "Conv2D", (4, 4, 2))])
+        node = replace(graph.node("conv"), details={"kernel_size": [1, 1]})
+        weights = {"kernel": np.arange(6, dtype=np.float32).reshape(1, 1, 3, 2)}
+        found = kernel_slice(node, (1, 2, 1), (1, 2, 0), ((4, 4, 3), (4, 4, 2)), weights)
+        assert (found.at, found.position) == ((0, 0), 1)
+        assert found.taken.reshape(-1).tolist() == [0, 2, 4]
+        assert kernel_slice(node, (1, 1, 1), (1, 2, 0), ((4, 4, 3), (4, 4, 2)), weights).at is None
 
     def test_picked_weight_shows_its_kernel(self, panel, digits):
         state = explained(panel, KernelPick("conv2d_1", (2, 1, 5, 6)))

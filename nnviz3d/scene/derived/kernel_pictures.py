@@ -56,10 +56,14 @@ def kernel_of_connection(
     shapes = context.values(taken, sample).values.shape, context.values(layer, sample).values.shape
     found = kernel_slice(node, place, index, shapes, weights)
     if found is not None:
+        if found.values.size == 1:  # one weight for each channel
+            words = f"the {found.taken.size:,} weights of channel {found.target} of {layer}"
+            return KernelPicture(found.taken.reshape(-1), (found.position,), words)
         words = f"channel {found.source} of {taken} → channel {found.target} of {layer}"
         return _pictured(found.values, found.at, words)
     kernel = weights.get("kernel")
-    if kernel is None or kernel.ndim != 2 or len(place) != len(index) or place[-1] >= kernel.shape[0]:
+    ends = shapes[0][-1:] + shapes[1][-1:]
+    if kernel is None or len(place) != len(index) or kernel.shape != ends:
         return None
     column = np.asarray(kernel[:, index[-1]], dtype=np.float64)
     return _of_map(context, taken, place, layer, index, column) or KernelPicture(
@@ -88,7 +92,8 @@ def kernel_of_units(
     if not grids[0].holds(place):
         return None
     found = kernel_of_connection(context, (taken, place), (layer, index), sample)
-    return None if found is None else replace(found, at=None if found.values.ndim == 2 else found.at)
+    several = found is not None and (found.values.ndim == 2 or len(grids[0].shape) < len(grids[2].shape))
+    return replace(found, at=None) if several and found is not None else found
 
 
 def _first_of(grid: CellGrid, unit: int) -> tuple[int, ...]:
@@ -126,9 +131,10 @@ def kernel_of_weight(context: SceneContext, pick: KernelPick) -> KernelPicture |
     if kernel is None or len(pick.index) != kernel.values.ndim:
         return None
     values = np.asarray(kernel.values, dtype=np.float64)
-    if values.ndim == 2:
+    if all(n == 1 for n in values.shape[:-2]):
+        column = values.reshape(values.shape[-2:])[:, pick.index[-1]]
         return KernelPicture(
-            values[:, pick.index[1]], pick.index[:1], f"the {len(values):,} weights of unit {pick.index[1]}"
+            column, pick.index[-2:-1], f"the {len(column):,} weights of {kernel.axes[-1]} {pick.index[-1]}"
         )
     names = [f"{axis} {i}" for axis, i in zip(kernel.axes[-2:], pick.index[-2:], strict=True)]
     return _pictured(np.moveaxis(values, (-2, -1), (0, 1))[pick.index[-2:]], pick.index[:-2], " → ".join(names))
