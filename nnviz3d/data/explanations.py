@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.capabilities.attributions import Attribution, read_attribution, read_attribution_layers
 from nnviz3d.data.capabilities.gradients import read_connection_gradient, read_flow, read_gradient
-from nnviz3d.data.capabilities.interventions import Intervention, read_changed, read_interventions
+from nnviz3d.data.capabilities.interventions import (
+    Intervention,
+    has_changed,
+    read_changed,
+    read_interventions,
+)
 from nnviz3d.data.records import Connections
 from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.data.targets import Explained, Target, read_explained
@@ -118,6 +123,10 @@ class SampleExplanations:
     def interventions(self) -> tuple[Intervention, ...]:
         """The interventions of the sample's changed run; none if there was no such run."""
         return () if self._changed_run is None else read_interventions(self._changed_run[0])
+
+    def reaches(self, node_id: str, output: int = 0) -> bool:
+        """Whether the interventions reach one output of a node, so that `changed` returns its numbers."""
+        return self._changed_run is not None and has_changed(self._changed_run[0], node_id, output)
 
     def changed(self, node_id: str, output: int = 0) -> NDArray[np.float32] | None:
         """Read one output of a node in the changed run, ``shape``; `None` if the interventions do not reach it."""

@@ -186,6 +186,10 @@ class _GroupedExplanations(SampleExplanations):
         """The interventions of the sample's changed run; none if there was no such run."""
         return self._all.interventions
 
+    def reaches(self, node_id: str, output: int = 0) -> bool:
+        """Whether the interventions reach one output of a node."""
+        return self._all.reaches(*self._grouped.original(node_id, output))
+
     def changed(self, node_id: str, output: int = 0) -> NDArray[np.float32] | None:
         """Read one output of a node in the changed run, ``shape``; `None` if the interventions do not reach it."""
         return self._all.changed(*self._grouped.original(node_id, output))

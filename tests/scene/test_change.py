@@ -8,6 +8,7 @@ import pytest
 from nnviz3d import Intervention
 from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import score
 from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
@@ -46,6 +47,8 @@ def test_blocks_show_the_changed_run_minus_the_unchanged_one(changed_capture):
         assert block.limits[0] == -block.limits[1]
     rows = [row.text for p in found if isinstance(p, Panel) for row in p.rows if isinstance(row, TextRow)]
     assert any("change by: mute dense[3], scale pool[1] by 0.5" in text for text in rows), rows
+    best = int(numbers()["scores"][1].argmax())
+    assert any(f"changed: largest output {best} ({score(numbers()['scores'][1, best])})" in text for text in rows), rows
 
 
 def test_layer_that_no_change_reaches_is_called_unchanged_not_odd(changed_capture):

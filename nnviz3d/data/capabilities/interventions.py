@@ -221,6 +221,11 @@ def _read(data: Any) -> Intervention:
     )
 
 
+def has_changed(stored: StoredArrays, node_id: str, output: int = 0) -> bool:
+    """Whether the interventions reach one output of a node."""
+    return stored.find(changed_path(node_id, output)) is not None
+
+
 def read_changed(stored: StoredArrays, node_id: str, output: int, sample: int) -> NDArray[np.float32] | None:
     """Read one output of a node in the changed run of a sample, ``shape``; `None` if the interventions do not reach it."""
     shapes = stored.graph.node(node_id).shapes

@@ -176,7 +176,8 @@ class ActivationsView(View):
             shared=(selection.normalize or self._spec.normalize) == "global",
             chosen=selection.layer,
         )
-        among = layers if self._quantity(selection) == "change" else self._context.graph.inputs
+        changed = self._quantity(selection) == "change"
+        among = layers if changed else self._context.graph.inputs
         unchanged = {name for name in among if name in layers and not self._reached(name, selection)}
         words = (
             Labels("columns", tuple(column_labels(self._context, selection.sample))),
@@ -185,7 +186,8 @@ class ActivationsView(View):
         )
         models = self._quantity(selection) == "difference" and self._compared(selection).against is None
         other = selection if models else None
-        answer = (*scores_of(self._context, self._answering, selection.sample, self._listed, other), *words)
+        scores = scores_of(self._context, self._answering, selection.sample, self._listed, other, changed=changed)
+        answer = (*scores, *words)
         question = (title_panel(self._context, selection.sample), *words)
         return _Still(blocks, scales, answer, question)
 
@@ -324,7 +326,7 @@ class ActivationsView(View):
         quantity = self._quantity(selection)
         if quantity == "difference" and self._compared(selection).against is None:
             return bool(np.any(self._context.difference(name, selection)))
-        return quantity != "change" or self._context.explanations(selection.sample).changed(name) is not None
+        return quantity != "change" or self._context.explanations(selection.sample).reaches(name)
 
     def _room_for_names(self) -> NDArray[np.float64]:
         """Return points beside short inputs and outputs that leave room for their names; none without names."""

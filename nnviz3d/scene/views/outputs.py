@@ -37,7 +37,13 @@ _ENDS = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0),
 
 
 def scores_of(
-    context: SceneContext, outputs: Sequence[str], sample: int, listed: int = FEW, compared: Selection | None = None
+    context: SceneContext,
+    outputs: Sequence[str],
+    sample: int,
+    listed: int = FEW,
+    compared: Selection | None = None,
+    *,
+    changed: bool = False,
 ) -> tuple[Primitive, ...]:
     """Return the title with the answers of some outputs, and their numbers with names: beside their blocks, in panels.
 
@@ -45,6 +51,8 @@ def scores_of(
     ----------
     compared
         The selection, if the cells show the difference from another model: then the title has its answers, too.
+    changed
+        Whether the cells show the change by interventions: then the title has the answers of the changed run, too.
     """
     labels = [label for output in outputs if _is_short(context, output) for label in _beside(context, output, sample)]
     panels: list[Panel] = []
@@ -58,6 +66,8 @@ def scores_of(
     found = [answer_of(context, output, sample) for output in outputs[:_ANSWERS]]
     if compared is not None:
         found += filter(None, (other_answer(context, output, compared) for output in outputs[:_ANSWERS]))
+    if changed:
+        found += filter(None, (changed_answer(context, output, sample) for output in outputs[:_ANSWERS]))
     more = len(outputs) - _ANSWERS
     answer = " · ".join([*found, *([f"and {more:,} more outputs"] if more > 0 else [])])
     return (
@@ -90,6 +100,16 @@ def other_answer(context: SceneContext, output: str, selection: Selection) -> st
         return ""
     whose = f"{node.name}: " if len(context.graph.outputs) > 1 else ""
     return f"{name}: {_of_vector(context, output, numbers, whose)}"
+
+
+def changed_answer(context: SceneContext, output: str, sample: int) -> str:
+    """Write what an output says in the changed run; nothing if the change does not reach it, or of a map."""
+    numbers = context.explanations(sample).changed(output)
+    if numbers is None or not numbers.size or len(context.placement(output).grid.shape) > 1:
+        return ""
+    node = context.graph.node(output)
+    whose = f"{node.name}: " if len(context.graph.outputs) > 1 else ""
+    return f"changed: {_of_vector(context, output, numbers.astype(np.float32).reshape(-1), whose)}"
 
 
 def _of_vector(context: SceneContext, output: str, numbers: NDArray[np.float32], whose: str) -> str:
