@@ -27,11 +27,21 @@ from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.memo import Memo
 from nnviz3d.scene.panel_rows import TextRow
-from nnviz3d.scene.primitives import DrawList, Panel, Primitive
-from nnviz3d.scene.selection import Pick, Selection
+from nnviz3d.scene.primitives import Callout, DrawList, Panel, Primitive
+from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import Beside, Foreground, Labelling, MarksLayers, OwnPlace, Pickable, View
+from nnviz3d.scene.view import (
+    Beside,
+    FillsBlocks,
+    Foreground,
+    Labelling,
+    MarksLayers,
+    OwnPlace,
+    Pickable,
+    RepeatsCells,
+    View,
+)
 from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views import BY_KIND
 from nnviz3d.scene.views.blocks import BlocksView
@@ -84,6 +94,8 @@ class Scene:
         for view in self._views:
             if self._own is not None and isinstance(view, MarksLayers):
                 view.points_of = self._own.around
+            if isinstance(view, RepeatsCells):
+                view.blocks = next((found for found in self._views if isinstance(found, FillsBlocks)), None)
         self._beside = [
             view.extent_beside for view in self._views if isinstance(view, Beside) and len(view.extent_beside)
         ]
@@ -92,7 +104,7 @@ class Scene:
         blocks = [] if self._own is not None else [BlocksView(context, self._views)]
         self._describing: list[Pickable] = [*self._views, *blocks]
         self._below_title: dict[float, Margins] = {}
-        self._marks: tuple[Selection, tuple[Primitive, ...]] = (Selection(), ())
+        self._marks: tuple[object, tuple[Primitive, ...]] = (None, ())
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -313,10 +325,16 @@ class Scene:
         if pick is None:
             return ()
         # Marks do not depend on the look of the cells. Unchanged marks are not uploaded again.
-        key = replace(selection, threshold=None, colormap=None, normalize=None, ranking=None)
+        look = replace(selection, threshold=None, colormap=None, normalize=None, ranking=None)
+        unfolded = next((found for view in self._foreground if (found := view.unfolded(t, selection))[1] > 0), None)
+        key = (look, unfolded)
         if self._own is not None or self._marks[0] != key:
             marks = self.mark(pick, t, selection)
-            self._marks = (key, (*self.explain(pick, selection), *marks) if marks else ())
+            if unfolded is None:
+                marks = (*self.explain(pick, selection), *marks) if marks else ()
+            elif isinstance(pick, CellPick) and pick.layer != unfolded[0]:
+                marks = tuple(mark for mark in marks if not isinstance(mark, Callout))  # it would cover the tiles
+            self._marks = (key, marks)
         return self._marks[1]
 
     def title(self, sample: int) -> str:

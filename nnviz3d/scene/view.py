@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.colors import Colormap
+from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.primitives import Primitive, Span
@@ -149,9 +151,52 @@ class MarksLayers(Protocol):
     points_of: Callable[[str], NDArray[np.float64]] | None
 
 
+@dataclass(frozen=True, eq=False)
+class ColoredCells:
+    """The numbers in a layer's cells, and their colours.
+
+    Attributes
+    ----------
+    layer
+        The numbers of the shown quantity.
+    limits
+        The numbers that get the first and the last colour.
+    """
+
+    layer: LayerValues
+    limits: tuple[float, float]
+    colormap: Colormap
+
+
+@runtime_checkable
+class FillsBlocks(Protocol):
+    """A view that draws the numbers of the blocks."""
+
+    def cells_of(self, layer: str, selection: Selection) -> ColoredCells | None:
+        """Return the cells of a layer; `None` if this view does not draw the layer, or it has no such numbers."""
+        ...
+
+
+@runtime_checkable
+class RepeatsCells(Protocol):
+    """A view that shows the numbers of a block once more, in the same colours.
+
+    Attributes
+    ----------
+    blocks
+        The view that draws the blocks; `None` if none does.
+    """
+
+    blocks: FillsBlocks | None
+
+
 @runtime_checkable
 class Foreground(Protocol):
     """A view in front of all others, which recede while it is shown."""
+
+    def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
+        """Return the layer that is shown at `t` seconds, and how far the view has come to the front, from 0 to 1."""
+        ...
 
     def recede(self, found: Iterable[Primitive], t: float, selection: Selection) -> list[Primitive]:
         """Return the primitives of the other views at `t` seconds, dimmed or left out."""

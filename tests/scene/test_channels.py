@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,9 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import colormap, limits_for
 from nnviz3d.scene.hits import TileHit
-from nnviz3d.scene.primitives import Box, Labels, Panel, Tiles, Voxels
+from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from tests.support import captures
 
@@ -217,3 +219,41 @@ def test_examples_that_are_no_pictures_or_were_not_captured_are_refused_with_the
             SceneError, match="no examples of conv; capture the model with --dataset and --examples conv"
         ):
             scene_of(capture, layer="conv", show="examples")
+
+
+@pytest.mark.parametrize("look", [{"quantity": "gradient"}, {"normalize": "global"}, {"quantity": "difference"}])
+def test_tiles_have_the_numbers_and_the_colours_of_their_block(explained_capture, look):
+    scene = scene_of(explained_capture)
+    chosen = Selection(
+        unfold="conv", channel_order="index", against=1 if look.get("quantity") == "difference" else None
+    )
+    shown = scene.at(9.0, replace(chosen, **look))
+    block = next(p for p in shown.primitives if isinstance(p, Voxels) and p.name == "conv")
+    grid = scene.context.placement("conv").grid
+    place = np.arange(np.prod(grid.shape)).reshape(grid.shape)
+    numbers = block.values[tuple(grid.cells(place.reshape(-1)).T)].reshape(grid.shape)
+    share = (numbers - block.limits[0]) / (block.limits[1] - block.limits[0])
+    colors = block.colormap.table[np.minimum((np.clip(share, 0, 1) * 256).astype(int), 255)]
+    assert np.ptp(tiles_of(shown).pixels) > 0
+    assert np.array_equal(tiles_of(shown).pixels, colors.transpose(2, 0, 1, 3))
+    legend = next(p for p in shown.primitives if isinstance(p, Panel) and p.name == "scale/0")
+    assert legend.rows[0].text.endswith("conv"), "the scale is that of the unfolded layer"
+
+
+def test_pick_is_marked_on_its_tile_while_the_layer_is_unfolded(digits):
+    scene = scene_of(digits)
+    chosen = Selection(unfold="conv2d_2", channel_order="index", pick=CellPick("conv2d_2", (2, 0, 12)))
+    marks = [p for p in scene.at(9.0, chosen).primitives if p.name.startswith("pick")]
+    (frame,) = (p for p in marks if isinstance(p, Lines))
+    (words,) = (p for p in marks if isinstance(p, Callout))
+    tiles = tiles_of(scene.at(9.0, chosen))
+    corner, right, up = tiles.origins[12], np.array(tiles.right) * tiles.size[0], np.array(tiles.up) * tiles.size[1]
+    corners = np.array([corner, corner + right, corner + right + up, corner + up])
+    assert np.allclose(frame.points[:4, 0], corners, atol=1e-3)
+    pixel = corner + right / 6 + up / 6
+    inner = frame.points[4:].reshape(-1, 3).mean(axis=0)
+    assert np.allclose(inner, pixel, atol=1e-3), "the last row is at the bottom, the first column at the left"
+    assert words.rows == scene.mark(chosen.pick, 9.0, replace(chosen, unfold=None))[-1].rows
+    # A pick in another layer has no callout over the tiles.
+    other = replace(chosen, pick=CellPick("dense", (3,)))
+    assert not [p for p in scene.at(9.0, other).primitives if isinstance(p, Callout)]

@@ -25,7 +25,7 @@ from nnviz3d.scene.layout.signals import is_signal
 from nnviz3d.scene.primitives import Image, Labels, Lines, Primitive, Source, Voxels
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import View
+from nnviz3d.scene.view import ColoredCells, View
 from nnviz3d.scene.view_spec import Diverging, Phase, Reveal, Sequential, Share, ViewSpec
 from nnviz3d.scene.views.blocks import pick_cell
 from nnviz3d.scene.views.columns import column_labels, named_inputs, words_beside
@@ -164,6 +164,11 @@ class ActivationsView(View):
                 return pick_cell(self._context, layer, hit)
         return None
 
+    def cells_of(self, layer: str, selection: Selection) -> ColoredCells | None:
+        """Return the numbers of the shown quantity of a layer with their colours; `None` if there are none."""
+        layers = self._shown(selection)
+        return self._colored(layers[layer], layers, selection) if layer in layers else None
+
     def _still(self, selection: Selection) -> _Still:
         blocks = tuple(self._blocks(selection))
         voxels = {b.name: b for b in blocks if isinstance(b, Voxels)}
@@ -174,7 +179,7 @@ class ActivationsView(View):
             what=words_for(self._context, self._quantity(selection), self._compared(selection)),
             threshold=self._spec.threshold if selection.threshold is None else selection.threshold,
             shared=(selection.normalize or self._spec.normalize) == "global",
-            chosen=selection.layer,
+            chosen=selection.unfold or selection.layer,
         )
         changed = self._quantity(selection) == "change"
         among = layers if changed else self._context.graph.inputs
@@ -271,11 +276,7 @@ class ActivationsView(View):
 
     def _blocks(self, selection: Selection) -> list[Primitive]:
         plain = self._quantity(selection) == "activation"
-        normalize: Normalize = selection.normalize or self._spec.normalize
         layers = self._shown(selection)
-        shared = self._shared_limits(layers) if normalize == "global" else None
-        if not plain:
-            normalize = "symmetric"  # the quantity is signed even if all numbers happen to have one sign
         blocks: list[Primitive] = []
         for name in self._nodes:
             placement, layer = self._context.placement(name), layers.get(name)
@@ -299,9 +300,7 @@ class ActivationsView(View):
                 continue
             if layer is None or not placement.grid.count:
                 continue
-            limits = limits_for(layer.statistics, normalize)
-            if shared is not None:
-                limits = (-shared if limits[0] < 0 else 0.0, shared)
+            colored = self._colored(layer, layers, selection)
             signal = is_signal(placement.grid)
             blocks.append(
                 Voxels(
@@ -309,8 +308,8 @@ class ActivationsView(View):
                     layer.cells,
                     placement.origin,
                     placement.cell,
-                    self._map(limits, selection),
-                    limits,
+                    colored.colormap,
+                    colored.limits,
                     threshold=self.threshold_of(name, selection) * limits_for(layer.statistics, "layer")[1],
                     count=placement.grid.count if len(placement.grid.shape) < 2 else None,
                     emphasis=(1.0 if selection.layer in (None, name) else 0.3) * (_BEHIND if signal else 1.0),
@@ -320,6 +319,17 @@ class ActivationsView(View):
             if signal:
                 blocks += curves(name, layer, placement, 1.0 if selection.layer in (None, name) else 0.4)
         return blocks
+
+    def _colored(self, layer: LayerValues, layers: dict[str, LayerValues], selection: Selection) -> ColoredCells:
+        """Return a layer's numbers with their colours; one scale for all layers depends on these."""
+        normalize: Normalize = selection.normalize or self._spec.normalize
+        # A quantity other than the activation is signed even if all numbers happen to have one sign.
+        own: Normalize = normalize if self._quantity(selection) == "activation" else "symmetric"
+        limits = limits_for(layer.statistics, own)
+        if normalize == "global":
+            shared = self._shared_limits(layers)
+            limits = (-shared if limits[0] < 0 else 0.0, shared)
+        return ColoredCells(layer, limits, self._map(limits, selection))
 
     def _reached(self, name: str, selection: Selection) -> bool:
         """Whether the shown quantity has numbers of its own for a layer, not zeros of a change that does not reach it."""

@@ -11,11 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, direction, fit
-from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, colormap, limits_for
+from nnviz3d.scene.colors import (
+    DEFAULT_DIVERGING,
+    DEFAULT_SEQUENTIAL,
+    INF_COLOR,
+    NAN_COLOR,
+    colormap,
+    limits_for,
+)
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.channel_pictures import CAPTURED, examples_of, features_of
 from nnviz3d.scene.hits import Hit, TileHit
@@ -30,16 +38,18 @@ from nnviz3d.scene.primitives import (
     Points,
     Primitive,
     Source,
+    Span,
     Tiles,
     Vector,
     Voxels,
     vector,
 )
-from nnviz3d.scene.selection import ChannelOrder, ChannelPictures, Pick, Selection
+from nnviz3d.scene.selection import CellPick, ChannelOrder, ChannelPictures, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import View
+from nnviz3d.scene.view import ColoredCells, FillsBlocks, View
 from nnviz3d.scene.view_spec import Move, ViewSpec
-from nnviz3d.scene.views.blocks import pick_on_tile
+from nnviz3d.scene.views.blocks import describe_cell, pick_on_tile
+from nnviz3d.scene.views.marks import callout, rectangles
 
 _HEIGHT, _WIDTH = 0.66, 0.92
 """Shares of the picture that the grid may fill."""
@@ -142,6 +152,7 @@ class ChannelsView(View):
 
     spec_class = ChannelsSpec
     always = True
+    blocks: FillsBlocks | None = None
 
     def __init__(self, spec: ChannelsSpec | None, context: SceneContext, timeline: Timeline) -> None:
         self._context = context
@@ -171,6 +182,31 @@ class ChannelsView(View):
         if not isinstance(hit, TileHit) or source is None or source.layer is None:
             return None
         return pick_on_tile(self._context, source.layer, hit, selection.sample)
+
+    def mark(self, pick: Pick, t: float, selection: Selection) -> tuple[Primitive, ...]:
+        """Return frames around the tile of a picked number and its pixel, and the callout, once the tiles are spread."""
+        layer, share = self.unfolded(t, selection)
+        if not isinstance(pick, CellPick) or pick.layer != layer or share < 1:
+            return ()
+        grid, facts = self._context.placement(layer).grid, describe_cell(self._context, pick, selection)
+        if facts is None or len(pick.index) < len(grid.shape):
+            return ()
+        sheet = self._prepared(layer, selection)
+        row, column = grid.location(pick.index)
+        at = channel_axis(grid.axes)
+        tiles = np.flatnonzero(sheet.channels == (0 if at is None else pick.index[at]))
+        if not len(tiles):
+            return ()
+        corner = sheet.spread[tiles[0]]
+        right, up = sheet.right * sheet.large[0], sheet.up * sheet.large[1]
+        framed = [(corner, right, up)]
+        if sheet.maps:
+            rows, columns = sheet.pixels.shape[1:3]
+            pixel = corner + right * (column / columns) + up * (1 - (row + 1) / rows)
+            framed.append((pixel, right / columns, up / rows))
+        ends = np.array([corner, corner + right, corner + up, corner + right + up])
+        box = Span(vector(ends.min(axis=0)), vector(np.ptp(ends, axis=0)))
+        return (rectangles(framed), callout([box], facts))
 
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
         """Return the unfolded layer at `t` seconds, and the finished share of the unfolding, from 0 to 1."""
@@ -261,7 +297,8 @@ class ChannelsView(View):
 
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
         order, pictures = self.order(layer, selection), self.pictures(layer, selection)
-        key = (layer, order, pictures, selection.sample, selection.target, selection.colormap)
+        look = selection.quantity, selection.against, selection.normalize, selection.colormap
+        key = (layer, order, pictures, selection.sample, selection.target, look)
         if self._sheet is None or self._sheet[0] != key:
             self._sheet = (key, self._prepare(layer, order, pictures, selection))
         return self._sheet[1]
@@ -304,11 +341,15 @@ class ChannelsView(View):
         return np.argsort(-means, kind="stable").astype(np.int64)
 
     def _maps(self, layer: str, rank: NDArray[np.int64], selection: Selection) -> tuple[NDArray[np.uint8], str]:
-        """Return the maps as pictures, ``(n, rows, columns, 3)``, and a remark."""
-        held = self._context.values(layer, selection.sample)
-        limits = limits_for(held.statistics, "layer")
-        chosen = colormap(selection.colormap or "inferno")
-        table = chosen if chosen.diverging == (limits[0] < 0) else colormap("ember-ice" if limits[0] < 0 else "inferno")
+        """Return the maps as pictures in the colours of the block, ``(n, rows, columns, 3)``, and a remark."""
+        colored = None if self.blocks is None else self.blocks.cells_of(layer, selection)
+        if colored is None:
+            held = self._context.values(layer, selection.sample)
+            limits = limits_for(held.statistics, "layer")
+            chosen = colormap(selection.colormap or DEFAULT_SEQUENTIAL)
+            fitting = colormap(DEFAULT_DIVERGING if limits[0] < 0 else DEFAULT_SEQUENTIAL)
+            colored = ColoredCells(held, limits, chosen if chosen.diverging == fitting.diverging else fitting)
+        held, limits, table = colored.layer, colored.limits, colored.colormap
         values = held.grid.last(held.values).transpose(2, 0, 1)[rank]
         share = (np.nan_to_num(values, nan=0.0) - limits[0]) / ((limits[1] - limits[0]) or 1.0)
         pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]

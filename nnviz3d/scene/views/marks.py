@@ -44,6 +44,13 @@ def frames(spans: Sequence[Span]) -> Lines:
     return Lines("pick/frames", points, repeated(_BRIGHT, 1.0, len(points)), width=1.8)
 
 
+def rectangles(sides: Sequence[tuple[NDArray[np.floating], ...]]) -> Lines:
+    """Draw the edges of rectangles, each given by a corner and the vectors of two sides, ``(3,)``."""
+    corners = np.array([[at, at + a, at + a + b, at + b, at] for at, a, b in sides])
+    points = np.stack([corners[:, :-1], corners[:, 1:]], axis=2).reshape(-1, 2, 3).astype(np.float32)
+    return Lines("pick/frames", points, repeated(_BRIGHT, 1.0, len(points)), width=2.4)
+
+
 def box_edges(spans: Sequence[Span]) -> NDArray[np.float32]:
     """Return the edges of boxes that are slightly larger than the spans, ``(n, 2, 3)``."""
     edges = []
