@@ -64,6 +64,8 @@ class History:
     validation
         For `PROGRESS`, the metrics of the validation data, whose columns are ends of epochs, if there are any. `first` and
         `last` then cover both.
+    other
+        For `PROGRESS`, the same of another training with which this one is compared. `first` and `last` then cover both.
     """
 
     statistic: str
@@ -80,6 +82,18 @@ class History:
     recorded: int
     usual: int
     validation: History | None = None
+    other: History | None = None
+
+    @property
+    def all(self) -> tuple[History, ...]:
+        """Itself, and the histories of its validation data and of the other training."""
+        more = (one for one in (self.validation, self.other) if one is not None)
+        return self, *(found for one in more for found in one.all)
+
+    def between(self, first: int, last: int) -> History:
+        """Return the history on an axis from one step to another."""
+        validation, other = (None if one is None else one.between(first, last) for one in (self.validation, self.other))
+        return replace(self, first=first, last=last, validation=validation, other=other)
 
     @property
     def reduced(self) -> bool:
@@ -115,6 +129,14 @@ def history_of(training: Training, graph: ModelGraph, statistic: str, most: int)
     known = (~np.isnan(values) | found).any(axis=0) & np.array(own, dtype=bool)
     names = tuple(name for name, shown in zip(training.layers, known, strict=True) if shown)
     return _reduced(statistic, names, training.steps, values[:, known], found[:, known], most) if names else None
+
+
+def compared(found: History, other: History | None) -> History:
+    """Return the progress of a training together with that of another one, on one axis of steps."""
+    if other is None:
+        return found
+    both = replace(found, other=other)
+    return both.between(min(one.first for one in both.all), max(one.last for one in both.all))
 
 
 def progress_of(training: Training, most: int) -> History | None:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.history import history_of, progress_of
+from nnviz3d.analysis.history import compared, history_of, progress_of
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.data.training import STATISTICS
 from tests.support import trainings
@@ -88,3 +88,22 @@ def test_many_layers_have_fewer_columns():
     assert columns(3) == 240
     assert 60 <= columns(60) < 240
     assert columns(1000) == 60
+
+
+def test_two_runs_stand_in_one_chart_on_one_axis(tmp_path, recorded_capture):
+    other = trainings.training_of(tmp_path / "run2.zarr", np.array([5, 100]), trainings.figures(2)).training
+    alone = progress_of(recorded_capture.training, 240)
+    found = compared(alone, progress_of(other, 240))
+    assert (found.first, found.last) == (1, 100)
+    assert (found.other.first, found.other.last) == (1, 100)
+    chart = chart_of(found, "run2.zarr")
+    lines = {line["name"]: line for line in chart["lines"]}
+    assert list(lines)[-1] == "loss · run2.zarr"
+    assert [line["dotted"] for line in lines.values()] == [False] * len(alone.names) + [True]
+    ends = [[float(x) for x in re.findall(r"[ML]([\d.]+) ", lines[name]["d"])] for name in ("loss", "loss · run2.zarr")]
+    assert ends[0][-1] == round(LEFT + 49 / 99 * (WIDTH - LEFT - RIGHT), 1), "step 50 of the first run"
+    assert ends[1] == [round(LEFT + 4 / 99 * (WIDTH - LEFT - RIGHT), 1), WIDTH - RIGHT]
+    assert len({line["color"] for line in lines.values()}) == len(lines)
+    heights = re.findall(r"[ML][\d.]+ ([\d.]+)", lines["loss · run2.zarr"]["d"])
+    assert len(set(heights)) == 1, "its loss is 1 at both steps"
+    assert compared(alone, None) is alone

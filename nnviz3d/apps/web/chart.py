@@ -41,26 +41,42 @@ def x_of(found: History, step: int) -> float:
     return float(_across(found, np.array([step]))[0])
 
 
-def chart_of(found: History) -> dict[str, Any]:
+def chart_of(found: History, other_name: str = "") -> dict[str, Any]:
     """Return the paths and labels of a chart.
+
+    Parameters
+    ----------
+    other_name
+        Name of the other training of the history, if it has one; its lines have this name behind theirs.
 
     Returns
     -------
     ``lines``: each with its ``name``, whether it belongs to a ``layer``, its ``color`` (the first layer is dark, the last
     one bright), its path ``d``, and the paths and colours of values that are not finite, ``odd``. A line of the validation
-    data is ``dashed``, has the path of its ``dots`` at the ends of epochs, and the colour of the training's metric.
+    data is ``dashed``, has the path of its ``dots`` at the ends of epochs, and the colour of the training's metric. A line
+    of another training is ``dotted``, and has a colour of its own.
     ``across`` and ``up``: positions and texts of the labels along the axes.
     """
     scale = Scale.of(found, None)
-    colors = dict(zip(found.names, _colors(found), strict=True))
-    lines = _lines(found, scale, colors, dashed=False)
-    if found.validation is not None:
-        lines += _lines(found.validation, scale, _validation_colors(found.validation.names, colors), dashed=True)
+    lines = _with_validation(found, scale, dict(zip(found.names, _colors(found), strict=True)))
+    if found.other is not None:
+        taken = len(found.names) + 3
+        paints = map(_css, categorical(taken + len(found.other.names))[taken:])
+        others = _with_validation(found.other, scale, dict(zip(found.other.names, paints, strict=True)))
+        lines += [{**line, "name": f"{line['name']} · {other_name}", "dotted": True} for line in others]
     return {
         "lines": lines,
         "across": [[x_of(found, step), f"{step:,}"] for step in step_ticks(found.first, found.last, 4)],
         "up": [[float(_down(scale, np.array([tick]))[0]), number(tick)] for tick in scale.ticks],
     }
+
+
+def _with_validation(found: History, scale: Scale, colors: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the lines of a history, and those of its validation data."""
+    lines = _lines(found, scale, colors, dashed=False)
+    if found.validation is not None:
+        lines += _lines(found.validation, scale, _validation_colors(found.validation.names, colors), dashed=True)
+    return lines
 
 
 def _lines(found: History, scale: Scale, colors: Mapping[str, str], *, dashed: bool) -> list[dict[str, Any]]:
@@ -77,7 +93,7 @@ def _lines(found: History, scale: Scale, colors: Mapping[str, str], *, dashed: b
             if where[k].any()
         ]
         line = {"name": name, "layer": found.statistic != PROGRESS, "color": colors[name], "odd": odd}
-        line |= {"d": _path(x, low[k], high[k], found.joined[k]), "dashed": dashed}
+        line |= {"d": _path(x, low[k], high[k], found.joined[k]), "dashed": dashed, "dotted": False}
         line["dots"] = _dots(x, high[k]) if dashed and len(x) <= _MOST_DOTS else ""
         lines.append(line)
     return lines

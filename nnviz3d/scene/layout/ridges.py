@@ -71,8 +71,7 @@ class Scale:
     @staticmethod
     def of(found: History, kind: str | None) -> Scale:
         """Choose the scale of a history; `kind` is ``linear`` or ``log``, `None` decides by the numbers."""
-        all_found = (found,) if found.validation is None else (found, found.validation)
-        known = np.concatenate([numbers.ravel() for one in all_found for numbers in (one.low, one.high)])
+        known = np.concatenate([numbers.ravel() for one in found.all for numbers in (one.low, one.high)])
         known = known[np.isfinite(known)]
         positive = known[known > 0]
         if not len(known):

@@ -61,9 +61,15 @@ class TrainingView(View):
         training = self._context.capture.training
         index = None if training is None else self._timeline.recorded_index(training, t, selection.step)
         if self._kept is None or self._kept[0] != index:
-            rows = _rows(training, index) if training is not None and index is not None else _NOTHING
+            rows = _rows(training, index, self._other()) if training is not None and index is not None else _NOTHING
             self._kept = (index, (Panel("training", "top-right", rows),))
         return self._kept[1]
+
+    def _other(self) -> tuple[str, Training] | None:
+        """Return the name and the recorded training of the compared model, if it has one."""
+        other = self._context.counterpart
+        training = None if other is None else other.capture.training
+        return None if other is None or training is None or not len(training) else (other.name, training)
 
 
 _NOTHING: tuple[Row, ...] = (TextRow("training"), TextRow("no step has been recorded yet", "quiet"))
@@ -92,7 +98,8 @@ def validation_figures(training: Training, index: int) -> list[str]:
     return [f"{name} {number(value)}" for name, value in found[:_METRICS] if not np.isnan(value)]
 
 
-def _rows(training: Training, index: int) -> tuple[Row, ...]:
+def _rows(training: Training, index: int, other: tuple[str, Training] | None = None) -> tuple[Row, ...]:
+    """Return the rows of a recorded step; the second curve is the loss of the compared run, or else of the validation."""
     steps, loss = training.steps, training.loss
     rows: list[Row] = [TextRow(f"training {step_text(training, index)}")]
     if np.isfinite(loss).any():
@@ -100,9 +107,16 @@ def _rows(training: Training, index: int) -> tuple[Row, ...]:
         validated = training.epoch_ends
         dots = validated.validation.get("val_loss", np.empty(0))
         at = validated.steps[: len(dots)].astype(np.float64)
+        if other is not None and np.isfinite(other[1].loss).any():
+            at, dots = other[1].steps.astype(np.float64), other[1].loss
         rows.append(CurveRow(steps.astype(np.float64), loss, index, ends, at, dots))
     rows.append(TextRow(" · ".join(figures(training, index)), "quiet"))
-    if training.epoch_ends.validation:
+    if other is not None:
+        name, run = other
+        past = max(int(np.searchsorted(run.steps, steps[index], side="right")) - 1, 0)
+        told = " · ".join([name, f"step {run.steps[past]:,}", *figures(run, past)])
+        rows.append(TextRow(f"thin line: {told}", "quiet"))
+    elif training.epoch_ends.validation:
         told = " · ".join(validation_figures(training, index)) or "validation"
         parting = parting_of(training.epoch_ends, int(steps[index]))
         rows.append(TextRow(f"dots: {told}", "quiet") if parting is None else TextRow(f"dots: {short_words(parting)}"))

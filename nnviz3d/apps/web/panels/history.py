@@ -10,7 +10,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 from trame_client.widgets.core import HtmlElement
 
-from nnviz3d.analysis.history import PROGRESS, History, history_of, progress_of
+from nnviz3d.analysis.history import PROGRESS, History, compared, history_of, progress_of
 from nnviz3d.analysis.overfitting import parting_of, parting_words
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
@@ -61,7 +61,7 @@ class HistoryPanel(PagePanel[HistoryState]):
     """Chart of a training. Choosing a statistic also changes the ridges; a click on a line highlights its layer."""
 
     def __init__(self, page: PageContext) -> None:
-        self._drawn: tuple[Training | None, str] = (None, "")
+        self._drawn: tuple[Training | None, Training | None, str] = (None, None, "")
         self._found: History | None = None
         ridges = self._ridges_of(page)
         training = page.session.scene.context.capture.training
@@ -80,6 +80,13 @@ class HistoryPanel(PagePanel[HistoryState]):
     def _training(self) -> Training | None:
         return self.page.session.scene.context.capture.training
 
+    @property
+    def _other(self) -> Training | None:
+        """The recorded training of the compared model, if it has one."""
+        other = self.page.session.scene.context.counterpart
+        found = None if other is None else other.capture.training
+        return found if found is not None and len(found) else None
+
     def synchronize(self) -> None:
         """Show the steps that were recorded so far, and mark the shown one."""
         training, session = self._training, self.page.session
@@ -91,9 +98,10 @@ class HistoryPanel(PagePanel[HistoryState]):
             state = replace(state, charts=[{"title": _TITLES[name], "value": name} for name in known])
             if known and state.charted not in known and self._ridges_of(self.page) is None:
                 state = replace(state, charted=known[0])
-        if self._drawn != (training, state.charted):
+        shown = (training, self._other, state.charted)
+        if self._drawn != shown:
             state = self._charted(training, state)
-            self._drawn = (training, state.charted)
+            self._drawn = shown
         step = session.scene.step(session.clock.t, session.selection)
         if self._found is not None and step is not None:
             state = replace(state, chart_now=round(x_of(self._found, step), 1))
@@ -108,6 +116,8 @@ class HistoryPanel(PagePanel[HistoryState]):
         graph = self.page.session.scene.context.graph
         if state.charted == PROGRESS:
             self._found = progress_of(training, columns(4))
+            if self._found is not None and self._other is not None:
+                self._found = compared(self._found, progress_of(self._other, columns(4)))
         else:
             self._found = history_of(training, graph, state.charted, columns(len(graph)))
         if self._found is None:
@@ -117,7 +127,8 @@ class HistoryPanel(PagePanel[HistoryState]):
         state = replace(state, chart_parting=parting_words(parting) if parting else "")
         if state.charted != PROGRESS and len(self._found.names) > 1:
             words += " · first layer dark, last bright"
-        return replace(state, chart=chart_of(self._found), chart_words=words)
+        other = self.page.session.scene.context.counterpart
+        return replace(state, chart=chart_of(self._found, "" if other is None else other.name), chart_words=words)
 
     def _choose(self, charted: str) -> None:
         if charted == self.state.charted:
@@ -154,7 +165,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         with html.Div(v_if="chart.lines.length && !chart.lines[0].layer", classes="chart-names", id="chart-names"):
             with html.Span(v_for="line in chart.lines", key="'name ' + line.name", classes="chart-name"):
                 with HtmlElement("svg", v_bind="{ viewBox: '0 0 22 8' }", aria_hidden="true"):
-                    dashed = "['curve-line', { dashed: line.dashed }]"
+                    dashed = "['curve-line', { dashed: line.dashed, dotted: line.dotted }]"
                     HtmlElement("path", classes=(dashed,), v_bind="{ d: 'M0 4H22', stroke: line.color }")
                     HtmlElement("circle", v_if="line.dots", v_bind="{ cx: 11, cy: 4, r: 2.5, fill: line.color }")
                 html.Span("{{ line.name }}")
@@ -197,7 +208,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         state = f"dimmed: chart_hover ? line.name !== chart_hover : line.name !== chart_layer && {chosen}"
         line = {"classes": (f"['curve', {{ {state} }}]",), "v_bind": "{ 'data-curve': line.name }"}
         with HtmlElement("g", **line, **self._events("line")):
-            dashed = "['curve-line', { dashed: line.dashed }]"
+            dashed = "['curve-line', { dashed: line.dashed, dotted: line.dotted }]"
             HtmlElement("path", classes=(dashed,), v_bind="{ d: line.d, stroke: line.color }")
             dots = "{ d: line.dots, style: { fill: line.color } }"
             HtmlElement("path", v_if="line.dots", classes="curve-dots", v_bind=dots)
