@@ -54,21 +54,20 @@ for name in "ab":
     globals()[name] = one
 wide = keras.Sequential([keras.Input((9, 8, 2)), keras.layers.Conv2D(6, 3), keras.layers.Flatten()])
 wide.save("wide.keras")
-arguments = CommandArguments()
-words = arguments.of(a, x, {"against": b, "sample": 1}, live=False)
-said["words"] = words
-said["live"] = arguments.of(a, x, {"against": b}, live=True)
+for name, live in (("words", False), ("live", True)):
+    arguments = CommandArguments()
+    said[name] = arguments.of(a, x, {"against": b, "sample": 1}, live=live)
+    Path(name).mkdir()
+    for path in arguments.folder.iterdir():
+        path.rename(Path(name) / path.name)
+    arguments.close()
 Path("said.json").write_text(json.dumps(said))
-for path in arguments.folder.iterdir():
-    path.rename(Path("kept") / path.name)
-arguments.close()
 """
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("against")
-    (folder / "kept").mkdir()
     subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT)], cwd=folder, check=True, timeout=300)
     return folder, json.loads((folder / "said.json").read_text())
 
@@ -111,17 +110,22 @@ def test_model_with_other_layers_is_refused_by_the_first_one_that_differs(made, 
 
 def test_model_objects_are_compared_on_the_same_samples(made):
     folder, said = made
-    words = said["words"]
-    assert words[1] == "--against"
-    shown, other = (open_capture(folder / "kept" / Path(name).name) for name in (words[0], words[2]))
-    assert (shown.committed, other.committed) == (1, 3), "the viewer was asked for last, with all samples"
-    assert Counterpart.of(shown, other, ("a", "b"), "b").samples == (0,)
-    invitation = invitation_in(folder / "kept" / "live.json")
-    assert (
-        [name for name, _ in invitation.samples] == [other.sample_name(i) for i in range(3)] == ["x[0]", "x[1]", "x[2]"]
-    )
+    stems = []
+    for kind, count in (("words", 1), ("live", 3)):
+        files = [said[kind][0], said[kind][said[kind].index("--against") + 1]]
+        shown, other = (open_capture(folder / kind / Path(name).name) for name in files)
+        assert (shown.committed, other.committed) == (1, count), "a viewer may ask for all samples"
+        assert Counterpart.of(shown, other, ("a", "b"), "b").samples[0] is not None
+        assert shown.sample_name(0) == "x[1]"
+        stems.append([Path(name).stem for name in files])
+    assert stems[0] == stems[1]
+    assert stems[0][0] != stems[0][1]
+    invitation = invitation_in(folder / "live" / "live.json")
+    assert sorted(name for name, _ in invitation.samples) == sorted(other.sample_name(i) for i in range(3))
     dense = said["b"]["layers"][-1]
-    np.testing.assert_allclose(other.activations(dense).values, said["b"]["values"][-1], rtol=1e-5, atol=1e-7)
+    held = {other.sample_name(i): other.activation(dense, i) for i in range(3)}
+    for i in range(3):
+        np.testing.assert_allclose(held[f"x[{i}]"], said["b"]["values"][-1][i], rtol=1e-5, atol=1e-7)
 
 
 def test_file_and_object_are_not_mixed():

@@ -16,6 +16,7 @@ from nnviz3d.apps.target import scene_named
 from nnviz3d.data.batches import first_batch, is_data_frame
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
+from nnviz3d.data.files.paths import exists
 from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.json_lines import to_line
 from nnviz3d.data.model_sources import names_model
@@ -284,7 +285,7 @@ class CommandArguments:
         position = options.get("sample", 0)
         if not 0 <= position < len(samples):
             raise UserError(f"There is no sample {position}; x holds {len(samples)}, from 0.")
-        out = self.folder / "run.zarr"
+        out = self.folder / ("run.zarr" if against is None else f"{_file_name(model)}.zarr")
         request = CaptureRequest(model="live", out=out, preprocess=options.get("preprocess"), insights=_wanted(options))
         wanted = samples if whole else samples[position : position + 1]
         kept.answer(request.model_copy(update={"inputs": tuple(source for _, source in wanted)}), lambda _event: None)
@@ -329,10 +330,17 @@ class CommandArguments:
             return str(against)
         other = import_module("nnviz3d.capture.live_model").prepare_live_model(against, x)
         chosen = dict.fromkeys([*wanted, *(samples[:_MOST_COMPARED] if live else ())])
-        out = self.folder / "against.zarr"
+        out = self.folder / f"{_file_name(against)}.zarr"
+        out = out if not exists(out) else self.folder / "against.zarr"
         sources = tuple(source for _, source in chosen)
         other.answer(CaptureRequest(model="live", out=out, inputs=sources), lambda _event: None)
         return str(out)
+
+
+def _file_name(model: Any) -> str:
+    """Return a name for a file of a model object, which a picture shows: its own name, or that of its class."""
+    name = str(getattr(model, "name", "") or type(model).__name__)
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60] or "model"
 
 
 def _wanted(options: Options) -> Insights:

@@ -119,8 +119,10 @@ class Other:
         CaptureError
             If the graphs differ, or they have no sample in common.
         """
-        models = capture.provenance.model, other.provenance.model
-        names = told_apart(shown, self.name) if models[0] == models[1] else models
+        sides = capture.provenance, other.provenance
+        models = sides[0].model, sides[1].model
+        of_files = all(side.sha256 is not None for side in sides) and models[0] != models[1]
+        names = models if of_files else told_apart(shown, self.name)
         counterpart = Counterpart.of(capture, other, names, self.name)
         return CaptureSeries.of(capture).compared(counterpart)
 

@@ -171,8 +171,7 @@ def opened(
         else:
             found_ready = opening.capture(ready, shown)
         if rival is not None and rival.capture is not None:
-            shown_name = str(found.capture) if invitation is None else ready.provenance.model
-            both = rival.beside(found_ready.capture, open_capture(rival.capture), shown_name)
+            both = rival.beside(found_ready.capture, open_capture(rival.capture), str(found.capture))
             found_ready = replace(found_ready, capture=both)
         origin = found_ready.origin
         if invitation is None:

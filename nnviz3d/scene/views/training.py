@@ -109,6 +109,8 @@ def _rows(training: Training, index: int, other: tuple[str, Training] | None = N
         at = validated.steps[: len(dots)].astype(np.float64)
         if other is not None and np.isfinite(other[1].loss).any():
             at, dots = other[1].steps.astype(np.float64), other[1].loss
+            low, high = min(int(steps[0]), int(other[1].steps[0])), max(int(steps[-1]), int(other[1].steps[-1]))
+            ends = f"step {low:,}", f"step {high:,}"
         rows.append(CurveRow(steps.astype(np.float64), loss, index, ends, at, dots))
     rows.append(TextRow(" · ".join(figures(training, index)), "quiet"))
     if other is not None:
