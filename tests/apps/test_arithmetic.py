@@ -45,7 +45,7 @@ def test_panel_follows_the_pick_and_lists_what_speaks_for_and_against_a_class(se
     bars = [row for row in panel.rows if isinstance(row, BarRow)]
     assert bars[0].text == f"dense [{int(products.argmax())}]"
     assert {bar.share for bar in bars if bar.share > 1} == set()
-    assert any(isinstance(row, KeyRow) and row.key == "softmax of it" for row in panel.rows)
+    assert any(isinstance(row, KeyRow) and row.key == "softmax of the sum" for row in panel.rows)
     assert arithmetic.panels()[0].rows is panel.rows
     session.select(pick=CellPick("dense", (3,)))
     assert arithmetic.panels()[0].rows[0].text == "dense [3]"

@@ -81,7 +81,7 @@ class TestCells:
         against = [term for term in state.pick_terms if term["against"]]
         assert against[0]["place"] == f"dense [{worst}]"
         assert state.pick_steps[0][0] == "64 products"
-        assert state.pick_steps[-1][0] == "softmax of it"
+        assert state.pick_steps[-1][0] == "softmax of the sum"
 
     def test_receptive_field_is_listed_from_the_nearest_layer(self, panel):
         state = explained(panel, CellPick("conv2d_1", (5, 4, 3)))

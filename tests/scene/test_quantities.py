@@ -114,7 +114,7 @@ class TestWords:
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
         assert (
-            f"gradient of the score of {name} (score {number(answer.score)}, p 0.500); each layer's scale ends at m"
+            f"gradient of the score of {name} (score {number(answer.score)}, p 0.500); each layer's own scale, up to m"
             in text
         )
         text = words(scene, sample=1, quantity="gradient_x_activation", target=OTHER)

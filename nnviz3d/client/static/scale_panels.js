@@ -65,7 +65,7 @@ function relativeScale(blocks, signed, what) {
   const shares = blocks.filter(({ limits }) => limits[1]).map(({ threshold, limits }) => threshold / limits[1]);
   const name = signed && what === "activation" ? `signed ${what}` : what;
   return [
-    quietRow(`${name}; each layer's scale ends at m: ${span}`),
+    quietRow(`${name}; each layer's own scale, up to m = ${span}`),
     legendRow(blocks[0].colormap, ticks, rangesBelow(Math.max(0, ...shares), signed)),
   ];
 }

@@ -118,10 +118,11 @@ def arithmetic(found: CellSum | None) -> Pairs:
     if found.bias:
         pairs.append(["shift" if found.figures else "bias", number(found.bias)])
     taken = count == 1 and not found.bias
-    pairs.append([("number" if found.weights[0] == 1 else "product") if taken else "sum", exact_number(found.total)])
+    result = ("number" if found.weights[0] == 1 else "product") if taken else "sum"
+    pairs.append([result, exact_number(found.total)])
     factor = 1.0 if found.after is None else found.after[1]
     if found.function and factor:
-        pairs.append([f"{found.function} of it", exact_number(found.result / factor)])
+        pairs.append([f"{found.function} of the {result}", exact_number(found.result / factor)])
     if found.after is not None:
         pairs.append([f"× {found.after[0]} {number(found.after[1])}", exact_number(found.result)])
     return pairs

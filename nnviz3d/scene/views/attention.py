@@ -299,7 +299,7 @@ def _legend(colors: Colormap, tops: Sequence[float], missing: str, lines: bool) 
     rows: list[Row] = []
     if tops:
         span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
-        rows.append(TextRow(f"attention; each layer's scale ends at m: {span}", "quiet"))
+        rows.append(TextRow(f"attention; each layer's own scale, up to m = {span}", "quiet"))
         rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))))
     what = "how much each query (row) attends to each key (column)"
     if lines:

@@ -269,7 +269,7 @@ class ChannelsView(View):
         if share >= 1:
             below = sheet.spread + sheet.right * sheet.large[0] / 2
             labels = (
-                Label(vector(anchor), (name,), priority=30.0, emphasis=0.55, small=True)
+                Label(vector(anchor), (name,), priority=30.0, emphasis=0.55, small=True, fixed=True)
                 for anchor, name in zip(below, sheet.names, strict=True)
             )
             found.append(Labels("channels", tuple(labels)))

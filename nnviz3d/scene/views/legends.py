@@ -123,7 +123,7 @@ def _relative_scale(blocks: list[Voxels], signed: bool, what: str) -> list[Row]:
     threshold = max((b.threshold / b.limits[1] for b in blocks if b.limits[1]), default=0.0)
     name = f"signed {what}" if signed and what == "activation" else what
     return [
-        TextRow(f"{name}; each layer's scale ends at m: {span}", "quiet"),
+        TextRow(f"{name}; each layer's own scale, up to m = {span}", "quiet"),
         ScaleRow(blocks[0].colormap, ticks, _hidden(threshold, signed)),
     ]
 

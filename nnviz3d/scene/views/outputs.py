@@ -28,6 +28,8 @@ NAMED_CELLS = 16
 """Maximum size of a vector with a name beside every cell; for larger outputs the best scores are listed."""
 FEW, MORE = 3, 5
 """Number of listed scores, and their number in a scene that explains a decision."""
+_ROUNDED = 1e-3
+"""Distance from 1 of a sum of probabilities, at most."""
 _ANSWERS = 3
 """Maximum number of outputs whose answers the title has, and of gauges."""
 _IN_ORDER = 4
@@ -218,9 +220,11 @@ def beside_cells(
 
 
 def best_rows(head: str, scores: NDArray[np.float32], names: Sequence[str], listed: int = FEW) -> list[Row]:
-    """List the largest numbers of an output as bars."""
+    """List the largest numbers of an output as bars; those of probabilities that add up to 1 end at 1."""
     finite = scores[np.isfinite(scores)]
     low, high = (min(0.0, float(finite.min())), float(finite.max())) if finite.size else (0.0, 0.0)
+    if low >= 0 and len(finite) == len(scores) > 1 and abs(float(finite.sum(dtype=np.float64)) - 1) < _ROUNDED:
+        high = 1.0
     count = len(scores)
     which = f": highest {listed} of {count:,}" if listed < count else f": all {count}" if count > 1 else ""
     rows: list[Row] = [TextRow(f"{head}{which}", "quiet")]

@@ -100,7 +100,7 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
         ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
         rows: list[Row] = [
             TextRow(
-                f"ball colour: {what}; each layer's scale ends at m: {span_text([top for _, top in alike])}",
+                f"ball colour: {what}; each layer's own scale, up to m = {span_text([top for _, top in alike])}",
                 "quiet",
             ),
             ScaleRow(alike[0][0], ticks),
