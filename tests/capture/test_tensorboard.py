@@ -8,21 +8,23 @@ import tensorflow as tf
 
 from nnviz3d import TrainingRecorder
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.training_histograms import BINS
 from nnviz3d.errors import UserError
 from tests.support.recorder import Recorder
-from tests.support.trainings import VALIDATED, small_training
+from tests.support.trainings import VALIDATED, histogrammed_training, small_training
 
 pytestmark = pytest.mark.tensorflow
 
 
 def events(folder):
-    """Read the scalars of a run by TensorFlow's own reader: by tag, ``{step: number}``."""
+    """Read a run by TensorFlow's own reader: by tag, ``{step: number}``, or ``{step: bins}`` of a histogram."""
     found = {}
     (file,) = folder.glob("*tfevents*")
     for event in tf.compat.v1.train.summary_iterator(str(file)):
         for value in event.summary.value:
-            assert value.metadata.plugin_data.plugin_name == "scalars"
-            found.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor).item()
+            number = tf.make_ndarray(value.tensor)
+            assert value.metadata.plugin_data.plugin_name == ("histograms" if number.ndim else "scalars")
+            found.setdefault(value.tag, {})[event.step] = number if number.ndim else number.item()
     return found
 
 
@@ -46,6 +48,20 @@ def test_event_files_hold_all_scalars_of_the_training_and_its_validation(tmp_pat
     assert list(train["gradient_norm/dense"].values()) == norms.tolist()
     assert validation["epoch/loss"] == {step: loss for step, (loss, _) in VALIDATED.items()}
     assert validation["epoch/accuracy"] == pytest.approx({step: share for step, (_, share) in VALIDATED.items()})
+
+
+def test_event_files_hold_the_histograms(tmp_path):
+    histograms = histogrammed_training(tmp_path / "run.zarr").training.histograms
+    TrainingRecorder(tmp_path / "run.zarr").to_tensorboard(tmp_path / "logs")
+    bins = events(tmp_path / "logs" / "train")["gradients/dense"]
+    recorded = histograms.of("dense", "gradients")
+    assert list(bins) == histograms.steps.tolist()
+    for found, limits, counts in zip(bins.values(), recorded.limits, recorded.counts, strict=True):
+        left, right, count = found.T
+        assert count.tolist() == counts.tolist()
+        assert (left[0], right[0], left[-1], right[-1]) == (limits[0], limits[0], limits[1], limits[1])
+        assert right[:-1] == pytest.approx(left[1:])
+        assert right[1:-1] - left[1:-1] == pytest.approx((limits[1] - limits[0]) / BINS)
 
 
 def test_a_training_without_validation_has_one_run_and_no_numbers_that_were_not_recorded(tmp_path):
