@@ -204,8 +204,10 @@ class Recording:
         if (probe := parts.probe) is not None:
             self._attempt("statistics of activations", step, said, lambda: probe.statistics(layers))
         since = time.perf_counter()
+        # For many variables this takes milliseconds.
         finite = bool(np.isfinite(scalars["loss"]))
-        states = self._numbers.states(made, finite=finite, gradients=gradients, ratios=ratios)
+        known = {"finite": finite, "gradients": gradients, "ratios": ratios}
+        states = self._numbers.states(made, **known) if probes or weights else {}
         if probes:
             numbers = self._attempt("histograms", step, said, lambda: self._numbers.histograms(states))
             if numbers is not None:
