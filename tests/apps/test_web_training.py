@@ -79,13 +79,13 @@ def test_page_lets_a_training_wait_step_and_go_on(chromium: Browser, tmp_path: P
             wait_until(lambda: words in text(page, "#training-state"), f"it says: {words}")
             assert [name for name, button in buttons.items() if button.count()] == list(shown)
 
-        says("The training goes on.", "pause")
+        says("It is running.", "pause")
         buttons["pause"].click()
-        says("It waits after the next step", "continue")
+        says("Pausing after the next step", "continue")
         assert asked.read() == ControlRequest(pause=True)
         before = (tmp_path / "run.zarr" / "training" / "control.json").stat().st_mtime
         recorder.pause(waits=True)
-        says("It waits. It goes on by itself when this page is closed.", "step", "continue")
+        says("Paused; it goes on when the page closes.", "step", "continue")
         buttons["step"].click()
         wait_until(lambda: asked.read() == ControlRequest(pause=True, steps=1), "a step is asked for")
         recorder.go_on(1)
@@ -97,7 +97,7 @@ def test_page_lets_a_training_wait_step_and_go_on(chromium: Browser, tmp_path: P
         buttons["continue"].click()
         wait_until(lambda: asked.read() == ControlRequest(pause=False), "it may go on")
         recorder.pause(waits=False)
-        says("The training goes on.", "pause")
+        says("It is running.", "pause")
         recorder.finish()
         wait_until(lambda: page.locator("#training-control").count() == 0, "a finished training cannot be asked")
 

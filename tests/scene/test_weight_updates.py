@@ -26,7 +26,7 @@ def test_weight_before_gradient_update_and_weight_after_are_the_recorded_ones(sc
     selection = Selection(step=shown)
     found = scene.as_of(scene.duration, selection).describe(KernelPick("dense", (7, 11)), selection)
     recorded = scene.capture.training.update("dense", "kernel", shown)
-    assert [name for name, _ in found.parts] == [f"before step {step}", "gradient", "update", "after"]
+    assert [name for name, _ in found.parts] == [f"before step {step}", "gradient of its batch", "update", "after"]
     before, gradient, update, after = (np.float32(number) for _, number in found.parts)
     assert (before, gradient, after) == (recorded.before[7, 11], recorded.gradient[7, 11], recorded.after[7, 11])
     assert found.value == str(after)

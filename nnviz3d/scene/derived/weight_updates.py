@@ -52,7 +52,7 @@ def update_parts(context: SceneContext, layer: str, variable: str, index: tuple[
     by_rule = " = -learning rate × gradient" if exact_step and abs(product) > _TELLING * place else ""
     return (
         (f"before step {found.step:,}", exact(before)),
-        ("gradient", exact(gradient)),
+        ("gradient of its batch", exact(gradient)),
         ("update", f"{exact(update)}{by_rule}"),
         ("after", exact(after)),
     )

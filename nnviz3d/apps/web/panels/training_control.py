@@ -13,9 +13,9 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 
 _WORDS = {
     "none": "",
-    "running": "The training goes on.",
-    "pausing": "It waits after the next step ...",
-    "paused": "It waits. It goes on by itself when this page is closed.",
+    "running": "It is running.",
+    "pausing": "Pausing after the next step ...",
+    "paused": "Paused; it goes on when the page closes.",
 }
 
 
