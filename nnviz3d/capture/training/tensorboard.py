@@ -91,7 +91,7 @@ def _train(training: Training) -> Values:
 
 def _buckets(limits: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the bins as TensorBoard takes them; numbers beyond the limits are bins without a width at the limits."""
-    edges = np.linspace(*limits, BINS + 1)
+    edges = np.linspace(limits[0], limits[1], BINS + 1)
     left = np.concatenate([edges[:1], edges])
     right = np.concatenate([edges, edges[-1:]])
     return np.stack([left, right, counts.astype(np.float64)], axis=1)
