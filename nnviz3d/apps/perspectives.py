@@ -115,7 +115,8 @@ class Perspectives:
         self._specs = {one.name: scene_named(one.scene).elsewhere() for one in PERSPECTIVES}
         self.all: tuple[Perspective, ...] = PERSPECTIVES
         if frame.scene.context.counterpart is not None:
-            self.all = (*PERSPECTIVES, SIDE_BY_SIDE)
+            after = 1 + [one.name for one in PERSPECTIVES].index("activations")
+            self.all = (*PERSPECTIVES[:after], SIDE_BY_SIDE, *PERSPECTIVES[after:])
             self._specs[SIDE_BY_SIDE.name] = default_scene().with_view("counterpart")
         shown = next((one.name for one in self.all if _shows_the_same(self._specs[one.name], first)), None)
         if shown is None:

@@ -16,6 +16,7 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.apps.view_state import show_view, view_of
+from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.compared import counterpart_of, has_counterpart
@@ -201,7 +202,7 @@ def test_model_and_samples_can_be_subtracted_by_turns(session):
 
 def test_perspective_shows_both_networks_with_the_same_pick(session):
     names = [one.name for one in session.perspectives.all]
-    assert names[-1] == "side_by_side"
+    assert names[names.index("activations") + 1] == "side_by_side"
     session.select(pick=CellPick("conv", (1, 2, 3)), quantity="difference")
     session.look_at("side_by_side")
     assert (session.selection.pick, session.choices.quantity) == (CellPick("conv", (1, 2, 3)), "activation")
@@ -211,6 +212,20 @@ def test_perspective_shows_both_networks_with_the_same_pick(session):
     settle(session)
     assert session.samples.chosen == 3, "the other network runs on further samples, too"
     assert session.scene.at(END, session.selection).primitives
+
+
+def test_key_of_the_window_flies_to_what_differs_most(session):
+    pose = session.own_pose(16 / 9)
+    session.renderer = SimpleNamespace(pose=lambda: pose, size=(1600, 900))
+    controls = Controls(session, save=str, write=str, printed=print)
+    controls.next_difference()
+    layer = session.selection.layer
+    assert layer in session.scene.context.graph
+    assert session.choices.quantity == "difference"
+    assert controls.moving
+    assert layer in controls._message
+    controls.next_difference()
+    assert session.selection.layer != layer
 
 
 def test_film_of_a_difference_is_drawn_alike_by_another_process(two):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from nnviz3d.apps.flight import Flight, around_layers, pose_before
+from nnviz3d.apps.flight import Flight, around_layers, around_pick, pose_before
 from nnviz3d.apps.picking import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
@@ -240,6 +240,24 @@ class Controls:
             self.tell("Point at a layer, then press f")
             return
         self._flight = (Flight(pose, end), self._now)
+
+    def next_difference(self) -> None:
+        """Fly to the next one of the layers and channels that differ most between what is compared."""
+        session = self._session
+        found = session.differences.next()
+        if found is None:
+            self.tell(
+                "Nothing is compared; open the window with --against b.keras, or press x until the cells show a difference"
+            )
+            return
+        pose, (width, height) = session.renderer.pose(), session.renderer.size
+        points = around_pick(session.scene, session.clock.t, session.selection)
+        if not len(points):
+            points = around_layers(session.scene, session.groups.shown_of(found.place.layer))
+        end = pose_before(points, pose, width / height)
+        self._flight = None if end is None else (Flight(pose, end), self._now)
+        self.changed = True
+        self.tell(found.told)
 
     def _layer(self) -> str | None:
         """Return the layer under the pointer, or else the layer of the pick, or else the selected layer."""

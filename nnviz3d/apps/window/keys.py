@@ -76,6 +76,7 @@ KEYS = (
     Key(("Shift+c",), "c C", "explain the next, previous class", "previous_class", repeats=True),
     Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference, change", "next_quantity"),
     Key(("b",), "b", "next sample or model to subtract", "next_against"),
+    Key(("j",), "j", "fly to the next layer or channel that differs most", "next_difference"),
     Key(("a",), "a", "next attribution method", "next_method"),
     Key(("i",), "i", "show, hide the arithmetic of what is picked", "toggle_arithmetic"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),
