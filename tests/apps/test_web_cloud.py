@@ -237,3 +237,24 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
         wait_until(lambda: int(text(page, "#meant").split()[0].replace(",", "")) != left, "the lasso replaces the box")
         page.locator("#clear-points").click()
         wait_until(lambda: page.locator("#meant").count() == 0, "all are shown alike")
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Served]:
+    yield from serving(str(bundled("digits.keras")), "--input", "digits:0-11")
+
+
+@pytest.mark.chromium
+@pytest.mark.tensorflow
+def test_click_embeds_a_layer_for_all_samples(chromium: Browser, model: Served):
+    with looking(chromium, model) as page:
+        still(page)
+        page.locator("[data-layer=dense]").first.click()
+        wait_until(lambda: "by dense" in text(page, "#embed-layer"), "the highlighted layer can be embedded")
+        page.locator("#embed-layer").click()
+        wait_until(lambda: page.locator("[data-perspective=embedding].chosen").count() == 1, "its points are shown")
+        wait_until(lambda: "dense" in text(page, ".v-select:has(#embedding)"), "for this layer")
+        wait_until(
+            lambda: page.locator("#neighbours img").count() == 11, "the shown sample is near to the eleven others"
+        )
+        assert text(page, "#point .line") == "digits:0"
