@@ -18,6 +18,7 @@ from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import UserError
+from nnviz3d.scene.colors import categorical
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EVERY_POINT, PointFilter, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
@@ -90,6 +91,8 @@ def test_colours_and_filters_are_the_columns(panel):
     assert panel.state.meant_words == f"{within.sum()} of 1,000 samples, by writer"
     counts = {one["title"]: int(one["count"]) for one in panel.state.meant_counts}
     assert counts == {name: int((within & (name == WRITERS)).sum()) for name in ("Ada", "Bea", "Cem", "Dot")}
+    colors = [one["color"] for one in sorted(panel.state.meant_counts, key=lambda one: one["title"])]
+    assert colors == ["rgb({},{},{})".format(*(round(255 * one) for one in color)) for color in categorical(4)]
     change(panel, filter_high="")
     assert panel.page.session.selection.points == PointFilter(column="ink", low=10.0)
     change(panel, filter_column="writer")

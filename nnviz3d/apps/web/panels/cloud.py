@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_limit, asked_outline, asked_pose
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import number
+from nnviz3d.scene.colors import OTHERS, Color, number
 from nnviz3d.scene.enclosure import enclosed
 from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.selection import EVERY_POINT, PointFilter
@@ -68,7 +69,8 @@ class CloudState:
     points_isolated
         Whether all others are hidden.
     meant_words, meant_counts
-        How many samples are meant, and how many of each category: ``title``, ``count`` and ``share`` of the largest.
+        How many samples are meant, and how many of each category: ``title``, ``count``, ``share`` of the largest, and
+        ``color`` if the points have it.
     meant_by
         The column of these categories.
     """
@@ -147,7 +149,8 @@ class CloudPanel(PagePanel[CloudState]):
             colored_by=by,
             few_colors=len(names) <= _FEW,
         )
-        self.show(_with_filter(_with_column(state, space, selection.points), space, selection.points, by))
+        state = _with_filter(_with_column(state, space, selection.points), space, selection.points, by)
+        self.show(_with_colors(state, cloud.palette(selection)))
 
     def tick(self) -> None:
         """Show the numbers at the clock's step of a training."""
@@ -301,7 +304,7 @@ class CloudPanel(PagePanel[CloudState]):
                     with html.Template(v_for="one in meant_counts", key="one.title"):
                         html.Span("{{ one.title }}", classes="line", title=("one.title",))
                         with html.Span(classes="meant-bar"):
-                            html.Span(style=("{ width: one.share + '%' }",))
+                            html.Span(style=("{ width: one.share + '%', background: one.color }",))
                         html.Span("{{ one.count }}", classes="meant-count")
 
 
@@ -376,6 +379,16 @@ def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: 
     name = "" if counted is None else counted.name
     words = f"{int(meant.sum()):,} of {len(meant):,} samples" + (f", by {name}" if listed else "")
     return replace(state, meant_words=words, meant_counts=listed, meant_by=name)
+
+
+def _with_colors(state: CloudState, palette: Mapping[str, Color]) -> CloudState:
+    """Return the state with the colours of the points for the categories that are counted, if they show these."""
+    if state.meant_by != state.colored_by:
+        return state
+    grey = [round(255 * one) for one in OTHERS]
+    colors = {title: [round(255 * one) for one in color] for title, color in palette.items()}
+    counts = [{**one, "color": "rgb({},{},{})".format(*colors.get(one["title"], grey))} for one in state.meant_counts]
+    return replace(state, meant_counts=counts)
 
 
 def _counted(space: PointSpace, by: str | None) -> PointColumn | None:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.embedding_quality import judged_after_reduction
 from nnviz3d.analysis.reduction import REDUCED
 from nnviz3d.data.capabilities.embeddings import Embedding
-from nnviz3d.scene.colors import OTHERS
+from nnviz3d.scene.colors import OTHERS, Color
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.panel_rows import PictureRow, Row, TextRow
 from nnviz3d.scene.primitives import Callout, Label, Labels, Panel, Points, Primitive, Source, Span
-from nnviz3d.scene.selection import ColoredBy, PointFilter, Selection
+from nnviz3d.scene.selection import EVERY_POINT, ColoredBy, PointFilter, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.columns import CLASSES, LABEL, columns_of
 from nnviz3d.scene.views.points.neighbours import share_of_variance
@@ -103,6 +103,11 @@ class Cloud:
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
         """Return what colours the points: `wanted` if it is known, otherwise the first column."""
         return wanted if wanted in self.columns else next(iter(self.columns), None)
+
+    def palette(self, by: ColoredBy | None) -> dict[str, Color]:
+        """Return the colours of the most frequent categories of a column by their names."""
+        painted = self.paint(by, EVERY_POINT)
+        return {painted.titles[code]: color for code, color in painted.palette.items()}
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
         """Return the finished share of the points' way, from 0 to 1."""

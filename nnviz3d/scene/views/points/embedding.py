@@ -15,6 +15,7 @@ from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, matching
 from nnviz3d.errors import SceneError
+from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
 from nnviz3d.scene.facts import Facts
@@ -112,6 +113,10 @@ class EmbeddingView(View):
     def columns(self, selection: Selection) -> Mapping[str, PointColumn]:
         """Return what is known of the samples of the shown embedding, by name."""
         return self._clouds[self.shown(selection)].columns
+
+    def palette(self, selection: Selection) -> Mapping[str, Color]:
+        """Return the colours of the most frequent categories by their names; empty if colours show numbers."""
+        return self._clouds[self.shown(selection)].palette(self.colored_by(selection))
 
     def count(self, selection: Selection) -> int:
         """Return the number of samples of the shown embedding."""

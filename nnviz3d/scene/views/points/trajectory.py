@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.embedding_trajectory import class_separation
 from nnviz3d.data.training import Training
 from nnviz3d.data.training_embedding import EmbeddedOutputs
+from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedding_at, known_trajectory
 from nnviz3d.scene.panel_rows import TextRow
@@ -78,6 +79,10 @@ class TrajectoryCloud:
     def colored_by(self, wanted: ColoredBy) -> ColoredBy | None:
         """Return what colours the points: `wanted` if it is known, otherwise the first column."""
         return wanted if wanted in self.columns else next(iter(self.columns), None)
+
+    def palette(self, by: ColoredBy | None) -> dict[str, Color]:
+        """Return the colours of the most frequent categories of a column at the last step by their names."""
+        return self._cloud(len(self._way) - 1).palette(by)
 
     def moment(self, t: float, share: float, timeline: Timeline, selection: Selection) -> float:
         """Return the shown moment: the selected step's, or the clock's.
