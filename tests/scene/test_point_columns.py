@@ -107,6 +107,19 @@ def test_words_have_a_colour_each_with_their_counts(scene):
     assert sum(int(text.rsplit(maxsplit=1)[1]) for text in told) == COUNT
 
 
+def test_long_words_are_cut_in_the_middle_and_keep_their_counts(capture, tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text(
+        "place\n" + "".join(f"a long way from home in the street with number {k % 12}\n" for k in range(COUNT))
+    )
+    _, legend, _ = shown(build(capture, path, color="place"))
+    rows = [row for row in legend.rows if isinstance(row, SwatchRow)]
+    assert max(len(row.swatches) for row in rows) == 2
+    told = [text for row in rows for _, text in row.swatches]
+    assert len(set(told)) == len(told) == 11
+    assert all(text.endswith(("  84", "  83", "  166", "  167", "  168")) for text in told)
+
+
 def test_columns_of_the_model_keep_their_names_and_meaning(scene, capture):
     found = capture.embedding("dense")
     assert scene.get(EmbeddingView).colors(Selection()) == (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding_quality import NEIGHBOURS
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
+from nnviz3d.data.printable import printable
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, Colormap, categorical, colormap, number, repeated
 from nnviz3d.scene.context import class_name
 from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
@@ -19,14 +20,14 @@ from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn
 
 COLORED = 10
 """Maximum number of categories with separate colours; these are the most frequent ones."""
-_ACROSS = 5
-"""Number of categories in a row of the legend."""
+_ACROSS = ((14, 5), (24, 3), (1000, 2))
+"""Most characters of a category and its count, and the number of categories in a row of the legend."""
 _UNKNOWN = (0.27, 0.30, 0.36)
 """Colour of points of which a column holds nothing."""
 _DARKEST = 0.22
 """Share of the colour map for numbers that is left out at its dark end, which would not be seen on the background."""
-_LONGEST_NAME = 40
-"""Most characters of a category in the legend."""
+_LONGEST_NAME = 36
+"""Most characters of a category in the legend; a longer one is cut in its middle."""
 
 
 class Painted(NamedTuple):
@@ -179,17 +180,16 @@ def _swatches(
 ) -> list[tuple[Color, str]]:
     """Return the coloured categories with their counts, and the others together."""
     counts = {k: int((codes == k).sum()) for k in palette}
-    found: list[tuple[Color, str]] = [(palette[k], f"{_short(titles[k])}  {count:,}") for k, count in counts.items()]
+    names = {k: printable(titles[k], _LONGEST_NAME) for k in palette}
+    found: list[tuple[Color, str]] = [(palette[k], f"{names[k]}  {count:,}") for k, count in counts.items()]
     others = int((codes != NO_CLASS).sum()) - sum(counts.values())
     return [*found, (OTHERS, f"others  {others:,}")] if others else found
 
 
 def _swatch_rows(swatches: list[tuple[Color, str]]) -> list[SwatchRow]:
-    return [SwatchRow(tuple(swatches[k : k + _ACROSS])) for k in range(0, len(swatches), _ACROSS)]
-
-
-def _short(title: str) -> str:
-    return title if len(title) <= _LONGEST_NAME else f"{title[: _LONGEST_NAME - 1]}…"
+    longest = max((len(words) for _, words in swatches), default=0)
+    across = next(count for most, count in _ACROSS if longest <= most)
+    return [SwatchRow(tuple(swatches[k : k + across])) for k in range(0, len(swatches), across)]
 
 
 def _palette(codes: NDArray[np.int64]) -> dict[int, Color]:
