@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.scene.camera import CameraPose
@@ -11,6 +13,8 @@ from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.story import Walk
 
+_LONGEST = 2.4
+"""Maximum seconds of a flight; a user who leads by hand wants to arrive."""
 _MOST_SHAPES = 8
 """Number of shapes of pictures for which a walk is kept."""
 
@@ -179,6 +183,7 @@ class GuidedTour:
         if kept is None:
             while len(self._walks) >= _MOST_SHAPES:
                 self._walks.pop(next(iter(self._walks)))
-            kept = scene, Walk.of(scene, shape, self._frame.selection, self._stops, captioned=self.captioned)
+            walk = Walk.of(scene, shape, self._frame.selection, self._stops, captioned=self.captioned)
+            kept = scene, replace(walk, longest=_LONGEST)
             self._walks[key] = kept
         return kept[1]

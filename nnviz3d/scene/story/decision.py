@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +146,8 @@ def decision_of(context: SceneContext, sample: int) -> ModelDecision | None:
     found = explained_number(context, layer, index, sample)
     other = None
     if chosen is not None and two is not None:
-        other = explained_number(context, *_summing(capture, output, two), sample).sum
+        place = _summing(capture, output, two)
+        other = _other_unit(capture, layer, index, found.sum, place[1]) or explained_number(context, *place, sample).sum
     return ModelDecision(
         output,
         layer,
@@ -161,6 +162,20 @@ def decision_of(context: SceneContext, sample: int) -> ModelDecision | None:
         found.reason,
         found.sources,
     )
+
+
+def _other_unit(
+    capture: CaptureReader, layer: str, index: tuple[int, ...], found: CellSum | None, other: tuple[int, ...]
+) -> CellSum | None:
+    """Return the sum of another unit of a dense layer, which takes the same numbers; `None` for any other layer."""
+    weights = capture.weights(capture.graph.node(layer).path)
+    kernel, bias = weights.get("kernel"), weights.get("bias")
+    if found is None or kernel is None or kernel.ndim != 2 or len(index) != 1 or len(kernel) != len(found.weights):
+        return None
+    if not np.array_equal(kernel[:, index[0]], found.weights):
+        return None
+    own = 0.0 if bias is None else float(bias[other[0]])
+    return replace(found, weights=np.asarray(kernel[:, other[0]], dtype=np.float64), bias=own, result=np.nan)
 
 
 def evidence(

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, between, fit
 from nnviz3d.scene.panel_rows import TextRow, text_height
-from nnviz3d.scene.primitives import Panel
+from nnviz3d.scene.primitives import Panel, vector
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.story.stop import StoryStop
@@ -30,12 +30,61 @@ _SWAY = (-8.0, 4.0)
 """Degrees that are added to the azimuth at the input and at the end of the network; negative is the input's side."""
 _LIT = 0.9
 """Seconds after the arrival until the layers of a stop are lit."""
+_LIFTS, _CALM = (0.0, 0.3, 0.6, 0.9, 1.2, 1.6), 0.15
+"""Lifts of a flight that are compared, and the share by which a flight with lift 1 must be shorter than one without."""
 _SAMPLES = 64
 """Samples of a flight that are compared with the speed limits."""
 _WIDE, _EDGES = 740.0, 40.0
 """Width of a caption's text, and height of its edges and of the gap below it, in pixels of a picture 720 high."""
 _MOST_BELOW = 0.5
 """Maximum share of a picture's height that is kept free below the layers of a stop."""
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A flight between two poses, which leads away from the network and back if the way is long.
+
+    Attributes
+    ----------
+    lift
+        Logarithm of the factor by which the camera is farther away in the middle of the flight.
+    seconds
+        Its duration within the speed limits.
+    """
+
+    start: CameraPose
+    end: CameraPose
+    lift: float
+    seconds: float
+
+    @staticmethod
+    def of(start: CameraPose, end: CameraPose) -> _Flight:
+        """Choose the lift with which the flight is shortest."""
+        flights = (_Flight(start, end, lift, 0.0) for lift in _LIFTS)
+        timed = [replace(flight, seconds=max(_SHORTEST, flight._least())) for flight in flights]
+        # A lower flight that takes hardly longer is calmer.
+        return min(timed, key=lambda flight: flight.seconds * (1 + _CALM * flight.lift))
+
+    def at(self, share: float) -> CameraPose:
+        """Return the pose after a share of the way, from 0 to 1."""
+        pose = between(self.start, self.end, share)
+        if not self.lift:
+            return pose
+        arm = np.subtract(pose.position, pose.target) * math.exp(self.lift * math.sin(math.pi * share) ** 2)
+        return replace(pose, position=vector(np.array(pose.target) + arm))
+
+    def _least(self) -> float:
+        """Return the least seconds within the speed limits."""
+        shares = ease(np.linspace(0, 1, _SAMPLES + 1), 0.0, 1.0)
+        framings = [Framing.of(self.at(float(share))) for share in shares]
+
+        def values(name: str) -> Floats:
+            return np.array([getattr(framing, name) for framing in framings])
+
+        azimuth = np.degrees(np.unwrap(np.radians(values("azimuth"))))
+        track = Track(np.zeros(len(framings)), values("target"), values("distance"), azimuth, values("elevation"))
+        excess = float(haste(track, 1 / _SAMPLES).max())
+        return excess if math.isfinite(excess) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +101,16 @@ class Walk:
         Time of the scene in seconds at each stop.
     selections
         What is selected at each stop.
+    longest
+        Maximum seconds of a flight; a longer one is faster than the speed limits allow.
     """
 
     stops: tuple[StoryStop, ...]
     poses: tuple[CameraPose, ...]
     times: tuple[float, ...]
     selections: tuple[Selection, ...]
-    _flights: dict[tuple[int, int], float] = field(default_factory=dict)
+    longest: float = math.inf
+    _flights: dict[tuple[int, int], _Flight] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -80,10 +132,11 @@ class Walk:
 
     def flight(self, origin: int, index: int) -> float:
         """Return the seconds of the flight between two stops; 0 if they are one."""
-        if origin == index:
-            return 0.0
+        return 0.0 if origin == index else min(self._flight(origin, index).seconds, self.longest)
+
+    def _flight(self, origin: int, index: int) -> _Flight:
         if (origin, index) not in self._flights:
-            self._flights[origin, index] = _flight(self.poses[origin], self.poses[index])
+            self._flights[origin, index] = _Flight.of(self.poses[origin], self.poses[index])
         return self._flights[origin, index]
 
     def settled(self, origin: int, index: int) -> float:
@@ -108,7 +161,7 @@ class Walk:
         """
         flight = self.flight(origin, index) if flight is None else flight
         share = 1.0 if since >= flight else float(ease(np.array(since), 0.0, flight))
-        pose = self.poses[index] if share >= 1 else between(self.poses[origin], self.poses[index], share)
+        pose = self.poses[index] if share >= 1 else self._flight(origin, index).at(share)
         # The next layers light up while the camera arrives.
         lit = min(max((since - flight / 2) / (flight / 2 + _LIT), 0.0), 1.0)
         before, after = self.times[origin], self.times[index]
@@ -178,8 +231,7 @@ def _not_nearer(pose: CameraPose, least: float) -> CameraPose:
     distance = float(np.linalg.norm(arm))
     if distance >= least:
         return pose
-    x, y, z = (float(v) for v in np.array(pose.target) + arm * (least / distance))
-    return replace(pose, position=(x, y, z))
+    return replace(pose, position=vector(np.array(pose.target) + arm * (least / distance)))
 
 
 def _margins(stop: StoryStop, aspect: float) -> Margins:
@@ -207,17 +259,3 @@ def _selected(scene: Scene, stop: StoryStop, selection: Selection) -> Selection:
     marked = pick is not None and scene.shown(pick.layer) == pick.layer
     step = scene.step(scene.duration, selection)
     return replace(selection, layer=scene.shown(stop.layer), pick=pick if marked else None, step=step)
-
-
-def _flight(start: CameraPose, end: CameraPose) -> float:
-    """Return the seconds of a flight within the speed limits."""
-    shares = ease(np.linspace(0, 1, _SAMPLES + 1), 0.0, 1.0)
-    framings = [Framing.of(between(start, end, float(share))) for share in shares]
-
-    def values(name: str) -> Floats:
-        return np.array([getattr(framing, name) for framing in framings])
-
-    azimuth = np.degrees(np.unwrap(np.radians(values("azimuth"))))
-    track = Track(np.zeros(len(framings)), values("target"), values("distance"), azimuth, values("elevation"))
-    excess = float(haste(track, 1 / _SAMPLES).max())
-    return max(_SHORTEST, excess) if math.isfinite(excess) else _SHORTEST
