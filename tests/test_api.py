@@ -294,6 +294,14 @@ def test_origins_and_base_path_become_options(stand_in, origin, words):
     assert given[given.index("--base-path") + 1] == "/user/x"
 
 
+def test_tour_is_an_option_of_pages_and_windows_which_a_notebook_refuses(stand_in):
+    stand_in('echo "$@"; exec sleep 600')
+    with nnviz3d.serve("digits", open=False, block=False, tour=True) as viewer:
+        assert "--tour" in viewer.url.split()
+    with pytest.raises(UserError, match=r"A scene in a notebook has no tour; nnviz3d\.serve"):
+        nnviz3d.show("digits", inline=True, tour=True)
+
+
 def test_notes_are_printed_and_the_error_message_is_raised(stand_in, tmp_path, capsys):
     stand_in("printf 'A note.\nnnviz3d: It is wrong.\n' >&2; exit 2")
     with pytest.raises(UserError, match=r"^It is wrong\.$"):

@@ -527,6 +527,11 @@ class TestCommand:
         assert words in sentence(run("digits", *arguments, cwd=tmp_path))
         assert os.listdir(tmp_path) == []
 
+    def test_story_of_a_scene_without_layers_is_refused_in_one_sentence(self, tmp_path):
+        done = run("embedding", "-o", "x.mp4", *SMALL, "--tour", "story", cwd=tmp_path)
+        assert "shows no layers, so there is no way through them to tell of" in sentence(done)
+        assert os.listdir(tmp_path) == []
+
     def test_terminal_shows_the_remaining_time(self, small_capture, tmp_path):
         leader, follower = pty.openpty()
         code = "import os; os.environ.update(TERM='xterm', COLUMNS='120')"

@@ -39,3 +39,20 @@ def test_page_that_draws_the_scene_flies_to_the_pose_of_the_stop(webgl, digits_f
             wait_until(near, f"the camera is at stop {index}")
         context.close()
         assert not logged
+
+
+def test_reader_who_prefers_no_motion_sees_the_stops_only(webgl, digits_folder):
+    with contextmanager(serving)(str(digits_folder), "--tour", "--draw", "client") as server:
+        context = webgl.new_context(viewport={"width": 800, "height": 600}, reduced_motion="reduce")
+        page = context.new_page()
+        page.goto(server.url)
+        wait_until(lambda: page.locator("#tour-bar").is_visible(), "the tour leads")
+        page.keyboard.press(" ")
+        wait_until(lambda: page.evaluate("window.nnviz3d.still()") is not None, "the picture rests")
+        page.evaluate("window.poses = []; setInterval(() => poses.push(String(window.nnviz3d.pose().position)), 20)")
+        before = page.evaluate("String(window.nnviz3d.pose().position)")
+        page.keyboard.press("ArrowRight")
+        wait_until(lambda: page.evaluate("poses.at(-1)") not in (None, before), "the camera is elsewhere")
+        wait_until(lambda: page.evaluate("poses.slice(-50).every((one) => one === poses.at(-1))"), "the camera rests")
+        assert len(set(page.evaluate("poses"))) == 2
+        context.close()

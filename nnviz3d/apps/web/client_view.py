@@ -284,6 +284,7 @@ class ClientViews:
                 "home_pose": asdict(home),
                 "enters": enters,
                 "moving": self._session.moving,
+                "flies": self._session.tour.moving,
             },
         )
 

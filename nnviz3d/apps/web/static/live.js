@@ -10,6 +10,8 @@
   const slowest = 500; // Milliseconds for each of several pictures of a motion.
   const mostSlow = 6;
 
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+
   const trame = window.trame;
   const mode = trame.state.get("draw");
   const session = () => trame.client.getConnection().getSession();
@@ -144,7 +146,9 @@
       this.store.forget(message.gone);
       this.unacknowledged = message.frame.number;
       this.following = this.following || message.enters;
-      this.setHome(message.home_pose);
+      // Readers who prefer pictures without motion see the end of a tour's flight only.
+      const skips = message.flies && this.homePose !== null && still.matches;
+      if (!skips) this.setHome(message.home_pose);
       this.viewer.show(this.frame.drawList);
     }
 
