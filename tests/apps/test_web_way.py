@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +115,19 @@ def path_of(page: Page) -> list[str]:
 def distance(page: Page) -> float:
     pose = pose_of(page)
     return float(np.linalg.norm(np.subtract(pose.position, pose.target)))
+
+
+def rested(page: Page) -> float:
+    """Wait until the camera rests, and return its distance."""
+    last = [0.0]
+
+    def rests() -> bool:
+        page.wait_for_timeout(500)
+        last.append(distance(page))
+        return last[-1] == last[-2]
+
+    wait_until(rests, "the camera rests")
+    return last[-1]
 
 
 def flown(page: Page, far: float) -> None:
@@ -241,7 +255,7 @@ def test_bookmark_shows_perspective_choice_and_camera_again_after_a_reload(page:
     page.evaluate("window.nnviz3dWay.fly('conv2d_1')")
     wait_until(lambda: path_of(page) == ["digits", "conv2d_1"], "a layer is chosen")
     wait_until(lambda: "~p" in view_of(page), "the address holds the camera")
-    far = distance(page)
+    far = rested(page)
     page.keyboard.press("b")
     wait_until(lambda: "Bookmarked: Neurons · conv2d_1" in text(page, "#message"), "the page says its name")
     page.evaluate("localStorage.setItem('other', '1')")
@@ -338,19 +352,18 @@ def test_perspectives_are_walked_by_the_arrow_keys(page: Page):
 
 
 def test_lost_connection_says_what_goes_on_until_the_server_is_back(webgl: Browser, digits_folder: Path):
-    first = Served("--draw", "client", "--no-live", str(digits_folder))
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    first = Served("--draw", "client", "--no-live", "--port", str(port), str(digits_folder))
     with open_page(webgl, first, logs=True) as page:
         assert page.locator("#waiting").count() == 0, "nothing is waited for"
-        port = first.port
         first.process.kill()
         first.process.wait()
         wait_until(lambda: "connection to nnviz3d was lost" in text(page, ".gone"), "the page says that it is lost")
         wait_until(lambda: "does not answer yet" in text(page, "#gone-state"), "and that it tries again")
         again = Served("--draw", "client", "--no-live", "--port", str(port), str(digits_folder))
-        assert again.port == port
         page.locator("#gone-again").click()
         wait_until(lambda: "started anew" in text(page, "#gone-state"), "and that the address is another one")
-        assert re.match(r"http://", again.url)
     again.end()
 
 
@@ -358,7 +371,7 @@ def test_lost_connection_says_what_goes_on_until_the_server_is_back(webgl: Brows
 def test_worker_that_is_killed_while_it_computes_a_perspective_is_one_sentence_and_the_next_click_works(
     webgl: Browser,
 ):
-    server = Served("--draw", "client", "digits")
+    server = Served("--draw", "client", "--no-live", "digits")
     with open_page(webgl, server) as page:
         page.locator("[data-perspective=gradients]").click()
         wait_until(lambda: page.locator(".perspective.computing").count() == 1, "the model computes it")

@@ -22,7 +22,7 @@ def build_help(page: PageContext) -> None:
     with v.VDialog(v_model=("help",), width=860, content_class="help-frame", aria_labelledby="help-title"):
         with html.Div(classes="help", id="help"):
             with html.Div(classes="help-head"):
-                html.H2("Finding one's way", id="help-title")
+                html.H2("Finding your way", id="help-title")
                 v.VBtn(icon="mdi-close", click="help = false", id="help-close", **theme.icon_button("Close (Esc)"))
             with html.Div(classes="help-columns"):
                 with html.Div():

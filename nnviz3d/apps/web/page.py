@@ -53,6 +53,7 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
             v.VBtn(icon="mdi-dock-left", click="drawer = !drawer", id="toggle", **theme.icon_button("Layers, settings"))
             _heading()
             v.VSpacer()
+            _build(panels, "heading")
             _badges()
             _buttons(page, home)
         with v.VAppBar(height=36, flat=True, classes="bar perspectives-bar"):

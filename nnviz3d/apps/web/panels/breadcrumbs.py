@@ -35,9 +35,9 @@ class BreadcrumbsState:
 
 
 class BreadcrumbsPanel(PagePanel[BreadcrumbsState]):
-    """The path, at the right of the bar."""
+    """The path, at the right of the heading."""
 
-    area = "bar"
+    area = "heading"
 
     def __init__(self, page: PageContext) -> None:
         super().__init__(page, BreadcrumbsState())

@@ -18,8 +18,9 @@
 
   async function goTo({ kind, name }) {
     if (kind === "pick") return fly(null);
-    if (kind === "channel" && (await trame.trigger("show_channels", [name]))) return;
-    await fly(name);
+    // Unfolded channels stand before the network, so that only the whole view shows them all.
+    if (kind === "channel" && (await trame.trigger("show_channels", [name]))) await trame.trigger("key", ["home"]);
+    else await fly(name);
   }
 
   const search = () => document.getElementById("filter");
