@@ -95,7 +95,9 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self._perspective = session.perspectives.current
         self._departures = session.tour.departures
         self._clients = ClientCounter(self._show_clients)
-        self._saves = Saves(self._page, self.view, lambda: self._clients.count)
+        self._saves = Saves(
+            self._page, self.view, lambda: self._clients.count, lambda: self.client_views.stay(self._last_sender())
+        )
         self._flights = Flights(self._page, self.view, self._saves.camera, self._home)
         self._exports = Exports(
             self._page, self._saves.camera, lambda: self.view.camera_set_by_user, f"{file_stem(session)}.html"

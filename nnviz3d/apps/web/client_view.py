@@ -176,6 +176,11 @@ class ClientViews:
         for page in self._pages.values():
             page.enters = True
 
+    def stay(self, client: str | None) -> None:
+        """Let a page move its camera by itself, although the next frame is of another scene."""
+        if client in self._pages:
+            self._pages[client].enters = False
+
     def leave(self, client: str) -> None:
         """Forget a page."""
         self._pages.pop(client, None)

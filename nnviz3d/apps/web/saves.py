@@ -34,13 +34,18 @@ class Saves:
         The picture that the server draws.
     clients
         Returns the number of open pages.
+    stay
+        Lets the page that sent the last message move its camera by itself.
     """
 
-    def __init__(self, page: PageContext, view: RemoteView, clients: Callable[[], int]) -> None:
+    def __init__(
+        self, page: PageContext, view: RemoteView, clients: Callable[[], int], stay: Callable[[], None]
+    ) -> None:
         self._page = page
         self._session = page.session
         self._view = view
         self._clients = clients
+        self._stay = stay
         self._last: tuple[Any, ...] = ()
         page.show({"view": encode_view(self._shown())})
         page.on_trigger("write_scene", self._write)
@@ -132,7 +137,10 @@ class Saves:
                 raise SceneError(f"The {what} does not fit: {str(error).removeprefix('look.')}") from None
             self._page.refresh()
         pose = view.pose if alone or (drawn_here is True and not others) else None
-        return None if pose is None else pose.model_dump()
+        if pose is None:
+            return None
+        self._stay()
+        return pose.model_dump()
 
     def _look(self, pose: Any) -> None:
         """Move the camera of the picture that the server draws."""

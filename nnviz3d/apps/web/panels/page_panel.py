@@ -35,7 +35,8 @@ class PagePanel(ABC, Generic[State]):
     state
         The state that the page shows.
     area
-        Where the panel stands: in the heading, in the bar below it, in the drawer at the left, or in the footer below the picture.
+        Where the panel stands: in the heading, in the bar below it, in the drawer at the left, or in the footer below the
+        picture.
     """
 
     area: ClassVar[Literal["heading", "bar", "drawer", "footer"]] = "drawer"

@@ -164,6 +164,11 @@
       this.viewer.look(pose);
     }
 
+    fly(pose) {
+      this.following = false;
+      this.viewer.fly(pose);
+    }
+
     drawn({ smooth, moving }) {
       this.pictures += 1;
       wait("");
@@ -315,7 +320,7 @@
     /** The pose of this page's camera; `null` if the server draws. */
     pose: () => drawing?.viewer.pose ?? null,
     look: (pose) => drawing?.look(pose),
-    fly: (pose) => drawing?.viewer.fly(pose),
+    fly: (pose) => drawing?.fly(pose),
     /** Whether the user has moved this page's camera. */
     moved: () => drawing !== null && !drawing.following,
     /** Number of pictures that this page has drawn. */
