@@ -9,10 +9,11 @@ from nnviz3d.apps.comparison import joined
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.data.compared import counterpart_activation, counterpart_of
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.scene.derived.differences import differences_of
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.data.training_embedding import EmbeddedSamples, EmbeddingTrajectory, write_trajectory
 from nnviz3d.errors import CaptureError
 from tests.support import captures

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.data.training_histograms import BINS, histogram_of
 from tests.support import captures
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 from tests.support import captures
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.data.training_histograms import QUANTITIES, histogram_of
 from tests.support import captures
 from tests.support.graphs import chain

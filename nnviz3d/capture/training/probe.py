@@ -21,8 +21,9 @@ from nnviz3d.capture.programs.flat_program import Inputs
 from nnviz3d.capture.programs.frozen import Compiled, frozen
 from nnviz3d.data.axes import location_axes
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.printable import reason
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 
 _MEASURED = ("mean", "std", "zeros", "saturated", "dead", "nonfinite_activations")
 MOST_NUMBERS = 2**24

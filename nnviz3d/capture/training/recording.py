@@ -28,11 +28,12 @@ from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.capture.training.weight_statistics import WeightMeasure
 from nnviz3d.capture.weights import named_variables
 from nnviz3d.data.files.locks import WriterLock
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.axis_names import write_tokens, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.training_writer import TrainingWriter, announce_embedded, announce_training
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.training import STATISTICS
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.capture.training.weight_statistics import VariableState
-from nnviz3d.data.training import Packing
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.training_histograms import BINS, QUANTITIES, Entries, histogram_of
 
 MOST_UPDATED = 2**24

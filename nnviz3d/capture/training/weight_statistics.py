@@ -15,7 +15,8 @@ from nnviz3d.capture.programs.describe import DescribedModel
 from nnviz3d.capture.training.optimizer_updates import number
 from nnviz3d.capture.training.train_step_hook import VariableCopies
 from nnviz3d.data.graph import LayerNode
-from nnviz3d.data.training import STATISTICS, Packing
+from nnviz3d.data.packing import Packing
+from nnviz3d.data.training import STATISTICS
 
 MOST_CHANNELS = 1024
 """Most channels of a layer with a gradient norm for each channel."""

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.packing import Packing
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.storage.rows_writer import as_stored
-from nnviz3d.data.training import SCALARS, STATISTICS, Packing
+from nnviz3d.data.training import SCALARS, STATISTICS
 from nnviz3d.data.training_embedding import EmbeddedSamples
 from nnviz3d.data.training_histograms import Entries
 from nnviz3d.errors import CaptureError
