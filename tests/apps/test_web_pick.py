@@ -275,7 +275,7 @@ def test_samples_that_activate_a_channel_most_are_shown_with_their_pictures(tmp_
     kept = ChannelExamples(
         "conv",
         np.array([[7, 3], [3, 7], [7, 3], [3, 7]]),
-        np.array([[0.5, 0.25]] * 4, np.float32),
+        np.array([[0.5, 0.25], [0.5, 0.25], [0.5, 0], [0, 0]], np.float32),
         np.array([3, 7]),
         ("three.png", "seven.png"),
         pictures,
@@ -294,6 +294,14 @@ def test_samples_that_activate_a_channel_most_are_shown_with_their_pictures(tmp_
     assert state.pick_examples_words == "Activate channel 1 most, of 10 samples"
     assert [one["position"] for one in state.pick_examples] == [-1, -1]
     assert "not among the samples" in state.pick_examples[0]["hint"]
+    state = explained(panel, CellPick("conv", (2, 2, 2)), 0)
+    assert [one["name"] for one in state.pick_examples] == ["seven.png"]
+    assert state.pick_examples_words == "Only 1 of 10 samples activates channel 2"
+    state = explained(panel, CellPick("conv", (2, 2, 3)), 0)
+    assert (state.pick_examples, state.pick_examples_words) == (
+        [],
+        "Never active: channel 3 is 0 or less in the mean for all 10 samples",
+    )
     assert not explained(panel, CellPick("conv", (2, 2)), 0).pick_examples
     assert not explained(panel, CellPick("dense", (2,)), 0).pick_examples
 

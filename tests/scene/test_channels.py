@@ -10,13 +10,22 @@ import pytest
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.graph import ModelGraph
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import colormap, limits_for
+from nnviz3d.scene.derived.dead_channels import (
+    dead_of,
+    layers_with_examples,
+    listed,
+    silence_words,
+    silent_channels,
+)
 from nnviz3d.scene.hits import TileHit
 from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.channels import ChannelsView
 from tests.support import captures
 
 
@@ -71,11 +80,12 @@ def test_tile_shows_the_numbers_of_its_channel_and_legend_counts_channels(digits
     colors = colormap("inferno").table[np.minimum(at.astype(int), 255)]
     assert np.array_equal(tiles.pixels, colors.transpose(2, 0, 1, 3)[tiles.channels])
     (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
-    silent = int((values.max(axis=(0, 1)) == 0).sum())
+    dead = [channel for channel in range(64) if not values[..., channel].any()]
+    silent = len(dead)
     assert silent > 0
     assert [row.text for row in legend.rows] == [
         "64 channels of conv2d_2, highest mean activation first",
-        f"{silent} of them are 0 everywhere here",
+        f"{silent} of them are 0 everywhere for this sample: {listed(dead)}",
     ]
     (labels,) = (p for p in shown.primitives if isinstance(p, Labels))
     assert [label.lines[0] for label in labels.labels] == [str(c) for c in tiles.channels]
@@ -184,7 +194,14 @@ def examples_capture(folder, *, pictures: bool = True):
     kept = ChannelExamples("conv", samples, means, np.array([2, 3, 5, 7, 9]), tuple("abcde"), shown, 10)
     values = captures.small_values()
     path = folder / f"examples{pictures}.zarr"
-    return captures.write(path, captures.small_graph(), values, also=[lambda w: write_examples(w, kept)]), kept
+    return captures.write(path, relu_graph(), values, also=[lambda w: write_examples(w, kept)]), kept
+
+
+def relu_graph() -> ModelGraph:
+    """Return the small graph, whose convolution ends with a ReLU."""
+    graph = captures.small_graph()
+    nodes = (replace(node, activation="relu") if node.id == "conv" else node for node in graph)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def test_tile_shows_the_four_samples_that_activate_its_channel_most(tmp_path):
@@ -194,9 +211,17 @@ def test_tile_shows_the_four_samples_that_activate_its_channel_most(tmp_path):
     tiles = tiles_of(found)
     assert not tiles.maps
     assert tiles.pixels.shape == (4, 15, 11, 3)
+    assert [label.lines[0] for p in found.primitives if isinstance(p, Labels) for label in p.labels] == [
+        "0",
+        "1",
+        "2 dead",
+        "3",
+    ]
     for channel, first in enumerate([3, 1, None, 4]):
         if first is None:
             assert tiles.pixels[channel].max() <= 0.28 * 255 + 1
+            empty = tiles.pixels[channel][1:7, 1:5]
+            assert (empty == empty[0, 0]).all(), "no sample activates it, so none is shown"
             continue
         picture = tiles.pixels[channel]
         places = [int(np.searchsorted(kept.shown, sample)) for sample in kept.samples[channel][:4]]
@@ -210,7 +235,64 @@ def test_tile_shows_the_four_samples_that_activate_its_channel_most(tmp_path):
         values = capture.activation("conv", 1)
         assert pick.index[2] == channel
         assert values[pick.index] == values[..., channel].max()
-    assert legend.rows[-1].text == "each channel: the 4 of 10 samples that activate it most; 1 dead"
+    assert [row.text for row in legend.rows[-2:]] == [
+        "each channel: the 4 of 10 samples that activate it most; 1 dead",
+        "dead, 0 for all 10 samples: 2",
+    ]
+
+
+def test_samples_that_do_not_activate_a_channel_are_no_examples_of_it(tmp_path):
+    capture, kept = examples_capture(tmp_path)
+    tiles = tiles_of(scene_of(capture, layer="conv", show="examples", order="index").at(9.0))
+    rare = replace(kept, means=kept.means * np.array([1, 1, 0, 0, 0], np.float32))
+    path = tmp_path / "rare.zarr"
+    values = captures.small_values()
+    also = [lambda writer: write_examples(writer, rare)]
+    scene = scene_of(
+        captures.write(path, relu_graph(), values, also=also), layer="conv", show="examples", order="index"
+    )
+    found = tiles_of(scene.at(9.0))
+    assert np.array_equal(found.pixels[:, 1:7], tiles.pixels[:, 1:7])
+    below = found.pixels[:, 8:14, 1:5]
+    assert (below == below[0, 0, 0]).all()
+    assert dead_of(scene.context, "conv").channels == (2,)
+
+
+def test_dead_channels_are_said_as_far_as_is_known(tmp_path):
+    capture, kept = examples_capture(tmp_path)
+    context = scene_of(capture, layer="conv").context
+    assert layers_with_examples(context) == ("conv",)
+    found = dead_of(context, "conv")
+    assert (found.channels, found.total, found.short, found.words) == ((2,), 4, "dead", "0 for all 10 samples")
+    assert dead_of(context, "dense") is None
+    values = capture.activation("conv", 1)
+    silent = [channel for channel in range(4) if not values[..., channel].any()]
+    pairs = dict(silent_channels(context, "conv", 1))
+    assert pairs["channels 0 everywhere"].startswith(f"{len(silent)} of 4 for this sample")
+    assert pairs["dead channels"] == "1 of 4, 0 for all 10 samples: 2"
+    assert not silent_channels(context, "dense", 1)
+    # The largest means of a layer with negative numbers do not tell the others.
+    linear = replace(context.graph.node("conv"), activation="linear")
+    assert silence_words(linear, kept) == ("never active", "0 or less in the mean for all 10 samples")
+    assert listed(range(3)) == "0, 1, 2"
+    assert listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7 and 4 more"
+
+
+def test_layer_without_the_chosen_pictures_says_which_layers_have_them(tmp_path):
+    capture, _ = examples_capture(tmp_path)
+    scene = scene_of(capture, layer="conv", show="examples")
+    view = scene.get(ChannelsView)
+    assert view.elsewhere("conv") == {}
+    assert view.elsewhere("pool") == {"examples": "examples were captured for conv, not for pool"}
+
+    def last_row(**chosen) -> str:
+        shown = scene.at(9.0, Selection(**chosen)).primitives
+        (legend,) = (p for p in shown if isinstance(p, Panel) and p.name == "channels")
+        return legend.rows[-1].text
+
+    assert last_row(unfold="pool") == "examples were captured for conv, not for pool; these are its maps"
+    assert last_row(unfold="pool", channel_pictures="features") == "no features were captured; these are its maps"
+    assert "captured" not in last_row(unfold="pool", channel_pictures="maps")
 
 
 def test_examples_that_are_no_pictures_or_were_not_captured_are_refused_with_the_option(tmp_path, small_capture):

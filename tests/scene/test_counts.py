@@ -37,15 +37,15 @@ def test_channel_legend_names_capture_as_the_choice_not_activation(shown, total,
 @pytest.mark.parametrize(
     ("maps", "words"),
     [
-        (np.zeros((1, 2, 2)), "it is 0 everywhere here"),
+        (np.zeros((1, 2, 2)), "it is 0 everywhere for this sample"),
         (np.ones((1, 2, 2)), "it is nonzero somewhere"),
-        (np.stack([np.zeros((2, 2)), np.ones((2, 2))]), "1 of them is 0 everywhere here"),
-        (np.zeros((3, 2, 2)), "3 of them are 0 everywhere here"),
+        (np.stack([np.zeros((2, 2)), np.ones((2, 2))]), "1 of them is 0 everywhere for this sample: 0"),
+        (np.zeros((3, 2, 2)), "3 of them are 0 everywhere for this sample: 0, 1, 2"),
         (np.full((2, 2, 2), np.nan), "each is nonzero somewhere"),
     ],
 )
 def test_silent_channels_are_counted_in_singular_or_plural(maps, words):
-    assert _silence(maps.astype(np.float32)) == words
+    assert _silence(maps.transpose(1, 2, 0).astype(np.float32)) == words
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,8 @@ class KeyCommands:
         channels = session.scene.get(ChannelsView)
         kinds = channels.kinds_of_pictures(layer)
         if len(kinds) < 2:
-            self._tell(f"There are no features of {layer}; capture the model with --features {layer}")
+            held = "; ".join(channels.elsewhere(layer).values())
+            self._tell(held or f"There are no features of {layer}; capture the model with --features {layer}")
             return
         name = _next(kinds, channels.pictures(layer, session.selection))
         session.select(channel_pictures=name)

@@ -89,6 +89,17 @@ class ChannelExamples:
         if self.samples.shape != self.means.shape or not known:
             raise CaptureError(f"Examples of {self.node!r}: their samples, means and names do not go together.")
 
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """``(C, k)``: whether a sample activates the channel. A sample with the mean 0 only fills its place."""
+        found: NDArray[np.bool_] = self.means != 0
+        return found
+
+    @property
+    def dead(self) -> NDArray[np.bool_]:
+        """``(C,)``: whether no sample of the data set activates the channel."""
+        return ~self.active.any(axis=1)
+
 
 def examples_path(node_id: str) -> str:
     """Return the group of the examples of a layer."""

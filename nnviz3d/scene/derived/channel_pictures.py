@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.examples import ChannelExamples, has_example_pictures, read_examples
+from nnviz3d.data.capabilities.examples import ChannelExamples, has_example_pictures
 from nnviz3d.data.capabilities.features import has_features, read_features
 from nnviz3d.data.storage.zarr_reader import StoredArrays
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.derived.dead_channels import examples_of_layer, listed, silence_words
 from nnviz3d.scene.selection import ChannelPictures
 
 CAPTURED: Mapping[ChannelPictures, tuple[str, Callable[[StoredArrays, str], bool]]] = {
@@ -20,14 +21,16 @@ CAPTURED: Mapping[ChannelPictures, tuple[str, Callable[[StoredArrays, str], bool
     "examples": ("--dataset and --examples", has_example_pictures),
 }
 """The options that capture each kind of pictures, and whether a layer has them."""
-Pictures = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], str]
-"""Pictures ``(n, rows, columns, 3)``, their channels ``(n,)``, a mask of dead channels ``(n,)``, and a remark."""
+Pictures = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...], tuple[str, ...]]
+"""Pictures ``(n, rows, columns, 3)``, their channels ``(n,)`` and names, and remarks."""
 _DEAD = 0.28
 """Brightness of a dead channel's picture."""
 _EXAMPLES = 4
 """Maximum number of examples that one picture shows."""
 _EDGE = (48, 57, 72)
 """Colour of the lines around examples, whose own ground is often as dark as the scene's."""
+_EMPTY = (13, 16, 23)
+"""Colour of a place without an example."""
 
 
 def features_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> Pictures:
@@ -50,27 +53,41 @@ def features_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> P
         pixels = np.repeat(pixels, 3, axis=-1)
     what = "the mean" if found.objective == "channel" else "the middle cell"
     remark = f"each picture maximizes {what} of its channel; {int(dead.sum())} dead"
-    return pixels, found.channels[rows], dead, remark
+    channels = found.channels[rows]
+    return pixels, channels, _names(channels, dead, "dead"), (remark, *_those(channels[dead], "dead"))
 
 
 def examples_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> Pictures:
-    """Return the samples that activate the channels of a layer most; parameters as for `features_of`."""
-    found = read_examples(context.capture.stored, layer)
+    """Return the samples that activate the channels of a layer most; parameters as for `features_of`.
+
+    A sample that does not activate the channel at all is left out, so the picture of a dead channel is empty.
+    """
+    found = examples_of_layer(context, layer)
     if found is None:
         raise SceneError(f"There are no examples of {layer}; capture the model with --dataset and --examples {layer}.")
     channels = rank[rank < len(found.samples)]
-    # If even the largest means are 0, no sample activates the channel, and its examples mean nothing.
-    dead = np.asarray(~found.means[channels].any(axis=1))
+    dead = found.dead[channels]
     pixels = np.stack([_mosaic(found, int(channel)) for channel in channels])
-    pixels[dead] = np.round(pixels[dead] * _DEAD).astype(np.uint8)
+    short, words = silence_words(context.graph.node(layer), found)
     shown = min(found.samples.shape[1], _EXAMPLES)
     which = f"the {shown} of {found.count:,} samples that activate it most" if shown > 1 else "the only sample"
-    return pixels, channels, dead, f"each channel: {which}; {int(dead.sum())} dead"
+    remark = f"each channel: {which}; {int(dead.sum())} {short}"
+    return pixels, channels, _names(channels, dead, short), (remark, *_those(channels[dead], f"{short}, {words}"))
+
+
+def _names(channels: NDArray[np.int64], dead: NDArray[np.bool_], short: str) -> tuple[str, ...]:
+    return tuple(f"{c} {short}" if is_dead else f"{c}" for c, is_dead in zip(channels, dead, strict=True))
+
+
+def _those(channels: NDArray[np.int64], words: str) -> tuple[str, ...]:
+    """Return the remark that lists some channels; none if there is no channel."""
+    return (f"{words}: {listed(sorted(channels.tolist()))}",) if len(channels) else ()
 
 
 def _mosaic(found: ChannelExamples, channel: int) -> NDArray[np.uint8]:
     """Return the first few examples of a channel in one framed picture, the strongest at its upper left."""
     places = np.searchsorted(found.shown, found.samples[channel][:_EXAMPLES])
+    active = found.active[channel]
     _, high, wide, _ = found.thumbnails.shape
     across = math.ceil(math.sqrt(len(places)))
     down = math.ceil(len(places) / across)
@@ -79,5 +96,5 @@ def _mosaic(found: ChannelExamples, channel: int) -> NDArray[np.uint8]:
     for k, place in enumerate(places):
         row, column = divmod(k, across)
         top, left = row * (high + 1) + 1, column * (wide + 1) + 1
-        picture[top : top + high, left : left + wide] = found.thumbnails[place]
+        picture[top : top + high, left : left + wide] = found.thumbnails[place] if active[k] else _EMPTY
     return picture

@@ -26,6 +26,7 @@ from nnviz3d.scene.colors import (
 )
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.channel_pictures import CAPTURED, examples_of, features_of
+from nnviz3d.scene.derived.dead_channels import listed, silent_of
 from nnviz3d.scene.hits import Hit, TileHit
 from nnviz3d.scene.panel_rows import Row, TextRow
 from nnviz3d.scene.primitives import (
@@ -286,9 +287,28 @@ class ChannelsView(View):
 
     def pictures(self, layer: str, selection: Selection) -> ChannelPictures:
         """Return the content of a layer's tiles: as selected, or else as in the scene file; maps without other pictures."""
-        default: ChannelPictures = self._spec.show if self._spec is not None and self._spec.layer == layer else "maps"
-        shown = selection.channel_pictures or default
+        shown = self._wanted(selection)
         return shown if shown in self.kinds_of_pictures(layer) else "maps"
+
+    def lacking(self, layer: str, selection: Selection) -> str:
+        """Say that a layer has not the chosen pictures, and which layers have them; empty if it has them."""
+        wanted = self._wanted(selection)
+        if wanted in self.kinds_of_pictures(layer):
+            return ""
+        return f"{self.elsewhere(layer).get(wanted, f'no {wanted} were captured')}; these are its maps"
+
+    def elsewhere(self, layer: str) -> dict[ChannelPictures, str]:
+        """Return the pictures that other layers have but not this one, and a sentence for each that names these layers."""
+        found: dict[ChannelPictures, str] = {}
+        for kind in (kind for kind in CAPTURED if kind not in self.kinds_of_pictures(layer)):
+            held = [node.id for node in self._context.graph if kind in self.kinds_of_pictures(node.id)]
+            held = [name for name in held if unfolds(self._context, name)]
+            if held:
+                found[kind] = f"{kind} were captured for {', '.join(held)}, not for {layer}"
+        return found
+
+    def _wanted(self, selection: Selection) -> ChannelPictures:
+        return selection.channel_pictures or ("maps" if self._spec is None else self._spec.show)
 
     def kinds_of_pictures(self, layer: str) -> tuple[ChannelPictures, ...]:
         """Return what a layer's tiles can show."""
@@ -298,27 +318,28 @@ class ChannelsView(View):
     def _prepared(self, layer: str, selection: Selection) -> _Sheet:
         order, pictures = self.order(layer, selection), self.pictures(layer, selection)
         look = selection.quantity, selection.against, selection.normalize, selection.colormap
-        key = (layer, order, pictures, selection.sample, selection.target, look)
+        lacking = self.lacking(layer, selection)
+        key = (layer, order, pictures, lacking, selection.sample, selection.target, look)
         if self._sheet is None or self._sheet[0] != key:
-            self._sheet = (key, self._prepare(layer, order, pictures, selection))
+            sheet = self._prepare(layer, order, pictures, selection)
+            self._sheet = (key, replace(sheet, rows=(*sheet.rows, TextRow(lacking))) if lacking else sheet)
         return self._sheet[1]
 
     def _prepare(self, layer: str, order: ChannelOrder, pictures: ChannelPictures, selection: Selection) -> _Sheet:
         placement = self._context.placement(layer)
         rank = self._ranked(layer, order, selection)
         if pictures == "features":
-            pixels, channels, dead, remark = features_of(self._context, layer, rank)
+            pixels, channels, names, remarks = features_of(self._context, layer, rank)
         elif pictures == "examples":
-            pixels, channels, dead, remark = examples_of(self._context, layer, rank)
+            pixels, channels, names, remarks = examples_of(self._context, layer, rank)
         else:
             pixels, remark = self._maps(layer, rank, selection)
-            channels, dead = rank, np.zeros(len(rank), dtype=bool)
+            channels, names, remarks = rank, tuple(map(str, rank)), (remark,)
         _, _, cell = placement.cell
         stacked = np.tile(np.array(placement.origin, dtype=np.float64), (len(channels), 1))
         stacked[:, 2] += placement.size[2] - (channels + 0.5) * cell
         spread, large, right, up = self._grid(len(channels), pixels.shape[2] / pixels.shape[1])
-        rows = (*_counted(layer, len(channels), len(rank), order), TextRow(remark, "quiet"))
-        names = tuple(f"{c} dead" if is_dead else f"{c}" for c, is_dead in zip(channels, dead, strict=True))
+        rows = (*_counted(layer, len(channels), len(rank), order), *(TextRow(text, "quiet") for text in remarks))
         maps = pictures == "maps"
         return _Sheet(
             pixels, channels, names, maps, stacked, spread, np.array(placement.size[:2]), large, right, up, rows
@@ -350,12 +371,13 @@ class ChannelsView(View):
             fitting = colormap(DEFAULT_DIVERGING if limits[0] < 0 else DEFAULT_SEQUENTIAL)
             colored = ColoredCells(held, limits, chosen if chosen.diverging == fitting.diverging else fitting)
         held, limits, table = colored.layer, colored.limits, colored.colormap
-        values = held.grid.last(held.values).transpose(2, 0, 1)[rank]
+        last = held.grid.last(held.values)
+        values = last.transpose(2, 0, 1)[rank]
         share = (np.nan_to_num(values, nan=0.0) - limits[0]) / ((limits[1] - limits[0]) or 1.0)
         pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
         pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
         pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
-        return np.ascontiguousarray(pixels), _silence(values)
+        return np.ascontiguousarray(pixels), _silence(last)
 
     def _grid(
         self, count: int, aspect: float
@@ -408,13 +430,14 @@ def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[T
 
 
 def _silence(values: NDArray[np.float32]) -> str:
-    """Describe the number of channels, ``(n, rows, columns)``, that are 0 everywhere."""
-    silent = int(np.sum(~values.any(axis=(1, 2))))
-    if not silent:
-        return "each is nonzero somewhere" if len(values) > 1 else "it is nonzero somewhere"
-    if len(values) == 1:
-        return "it is 0 everywhere here"
-    return f"{silent} of them {'is' if silent == 1 else 'are'} 0 everywhere here"
+    """List the channels, of ``(rows, columns, channels)``, that are 0 everywhere."""
+    silent, several = silent_of(values), values.shape[-1] > 1
+    if not len(silent):
+        return "each is nonzero somewhere" if several else "it is nonzero somewhere"
+    if not several:
+        return "it is 0 everywhere for this sample"
+    count = f"{len(silent)} of them {'is' if len(silent) == 1 else 'are'} 0 everywhere for this sample"
+    return f"{count}: {listed(silent.tolist())}"
 
 
 def _named(spec: ChannelsSpec, context: SceneContext) -> str:

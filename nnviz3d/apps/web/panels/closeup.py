@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -39,6 +40,8 @@ class CloseUpState:
         Whether the scene has channels to unfold.
     picture_kinds, channel_pictures
         What each channel can show: its map, its feature picture or its examples; and what it shows.
+    pictures_elsewhere
+        Sentences on pictures that only other layers have.
     """
 
     unfoldable: list[dict[str, str]] = field(default_factory=list)
@@ -48,6 +51,7 @@ class CloseUpState:
     channel_order: str = ""
     picture_kinds: list[str] = field(default_factory=list)
     channel_pictures: str = ""
+    pictures_elsewhere: list[str] = field(default_factory=list)
 
 
 class CloseUpPanel(PagePanel[CloseUpState]):
@@ -89,6 +93,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                 channel_order=self._order,
                 picture_kinds=[] if layer is None else list(scene.get(ChannelsView).kinds_of_pictures(layer)),
                 channel_pictures=self._pictures,
+                pictures_elsewhere=[] if layer is None else _sentences(scene.get(ChannelsView).elsewhere(layer)),
             )
         self.show(state)
 
@@ -120,3 +125,9 @@ class CloseUpPanel(PagePanel[CloseUpState]):
             words = "Activation maps of the channels, pictures that maximize them, or samples that activate them most"
             several = "unfold && picture_kinds.length > 1"
             choice_buttons("Channels", "channel_pictures", "picture_kinds", words, v_if=several)
+            with html.Template(v_if="unfold"):
+                html.Div("{{ one }}", v_for="one in pictures_elsewhere", key="one", classes="faint pick-words")
+
+
+def _sentences(found: Mapping[ChannelPictures, str]) -> list[str]:
+    return [f"{text[:1].upper()}{text[1:]}." for text in found.values()]

@@ -22,6 +22,7 @@ from nnviz3d.data.training import Training
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext, shape_text
+from nnviz3d.scene.derived.dead_channels import dead_of, layers_with_examples, listed, silent_channels
 from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
@@ -66,6 +67,8 @@ class LayersState:
         The layers with a training problem at the shown step, as `alarm_items` returns them.
     unfolded_layer
         The layer whose channels are unfolded.
+    dead_channels
+        Of layers with channels that no sample activates their number in short, and in words: ``text`` and ``words``.
     """
 
     layer_groups: list[dict[str, Any]]
@@ -76,6 +79,7 @@ class LayersState:
     details: list[list[str]] = field(default_factory=list)
     alarms: dict[str, dict[str, str]] = field(default_factory=dict)
     unfolded_layer: str | None = None
+    dead_channels: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class LayersPanel(PagePanel[LayersState]):
@@ -116,6 +120,7 @@ class LayersPanel(PagePanel[LayersState]):
                 details=self._details(),
                 alarms=self._alarms(),
                 unfolded_layer=session.unfolding.layer,
+                dead_channels=dead_items(session.context),
             )
         )
 
@@ -242,7 +247,14 @@ class LayersPanel(PagePanel[LayersState]):
                         role="img",
                         aria_label=("alarms[node.id].text",),
                     )
-                html.Span("{{ node.kind }}", classes="line faint")
+                with html.Span(classes="line faint"):
+                    html.Span("{{ node.kind }}")
+                    html.Span(
+                        " · {{ dead_channels[node.id].text }}",
+                        v_if="dead_channels[node.id]",
+                        title=("dead_channels[node.id].words",),
+                        classes="dead-channels",
+                    )
             with html.Span(classes="layer-numbers"):
                 html.Span("{{ node.shape }}", classes="line")
                 html.Span("{{ node.parameters }}", classes="line faint")
@@ -374,6 +386,17 @@ def alarm_items(training: Training, step: int, graph: ModelGraph) -> dict[str, d
     return found
 
 
+def dead_items(context: SceneContext) -> dict[str, dict[str, str]]:
+    """Return the number of channels that no sample of a data set activates, and which they are, by layer."""
+    found = {}
+    for layer in layers_with_examples(context):
+        dead = dead_of(context, layer)
+        if dead is not None and dead.channels:
+            words = f"{len(dead.channels)} of {dead.total:,} are {dead.words}: {listed(dead.channels)}"
+            found[layer] = {"text": f"{len(dead.channels)} {dead.short}", "words": words}
+    return found
+
+
 def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list[str]]:
     """Return all numbers of a layer as pairs of name and value; minimum and maximum exactly as captured."""
     node = context.graph.node(node_id)
@@ -385,6 +408,7 @@ def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list
         pairs.append(["numbers", NOT_KEPT])
     elif context.capture.has_activations(node_id):
         pairs.extend(map(list, measured_values(node, context.values(node_id, sample).values)))
+        pairs.extend(map(list, silent_channels(context, node_id, sample)))
     pairs.extend(map(list, measured_weights(context, node)))
     return pairs
 

@@ -18,13 +18,12 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.data.axes import channel_axis
-from nnviz3d.data.capabilities.examples import read_examples
-from nnviz3d.data.grouped_capture import originals
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import ChannelNumbers, channel_of, histogram
 from nnviz3d.scene.derived.cell_fields import field_of
+from nnviz3d.scene.derived.dead_channels import examples_of_layer, silence_words
 from nnviz3d.scene.derived.explanation_words import field_boxes, unclear_words
 from nnviz3d.scene.derived.kernel_pictures import KernelPicture
 from nnviz3d.scene.selection import CellPick
@@ -135,9 +134,9 @@ class PickPanel(PagePanel[PickState]):
         with html.Div(classes="section pick", id="pick", v_if="pick_title"):
             html.Span("{{ pick_title }}", classes="section-title")
             _numbers("pick_kernel", "pick-kernel")
-            with html.Div(v_if="pick_examples.length", id="pick-examples"):
+            with html.Div(v_if="pick_examples_words", id="pick-examples"):
                 html.Div("{{ pick_examples_words }}", classes="pick-head")
-                with html.Div(classes="pick-examples"):
+                with html.Div(classes="pick-examples", v_if="pick_examples.length"):
                     with html.Button(
                         v_for="one in pick_examples",
                         key="one.name",
@@ -306,11 +305,14 @@ def _terms(context: SceneContext, found: Sum) -> list[dict[str, Any]]:
 
 
 def examples_of(session: Session, pick: CellPick) -> tuple[list[dict[str, Any]], str]:
-    """Return the samples of a data set that activate a cell's channel most, and a heading; empty if none were captured."""
+    """Return the samples of a data set that activate a cell's channel most, and a heading; empty if none were captured.
+
+    Samples that do not activate it at all are left out. If no sample does, the heading says so.
+    """
     context = session.context
     grid = context.placement(pick.layer).grid
     axis = channel_axis(grid.axes)
-    found = read_examples(context.capture.stored, originals(context.capture).get(pick.layer, pick.layer))
+    found = examples_of_layer(context, pick.layer)
     if found is None or axis is None or len(pick.index) != len(grid.shape) or pick.index[axis] >= len(found.samples):
         return [], ""
     channel = pick.index[axis]
@@ -318,7 +320,8 @@ def examples_of(session: Session, pick: CellPick) -> tuple[list[dict[str, Any]],
     for position, sample in enumerate(session.samples):
         positions.setdefault(sample.name, []).append(position)
     listed = []
-    for sample, mean in zip(found.samples[channel], found.means[channel], strict=True):
+    active, means = found.active[channel], found.means[channel]
+    for sample, mean in zip(found.samples[channel][active], means[active], strict=True):
         place = int(np.searchsorted(found.shown, sample))
         picture = png_address(found.thumbnails[place]) if len(found.thumbnails) else ""
         name = found.names[place]
@@ -329,6 +332,12 @@ def examples_of(session: Session, pick: CellPick) -> tuple[list[dict[str, Any]],
         position = at[0] if known else -1
         listed.append({"name": name, "words": words, "hint": hint, "picture": picture, "position": position})
     unit = "channel" if len(grid.shape) > 1 else "neuron"
+    if not listed:
+        short, words = silence_words(context.graph.node(pick.layer), found)
+        return [], f"{short.capitalize()}: {unit} {channel} is {words}"
+    if not active.all() and (means[active] > 0).all():
+        verb = "activate" if len(listed) > 1 else "activates"
+        return listed, f"Only {len(listed)} of {found.count:,} samples {verb} {unit} {channel}"
     return listed, f"Activate {unit} {channel} most, of {found.count:,} samples"
 
 
