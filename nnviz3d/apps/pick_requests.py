@@ -6,10 +6,10 @@ from glob import escape
 
 from nnviz3d.apps.session import Session
 from nnviz3d.data.axes import channel_axis
-from nnviz3d.data.capabilities.examples import read_examples
 from nnviz3d.data.grouped_capture import originals
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import UserError
+from nnviz3d.scene.derived.dead_channels import examples_of_layer
 from nnviz3d.scene.selection import CellPick
 
 _FEWEST = 2
@@ -25,10 +25,16 @@ def lacks_gradient(session: Session, pick: CellPick) -> bool:
 
 def lacks_examples(session: Session, pick: CellPick) -> bool:
     """Whether the model can be asked for the samples of the session that activate a cell's channel most."""
-    grid, name = session.context.placement(pick.layer).grid, _original(session, pick.layer)
-    if channel_axis(grid.axes) is None or len(pick.index) != len(grid.shape) or not session.queries.possible:
+    grid = session.context.placement(pick.layer).grid
+    if channel_axis(grid.axes) is None or len(pick.index) != len(grid.shape):
         return False
-    return len(_sources(session)) >= _FEWEST and read_examples(session.context.capture.stored, name) is None
+    return can_find_examples(session, pick.layer)
+
+
+def can_find_examples(session: Session, layer: str) -> bool:
+    """Whether the model can be asked for examples of a layer's channels, which were not captured."""
+    possible = session.queries.possible and len(_sources(session)) >= _FEWEST
+    return possible and examples_of_layer(session.context, layer) is None
 
 
 def find_gradient(session: Session) -> None:

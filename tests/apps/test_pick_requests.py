@@ -12,7 +12,9 @@ from nnviz3d.apps.pick_requests import find_examples, find_gradient
 from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.panels.closeup import CloseUpPanel
 from nnviz3d.apps.web.panels.pick import PickPanel
+from nnviz3d.apps.web.panels.sizes import SizesPanel, SizesState
 from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
@@ -79,6 +81,59 @@ def test_model_finds_the_samples_of_the_session_that_activate_a_channel_most(ask
     assert [one["position"] for one in panel.state.pick_examples] == [4, 1]
     assert panel.state.pick_asks == ["gradient"]
     assert panel.page.session.selection.pick == PICK
+
+
+def test_unfolded_layer_without_examples_offers_to_find_them(asked, tmp_path):
+    pick, model = asked
+    page = pick.page
+    panel = CloseUpPanel(page)
+    page.panels = [panel]
+    panel.synchronize()
+    with pytest.raises(UserError, match="Unfold a layer"):
+        page.triggers["find_examples"]()
+    page.session.unfolding.start("conv")
+    panel.synchronize()
+    assert panel.state.examples_findable
+    kept = ChannelExamples(
+        "conv",
+        np.array([[4]] * 4),
+        np.ones((4, 1), np.float32),
+        np.array([4]),
+        ("sample 4",),
+        np.zeros((1, 3, 3, 3)),
+        6,
+    )
+    also = [lambda writer: write_examples(writer, kept)]
+    model.capture = write(tmp_path / "e.zarr", small_graph(), small_values(1), also=also)
+    page.triggers["find_examples"]()
+    arrive(page.session)
+    panel.synchronize()
+    assert model.asked[-1].insights.examples == ("conv",)
+    assert not panel.state.examples_findable
+    assert (panel.state.picture_kinds, panel.state.channel_pictures) == (["maps", "examples"], "examples")
+
+
+def test_list_of_sizes_follows_the_quantity_of_the_cells(explained_capture):
+    session = Session(Scene.build(default_scene(), explained_capture), SimpleNamespace(size=(160, 90)))
+    page = Page(session)
+    panel = SizesPanel(page)
+    panel.synchronize()
+    assert panel.state == SizesState()
+    session.select(quantity="gradient")
+    panel.synchronize()
+    assert {one["share"] for one in panel.state.sizes} >= {100.0}
+    target = session.context.explained(session.selection).target
+    assert panel.state.sizes_words.endswith(f"is that of the score of {session.context.name_of(target)}.")
+    before = panel.state
+    session.select(quantity="gradient_x_activation")
+    panel.synchronize()
+    assert panel.state.sizes_title.startswith("Gradient × activation")
+    assert panel.state.sizes != before.sizes
+    with pytest.raises(UserError, match="layer"):
+        page.triggers["highlight_size"]("nothing")
+    session.select(quantity="activation")
+    panel.synchronize()
+    assert panel.state == SizesState()
 
 
 def test_what_cannot_be_asked_is_refused(asked, small_capture):

@@ -274,12 +274,12 @@ def test_interleaved_branches_stay_together_under_their_headings():
 def test_details_of_a_layer_are_exact(session, small_capture, node):
     said = dict(layer_details(session.scene.context, node, 1))
     values = small_capture.activation(node, 1)
-    assert np.float32(said["minimum"]) == values.min()
-    assert np.float32(said["maximum"]) == values.max()
+    assert np.float32(said["activation minimum"]) == values.min()
+    assert np.float32(said["activation maximum"]) == values.max()
     zeros = int((values == 0).sum())
-    assert said["zeros"] == f"{100 * zeros / values.size:.1f} % ({zeros:,} of {values.size:,})"
-    assert said["mean"] == number(values.astype(np.float64).mean())
-    assert said["std"] == number(values.astype(np.float64).std())
+    assert said["activation zeros"] == f"{100 * zeros / values.size:.1f} % ({zeros:,} of {values.size:,})"
+    assert said["activation mean"] == number(values.astype(np.float64).mean())
+    assert said["activation std"] == number(values.astype(np.float64).std())
     assert said["id"] == node
 
 

@@ -13,8 +13,11 @@ from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
+from nnviz3d.scene.derived.layer_figures import derived_values, measured_values, measured_weights
+from nnviz3d.scene.derived.layer_sizes import LayerSize, extremes, layer_sizes
+from nnviz3d.scene.selection import Selection
 from tests.support.graphs import chain
 
 NODE = LayerNode("gate", 1, "Dense", ((4,),), activation="sigmoid")
@@ -70,3 +73,28 @@ def test_weights_of_a_training_are_labelled_with_their_step(recorded_capture):
             )
         )
         assert words["weight kernel"].endswith(f", after step {kept}")
+
+
+def test_sizes_of_the_gradient_by_layer_are_those_of_the_captured_gradient(explained_capture):
+    context, selection = SceneContext.build(explained_capture, aspect=1.5), Selection(sample=1)
+    target = context.explained(selection).target
+    sizes = layer_sizes(context, "gradient", selection)
+    assert [one.layer for one in sizes] == [
+        node.id for node in context.graph if explained_capture.explanations(1).gradient(node.id, target) is not None
+    ]
+    for one in sizes:
+        gradient = explained_capture.explanations(1).gradient(one.layer, target).astype(np.float64)
+        assert one.size == pytest.approx(np.linalg.norm(gradient) / np.sqrt(gradient.size), rel=1e-9)
+        told = dict(derived_values(context, one.layer, "gradient", selection))
+        assert told["gradient root mean square"] == number(one.size)
+        assert np.float32(told["gradient minimum"]) == gradient.astype(np.float32).min()
+    smallest = min(sizes, key=lambda one: one.size)
+    assert extremes(sizes).startswith(f"Smallest: {smallest.layer} ({number(smallest.size)}); largest: ")
+    assert derived_values(context, "conv", "activation", selection) == []
+
+
+def test_extremes_of_sizes_leave_out_numbers_that_are_not_finite():
+    broken = [LayerSize("a", float("nan")), LayerSize("b", 2.0), LayerSize("c", 0.5)]
+    assert extremes(broken) == "Smallest: c (0.5); largest: b (2)."
+    assert extremes(broken[:2]) == ""
+    assert extremes([LayerSize("a", 0.0), LayerSize("b", 0.0)]) == "All are 0."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnviz3d.analysis.statistics import LayerStatistics, layer_statistics, saturation_rule
 from nnviz3d.data.graph import LayerNode
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.selection import Selection
 
 Pair = tuple[str, str]
 
@@ -36,6 +39,23 @@ def measured_values(node: LayerNode, values: Any) -> list[Pair]:
     if found.saturated is not None:
         pairs.append(("saturated", f"{_share(found.saturated, found.count)}: {saturation_rule(node.activation)}"))
     return pairs + _not_finite(found)
+
+
+def derived_values(context: SceneContext, node_id: str, quantity: Quantity, selection: Selection) -> list[Pair]:
+    """Return statistics of the quantity that a layer's cells show, if it is another one than the activation.
+
+    Names begin with that of the quantity. Nothing is returned if the layer has no such numbers.
+    """
+    if quantity == "activation" or (quantity in OF_GRADIENTS and not context.has_gradients(selection)):
+        return []
+    held = context.shown(node_id, quantity, selection)
+    name = quantity.replace("_x_", " × ")
+    if held is None:
+        return [(name, "none")]
+    node = replace(context.graph.node(node_id), activation=None)  # what saturates is the activation alone
+    size = float(np.sqrt(np.mean(np.square(held.values, dtype=np.float64)))) if held.values.size else 0.0
+    pairs = measured_values(node, held.values)
+    return [(f"{name} {what}", text) for what, text in (*pairs, ("root mean square", number(size)))]
 
 
 def measured_weights(context: SceneContext, node: LayerNode) -> tuple[Pair, ...]:

@@ -20,6 +20,7 @@ from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.points import PointsPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
+from nnviz3d.apps.web.panels.sizes import SizesPanel
 from nnviz3d.apps.web.panels.tour import TourButtonPanel, TourPanel
 from nnviz3d.apps.web.panels.training import TrainingPanel
 from nnviz3d.apps.web.panels.training_control import TrainingControlPanel
@@ -44,6 +45,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     HistogramsPanel,
     PaintingPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
+    SizesPanel,
     AppearancePanel,
     KeyframesPanel,
     LayersPanel,

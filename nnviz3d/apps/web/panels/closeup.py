@@ -9,11 +9,13 @@ from typing import Any, get_args
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.pick_requests import can_find_examples, find_examples
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.apps.web.value_checks import asked_choice
+from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import ChannelOrder, ChannelPictures
 from nnviz3d.scene.views.channels import ChannelsView
@@ -42,6 +44,8 @@ class CloseUpState:
         What each channel can show: its map, its feature picture or its examples; and what it shows.
     pictures_elsewhere
         Sentences on pictures that only other layers have.
+    examples_findable
+        Whether the model can be asked for the examples of the unfolded layer.
     """
 
     unfoldable: list[dict[str, str]] = field(default_factory=list)
@@ -52,6 +56,7 @@ class CloseUpState:
     picture_kinds: list[str] = field(default_factory=list)
     channel_pictures: str = ""
     pictures_elsewhere: list[str] = field(default_factory=list)
+    examples_findable: bool = False
 
 
 class CloseUpPanel(PagePanel[CloseUpState]):
@@ -64,6 +69,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
         page.on_change("unfold", self._set_unfold)
         page.on_change("channel_order", self._set_order)
         page.on_change("channel_pictures", self._set_pictures)
+        page.on_trigger("find_examples", self._find_examples)
 
     @property
     def _order(self) -> ChannelOrder:
@@ -94,6 +100,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                 picture_kinds=[] if layer is None else list(scene.get(ChannelsView).kinds_of_pictures(layer)),
                 channel_pictures=self._pictures,
                 pictures_elsewhere=[] if layer is None else _sentences(scene.get(ChannelsView).elsewhere(layer)),
+                examples_findable=layer is not None and can_find_examples(session, layer),
             )
         self.show(state)
 
@@ -111,6 +118,14 @@ class CloseUpPanel(PagePanel[CloseUpState]):
         if self._layers and channel_pictures != self._pictures:
             self._choose("channel_pictures", channel_pictures, _PICTURES)
 
+    def _find_examples(self) -> None:
+        """Ask the model for the samples that activate the channels of the unfolded layer most."""
+        if not self.state.examples_findable or not self.state.unfold:
+            raise UserError("Unfold a layer without examples first, in a scene with a model and several samples.")
+        find_examples(self.page.session, self.state.unfold)
+        self.page.session.select(channel_pictures="examples")
+        self.page.refresh()
+
     def _choose(self, name: str, value: Any, known: Any) -> None:
         chosen: dict[str, Any] = {name: asked_choice(name.replace("_", " "), value, known)}
         self.page.select(**chosen)
@@ -127,6 +142,13 @@ class CloseUpPanel(PagePanel[CloseUpState]):
             choice_buttons("Channels", "channel_pictures", "picture_kinds", words, v_if=several)
             with html.Template(v_if="unfold"):
                 html.Div("{{ one }}", v_for="one in pictures_elsewhere", key="one", classes="faint pick-words")
+                html.Button(
+                    "Find the samples that activate its channels most",
+                    v_if="examples_findable",
+                    click="trigger('find_examples')",
+                    classes="pick-ask",
+                    id="find-examples",
+                )
 
 
 def _sentences(found: Mapping[ChannelPictures, str]) -> list[str]:

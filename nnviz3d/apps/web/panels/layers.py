@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Any
@@ -23,7 +23,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import Color
 from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.derived.dead_channels import dead_of, layers_with_examples, listed, silent_channels
-from nnviz3d.scene.derived.layer_figures import measured_values, measured_weights
+from nnviz3d.scene.derived.layer_figures import derived_values, measured_values, measured_weights
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
@@ -86,7 +86,7 @@ class LayersPanel(PagePanel[LayersState]):
     """List of the layers, which highlights one of them and shows its exact numbers."""
 
     def __init__(self, page: PageContext) -> None:
-        self._detailed: tuple[SceneContext, str | None, int] | None = None
+        self._detailed: tuple[object, ...] = (None,)
         self._checked: tuple[Training, int] | None = None
         graph = page.session.scene.capture.graph
         total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
@@ -131,12 +131,14 @@ class LayersPanel(PagePanel[LayersState]):
     def _details(self) -> list[list[str]]:
         """Return the numbers of the highlighted layer; measured once, because a large layer takes time."""
         session = self.page.session
-        context, layer, sample = session.context, session.selection.layer, session.selection.sample
-        before = self._detailed
-        if before is not None and before[0] is context and before[1:] == (layer, sample):
+        context, selection, quantity = session.context, session.selection, session.choices.quantity
+        layer, key = selection.layer, (selection.layer, selection.sample, selection.target, selection.against, quantity)
+        if self._detailed[0] is context and self._detailed[1:] == key:
             return self.state.details
-        found = layer_details(context, layer, sample) if layer is not None and layer in context.graph else []
-        self._detailed = (context, layer, sample)
+        found = []
+        if layer is not None and layer in context.graph:
+            found = layer_details(context, layer, selection.sample, derived_values(context, layer, quantity, selection))
+        self._detailed = (context, *key)
         return found
 
     def _alarms(self) -> dict[str, dict[str, str]]:
@@ -397,8 +399,16 @@ def dead_items(context: SceneContext) -> dict[str, dict[str, str]]:
     return found
 
 
-def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list[str]]:
-    """Return all numbers of a layer as pairs of name and value; minimum and maximum exactly as captured."""
+def layer_details(
+    context: SceneContext, node_id: str, sample: int, also: Sequence[tuple[str, str]] = ()
+) -> list[list[str]]:
+    """Return all numbers of a layer as pairs of name and value; minimum and maximum exactly as captured.
+
+    Parameters
+    ----------
+    also
+        Statistics of another quantity that the cells show, which come before those of the activation.
+    """
     node = context.graph.node(node_id)
     pairs = [["id", node.id], ["kind", node.kind], ["shape", shape_text(node)], ["parameters", f"{node.parameters:,}"]]
     if node.activation:
@@ -407,7 +417,9 @@ def layer_details(context: SceneContext, node_id: str, sample: int) -> list[list
     if was_left_out(context.capture, node_id):
         pairs.append(["numbers", NOT_KEPT])
     elif context.capture.has_activations(node_id):
-        pairs.extend(map(list, measured_values(node, context.values(node_id, sample).values)))
+        pairs.extend(map(list, also))
+        values = context.values(node_id, sample).values
+        pairs.extend([f"activation {name}", text] for name, text in measured_values(node, values))
         pairs.extend(map(list, silent_channels(context, node_id, sample)))
     pairs.extend(map(list, measured_weights(context, node)))
     return pairs
