@@ -98,7 +98,8 @@ class ChannelExamples:
     @property
     def dead(self) -> NDArray[np.bool_]:
         """``(C,)``: whether no sample of the data set activates the channel."""
-        return ~self.active.any(axis=1)
+        found: NDArray[np.bool_] = ~self.active.any(axis=1)
+        return found
 
 
 def examples_path(node_id: str) -> str:
