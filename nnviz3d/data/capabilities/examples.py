@@ -98,7 +98,7 @@ class ChannelExamples:
     @property
     def dead(self) -> NDArray[np.bool_]:
         """``(C,)``: whether no sample of the data set activates the channel."""
-        found: NDArray[np.bool_] = ~self.active.any(axis=1)
+        found: NDArray[np.bool_] = (self.means == 0).all(axis=1)
         return found
 
 
