@@ -13,6 +13,7 @@ from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.interventions import Intervention
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouped_capture import originals
 from nnviz3d.data.request import Insights
@@ -67,6 +68,12 @@ class Interventions:
         if pending is not None:
             return pending
         return self._frame.scene.context.explanations(self._frame.selection.sample).interventions
+
+    @property
+    def changed(self) -> bool:
+        """Whether the interventions of the shown sample are others than those of the first capture of the session."""
+        series, sample = CaptureSeries.of(self._frame.scene.capture), self._frame.selection.sample
+        return sample in series.changed or sample >= series.first.committed
 
     @property
     def possible(self) -> bool:

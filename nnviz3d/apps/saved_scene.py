@@ -58,6 +58,9 @@ def saved_scene(session: Session, pose: CameraPose, aspect: float, layout: Scene
         The scene for the picture's shape; by default the session's.
     """
     scene, selection = layout or session.scene, selection_at_rest(session)
+    remarks = _unsaved(session)
+    if remarks and selection.quantity == "change":
+        selection = replace(selection, quantity=None)
     shown = session.samples.chosen
     compared = session.choices.against if session.choices.quantity == "difference" else None
     reopened = session.origin.showing(session.samples, shown, compared)
@@ -70,7 +73,15 @@ def saved_scene(session: Session, pose: CameraPose, aspect: float, layout: Scene
     else:
         selection = replace(selection, against=None)
     spec = spec_as_shown(scene, session.clock.t, selection, PoseSpec.of(pose, aspect))
-    return SavedScene(spec.model_copy(update={"source": reopened.source}), reopened.remarks)
+    return SavedScene(spec.model_copy(update={"source": reopened.source}), (*reopened.remarks, *remarks))
+
+
+def _unsaved(session: Session) -> tuple[str, ...]:
+    """Return a sentence on interventions that the file cannot repeat: all but those of the scene's own capture."""
+    listed = session.interventions.listed
+    if not listed or not session.interventions.changed:
+        return ()
+    return (f"What was changed is not saved: {', '.join(one.text for one in listed)}.",)
 
 
 def spec_as_shown(scene: Scene, t: float, selection: Selection, pose: PoseSpec | None) -> SceneSpec:

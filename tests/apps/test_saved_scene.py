@@ -16,6 +16,7 @@ from nnviz3d.apps.snapshot import snapshot
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.apps.turntable import orbit, pan, zoom
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.look_check import scene_of, selection_of
 from nnviz3d.scene.scene_text import scene_text
@@ -93,7 +94,20 @@ CHANGES = {
     "decisions": decisions,
     "features": unfolded,
     "gradients": lambda session: session.choices.show("gradient"),
+    "what_if": lambda session: session.select(pick=CellPick("conv2d_1", (3, 4, 21)), threshold=0.1),
 }
+
+
+def test_interventions_of_the_session_are_not_saved_and_the_file_says_so(tmp_path):
+    shown = Shown("what_if", tmp_path)
+    series = CaptureSeries.of(shown.session.scene.capture)
+    shown.session.show(
+        shown.session.scene.revised(series.with_changed_run(0, series.first)), Selection(quantity="change"), 8.0
+    )
+    saved = saved_scene(shown.session, shown.pose, ASPECT)
+    assert saved.remarks == ("What was changed is not saved: mute conv2d_1[21].",)
+    assert saved.spec.look.quantity is None
+    assert Shown("what_if", tmp_path).session.interventions.changed is False
 
 
 @pytest.mark.slow

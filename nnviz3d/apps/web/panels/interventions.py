@@ -145,7 +145,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                     )
             with html.Template(v_for="(text, index) in whatif_listed", key="index"):
                 with html.Div(classes="whatif-change"):
-                    html.Span("{{ text }}", classes="line", title=("text",))
+                    html.Span("{{ text }}")
                     html.Button(
                         "×",
                         click="trigger('remove_intervention', [index])",
