@@ -14,9 +14,13 @@ import pytest
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import panels
 from nnviz3d.apps.web.page import page_values
+from nnviz3d.apps.web.page_keys import KEYS
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
+
+TOURING = {"tour_pause", "tour_previous", "tour_next"}
+"""Actions of keys that have another action without a tour."""
 
 
 class Page(SimpleNamespace):
@@ -59,6 +63,11 @@ def test_registry_has_each_panel_once_and_every_module_with_a_panel_is_registere
     modules = [import_module(f"{panels.__name__}.{path.stem}") for path in folder.glob("[!_]*.py")]
     found = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
     assert {one for one in found if issubclass(one, PagePanel) and one is not PagePanel} == set(registered)
+
+
+def test_every_key_of_a_panel_is_in_the_table_of_keys(page):
+    sent = {key.action for key in KEYS if key.names and not key.local}
+    assert {name for panel in page.panels for name in panel.keys} <= sent | TOURING
 
 
 def test_panel_named_by_several_capabilities_is_on_the_page_once(monkeypatch):

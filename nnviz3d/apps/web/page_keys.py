@@ -50,6 +50,18 @@ KEYS = (
     PageKey((" ",), "Space", "play, pause", "play"),
     PageKey(("t", "T"), "t", "start, end the tour; during it ← → go to the stops, Space pauses", "tour"),
     PageKey(("z",), "z", "open the highlighted group, close the group around a layer", "group"),
+    PageKey(
+        ("d",),
+        "d D",
+        "what if: mute the channel, neuron or connection of the pick, or undo that; D undoes the last change",
+        "mute",
+    ),
+    PageKey(
+        ("D",),
+        "d D",
+        "what if: mute the channel, neuron or connection of the pick, or undo that; D undoes the last change",
+        "undo",
+    ),
     PageKey(("b",), "b", "bookmark this view", "bookmark", local=True),
     PageKey(("k",), "k K", "add a keyframe of the camera here, remove the last one", "keyframe", local=True),
     PageKey(("K",), "k K", "add a keyframe of the camera here, remove the last one", "removeKeyframe", local=True),

@@ -4,7 +4,7 @@
   // While a tour leads, these keys are its own.
   const touring = { " ": "tour_pause", ArrowLeft: "tour_previous", ArrowRight: "tour_next", Escape: "tour" };
   // Held keys do not repeat these.
-  const once = new Set(["play", "tour", "tour_pause"]);
+  const once = new Set(["play", "mute", "tour", "tour_pause"]);
   const fields = "input:not([type=range]), textarea, select, [contenteditable], [role=listbox], [role=combobox]";
   // Widgets that use the arrow keys and Home by themselves; the last ones if the keyboard, not a click, focused them.
   const movable = "[role=slider], [role=menu], [role=dialog]";
