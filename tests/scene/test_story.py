@@ -275,7 +275,7 @@ def test_stage_with_closed_groups_tells_of_the_numbers_that_the_picture_shows(tm
     assert "s3b2_out" not in built.context.graph, "a closed group hides it"
     stops = story_of(built, Selection())
     told = [stop for stop in stops if stop.pick is not None]
-    assert ["In s3b2_out," in told[0].text, "In s4b5_out," in told[1].text] == [True, True]
+    assert ["(s3b2_out), channel" in told[0].text, "(s4b5_out), channel" in told[1].text] == [True, True]
     for stop in told:
         assert stop.pick.layer in built.context.graph
         assert built.mark(stop.pick, built.duration, Selection(pick=stop.pick)), "the number is marked"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from nnviz3d.data.graph import LayerNode, ModelGraph, connecting_nodes
 
@@ -15,9 +15,9 @@ _MOST_RUNS = 64
 """Maximum number of runs of layers that are compared when stages are made of them."""
 _DIP = 3
 """Maximum number of runs in a side branch of small tensors, such as that of a squeeze-and-excitation block."""
-_OTHER_RANK, _OTHER_SIZE, _OTHER_GROUP = 100.0, 10.0, 15.0
-"""Costs of a stage that goes on where the tensors change from maps to vectors, where their height and width change, and
-where a nested model begins; a stage that is longer by one run costs 1."""
+_OTHER_RANK, _OTHER_SIZE, _OTHER_GROUP = 100.0, 10.0, 7.5
+"""Costs of a stage that goes on where the tensors change from maps to vectors, where their height and width change, and of
+each group that ends or begins there; a stage that is longer by one run costs 1."""
 
 
 @dataclass(frozen=True)
@@ -58,49 +58,60 @@ class _Run:
         return math.prod(n or 1 for n in self.locations)
 
 
-def stages_of(graph: ModelGraph, rank: Callable[[str], int]) -> tuple[Stage, ...]:
+def stages_of(
+    graph: ModelGraph, rank: Callable[[str], int], groups: Callable[[str], tuple[str, ...]]
+) -> tuple[Stage, ...]:
     """Divide the layers of a network, without its inputs, into at most `MOST` stages.
 
-    A stage begins at a layer with weights. Of a deep network several such layers are one stage, if possible layers whose
-    tensors have the same height and width. The last layer with weights, and what follows it, is a stage of its own.
+    A stage begins at a layer with weights, or with a group. Of a deep network several such layers are one stage, if
+    possible layers of one group, or layers whose tensors have the same height and width. The last of these parts is a
+    stage of its own.
 
     Parameters
     ----------
     rank
         Returns the position of a node along the flow.
+    groups
+        Returns the groups around a node.
     """
     inner = sorted((node for node in graph if node.id not in graph.inputs), key=lambda node: rank(node.id))
-    runs = _runs(inner, set(connecting_nodes(graph)))
+    runs = _runs(inner, set(connecting_nodes(graph)), groups)
     if not runs:
         return ()
     *first, last = runs
-    merged = _merged(first, MOST - 1)
+    merged = _merged(first, MOST - 1, groups)
     return tuple(Stage(run.nodes) for run in (*merged, last))
 
 
-def _runs(nodes: Iterable[LayerNode], weighted: set[str]) -> list[_Run]:
-    """Return runs that begin at a layer with weights; what precedes the first one belongs to its run."""
+_Groups = Callable[[str], tuple[str, ...]]
+
+
+def _runs(nodes: Iterable[LayerNode], weighted: set[str], groups: _Groups) -> list[_Run]:
+    """Return runs that begin at a layer with weights, or at another group, and have weights if there are any."""
     found: list[list[LayerNode]] = []
     for node in nodes:
-        begins = node.id in weighted and any(one.id in weighted for one in found[-1]) if found else True
-        if begins or not weighted:
+        has_weights = not found or any(one.id in weighted for one in found[-1])
+        begins = not found or node.id in weighted or groups(node.id) != groups(found[-1][-1].id)
+        if (begins and has_weights) or not weighted:
             found.append([])
         found[-1].append(node)
     return [_Run(tuple(run)) for run in found]
 
 
-def _merged(runs: Sequence[_Run], most: int) -> list[_Run]:
+def _merged(runs: Sequence[_Run], most: int, groups: _Groups) -> list[_Run]:
     """Join neighbouring runs until there are few, those first that belong together."""
     found = list(runs)
     if len(found) > _MOST_RUNS:
         keyed = zip(found, _sizes(found), strict=True)
-        alike = groupby(keyed, key=lambda one: (len(one[0].locations), one[1], one[0].nodes[0].group))
+        alike = groupby(keyed, key=lambda one: (len(one[0].locations), one[1], groups(one[0].nodes[0].id)))
         found = [_joined([run for run, _ in same]) for _, same in alike]
     while len(found) > _MOST_RUNS:
         found = [_joined(found[i : i + 2]) for i in range(0, len(found), 2)]
     while len(found) > most:
         sizes = _sizes(found)
-        costs = [_cost(found[i], found[i + 1], sizes[i], sizes[i + 1]) for i in range(len(found) - 1)]
+        ends = [(set(groups(one.nodes[-1].id)), set(groups(other.nodes[0].id))) for one, other in pairwise(found)]
+        apart = [len(before ^ after) for before, after in ends]
+        costs = [_cost(*found[i : i + 2], *sizes[i : i + 2]) + _OTHER_GROUP * apart[i] for i in range(len(apart))]
         at = costs.index(min(costs))
         found[at : at + 2] = [found[at].plus(found[at + 1])]
     return found
@@ -125,4 +136,4 @@ def _cost(one: _Run, other: _Run, size: int, other_size: int) -> float:
     if size != other_size:
         cost += _OTHER_SIZE
         cost += _OTHER_RANK * (len(one.locations) != len(other.locations))
-    return cost + _OTHER_GROUP * (one.nodes[0].group != other.nodes[0].group)
+    return cost

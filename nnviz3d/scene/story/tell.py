@@ -76,7 +76,7 @@ class _Teller:
         self._over_time = runs_over_time(self._capture)
 
     def stops(self) -> tuple[StoryStop, ...]:
-        stages = stages_of(self._graph, self._rank)
+        stages = stages_of(self._graph, self._rank, self._groups)
         return (
             self._overview(),
             self._input(),
@@ -90,6 +90,11 @@ class _Teller:
         """Return the position of a layer, or of the closed group around it, along the flow."""
         shown = self._scene.shown(layer)
         return 0 if shown is None else self._context.plan.placements[shown].rank
+
+    def _groups(self, layer: str) -> tuple[str, ...]:
+        """Return the groups around a layer, whether they are open or closed."""
+        grouping = self._context.grouping
+        return (self._graph.node(layer).group,) if grouping is None else tuple(grouping.around(layer))
 
     @property
     def _layers(self) -> list[LayerNode]:
@@ -178,7 +183,8 @@ class _Teller:
     def _response(self, node: LayerNode, found: Response, *, named: bool) -> tuple[str, ...]:
         """Tell which channel of a layer answers strongest, where, and how many are silent."""
         unit = "channel" if node.location_shape else "unit"
-        where = f"In {node.id}, " if named else ""
+        shown = self._shown_as.get(node.id, node.id)
+        where = f"In {shown} ({node.id}), " if shown != node.id else f"In {node.id}, " if named else ""
         sentences: list[str] = []
         which = (
             f"{unit} {found.channel} of {found.channels:,} answers strongest"
