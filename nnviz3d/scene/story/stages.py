@@ -111,7 +111,10 @@ def _merged(runs: Sequence[_Run], most: int, groups: _Groups) -> list[_Run]:
         sizes = _sizes(found)
         ends = [(set(groups(one.nodes[-1].id)), set(groups(other.nodes[0].id))) for one, other in pairwise(found)]
         apart = [len(before ^ after) for before, after in ends]
-        costs = [_cost(*found[i : i + 2], *sizes[i : i + 2]) + _OTHER_GROUP * apart[i] for i in range(len(apart))]
+        costs = [
+            _cost(one, other, sizes[i], sizes[i + 1]) + _OTHER_GROUP * apart[i]
+            for i, (one, other) in enumerate(pairwise(found))
+        ]
         at = costs.index(min(costs))
         found[at : at + 2] = [found[at].plus(found[at + 1])]
     return found
