@@ -89,11 +89,21 @@ def callout_places(
 
 
 def board_places(
-    panels: Sequence[Panel], size: tuple[int, int], scale: float, occupied: list[Rect]
+    panels: Sequence[Panel],
+    size: tuple[int, int],
+    scale: float,
+    occupied: list[Rect],
+    marked: float | None = None,
 ) -> list[PlacedSprite]:
-    """Place the boards: in the middle, at the right side, or at the lowest place where they cover nothing `occupied`.
+    """Place the boards: in the middle, at a side, or at the lowest place where they cover nothing `occupied`.
 
-    The rectangle of a caption is added to `occupied`, so that labels keep clear of it.
+    The rectangles of captions and of boards at a side are added to `occupied`, so that labels and callouts keep clear of
+    them.
+
+    Parameters
+    ----------
+    marked
+        Where marks are, in pixels from the left: boards at a side are at the other one; without marks at the right.
     """
     found: list[PlacedSprite] = []
     for panel in panels:
@@ -102,16 +112,25 @@ def board_places(
         sprite = board_sprite(panel.rows, scale, widest)
         height, width = sprite.shape[:2]
         rect = Rect((size[0] - width) // 2, (size[1] - height) // 2, width, height)
-        if panel.corner == "right":
-            rect = replace(rect, left=size[0] - width - round(_OFFSET * scale))
+        if panel.corner == "side":
+            free, margin = size[0] - width, round(_OFFSET * scale)
+            rect = replace(rect, left=margin if marked is not None and marked > size[0] / 2 else free - margin)
         if panel.corner in ("bottom", "caption"):
             rect = replace(rect, bottom=round(_OFFSET * scale))
             while blocking := [other for other in occupied if rect.overlaps(other)]:
                 rect = replace(rect, bottom=math.ceil(max(other.bottom + other.height for other in blocking)))
-        if caption:
+        if caption or panel.corner == "side":
             occupied.append(rect)
         found.append(PlacedSprite(sprite, rect.left, rect.bottom))
     return found
+
+
+def marked_at(
+    callouts: Sequence[Callout], matrix: NDArray[np.float64], size: tuple[int, int], scale: float
+) -> float | None:
+    """Return where the marks of callouts are, in pixels from the left; `None` without marks."""
+    rects = [rect for callout in callouts for rect in _outlines(callout.marks, matrix, size, scale)]
+    return sum(rect.left + rect.width / 2 for rect in rects) / len(rects) if rects else None
 
 
 def place_callout(

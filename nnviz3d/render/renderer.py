@@ -16,7 +16,7 @@ from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkTexture
 
 from nnviz3d.processors import processors
-from nnviz3d.render.callouts import board_places, callout_places
+from nnviz3d.render.callouts import board_places, callout_places, marked_at
 from nnviz3d.render.drawers import BoxesActor, ImageActor, image_data
 from nnviz3d.render.flush import gl_flush
 from nnviz3d.render.gradient import GradientBackground
@@ -357,7 +357,7 @@ class Renderer:
         sprites, occupied = self._place_panels(scale)
         size, matrix = self.size, self._matrix()
         pictures = placed_in(self._pictured, matrix, size, scale, occupied)
-        boards = board_places(self._boards, size, scale, occupied)
+        boards = board_places(self._boards, size, scale, occupied, marked_at(self._callouts, matrix, size, scale))
         named = outlines(self._corners, matrix, size)
         callouts = callout_places(self._callouts, matrix, size, scale, occupied, named)
         placed = place_labels(

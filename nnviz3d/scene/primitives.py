@@ -18,7 +18,7 @@ from nnviz3d.scene.colors import Color, Colormap
 from nnviz3d.scene.panel_rows import Row
 
 Vector = tuple[float, float, float]
-Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "right", "bottom", "caption"]
+Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right", "middle", "side", "bottom", "caption"]
 """Position of a panel; a caption stands at the bottom, is narrow enough to be read, and labels keep clear of it."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.render.callouts import PlacedCallout, board_places, corners_of, place_callout
+from nnviz3d.render.callouts import PlacedCallout, board_places, corners_of, marked_at, place_callout
 from nnviz3d.render.label_placement import Rect
 from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Callout, Panel, Span
@@ -123,3 +123,16 @@ def test_words_are_drawn_if_a_single_cell_fills_the_picture(shoot):
     close = looking((0.0, 0.0), 1.2)
     without, marked = (shoot(picture_of(*what), close) for what in ((voxels,), (voxels, around)))
     assert (without != marked).any()
+
+
+@pytest.mark.parametrize(("x", "at_left"), [(60, False), (340, True), (None, False)])
+def test_board_at_a_side_leaves_the_marks_free_and_callouts_avoid_it(x, at_left):
+    marks = [] if x is None else [callout(mark(x, 150))]
+    occupied: list[Rect] = []
+    where = marked_at(marks, FLAT, SCREEN, 1.0)
+    assert where is None if x is None else where == pytest.approx(x + 2)
+    (board,) = board_places([Panel("sum", "side", ROWS)], SCREEN, 1.0, occupied, where)
+    assert (board.left < SCREEN[0] / 4) == at_left
+    assert board.left + board.sprite.shape[1] <= SCREEN[0]
+    assert len(occupied) == 1
+    assert not any(placed(one, occupied).words.overlaps(occupied[0]) for one in marks)

@@ -32,7 +32,7 @@ class Arithmetic:
     def panels(self) -> tuple[Panel, ...]:
         """Return the panel; none while it is hidden or nothing is picked that can be taken apart."""
         rows = self._rows() if self._shown else ()
-        return (Panel("arithmetic", "right", rows),) if rows else ()
+        return (Panel("arithmetic", "side", rows),) if rows else ()
 
     def _rows(self) -> tuple[Row, ...]:
         session = self._session
