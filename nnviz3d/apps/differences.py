@@ -92,8 +92,8 @@ class DifferencePlaces:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What the lists depend on."""
-        return self._frame.context, self._selection.sample, self._selection.against
+        """What the lists depend on: not on the layout, which changes when groups of layers are opened."""
+        return without_groups(self._frame.context.capture), self._selection.sample, self._selection.against
 
     @property
     def names(self) -> tuple[str, str]:

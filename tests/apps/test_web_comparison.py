@@ -101,6 +101,19 @@ def test_two_samples_are_compared_while_the_cells_show_their_difference(two):
     assert [one["value"] for one in panel.state.diff_kinds] == ["layers", "units", "cells"]
 
 
+def test_list_stays_while_groups_are_opened_and_perspectives_change(panel):
+    session, found = panel.page.session, panel._found
+    session._frame.rearrange(Scene.build(session.scene.spec, session.scene.capture, aspect=2.0))
+    panel.synchronize()
+    assert panel._found is found
+    session.look_at("side_by_side")
+    panel.synchronize()
+    assert panel._found is found
+    session.choose(2)
+    panel.synchronize()
+    assert panel._found is not found
+
+
 def test_large_network_is_compared_while_the_page_goes_on(two, monkeypatch):
     monkeypatch.setattr(comparison, "_MANY", 1)
 
