@@ -19,6 +19,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web import server
+from nnviz3d.apps.web.app import WebApp
 from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
@@ -553,3 +554,15 @@ def test_report_of_a_picture_that_was_not_sent_is_refused(number):
     one.displayed("a", 1, 1.0)
     with pytest.raises(ValueError, match="not sent"):
         one.displayed("a", 1, 1.0)
+
+
+def test_no_attribute_of_a_widget_is_left_out_of_the_page(session):
+    layout = WebApp(session, Gate("127.0.0.1", 1)).ui
+    assert "aria-label=" in layout.html
+    waiting, left_out = [layout.root], []
+    while waiting:
+        element = waiting.pop()
+        waiting += [child for child in getattr(element, "_children", ()) if not isinstance(child, str)]
+        if hasattr(element, "_impl"):
+            left_out += [(element._elem_name, name) for name in element._impl.skipped_attributes]
+    assert left_out == []

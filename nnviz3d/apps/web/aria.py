@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from trame_client.widgets import vue
 
-ATTRIBUTES = ("role", "aria_current", "aria_expanded", "aria_hidden", "aria_label", "aria_labelledby", "aria_selected")
+ATTRIBUTES = (
+    "role",
+    "aria_current",
+    "aria_expanded",
+    "aria_hidden",
+    "aria_label",
+    "aria_labelledby",
+    "aria_live",
+    "aria_pressed",
+    "aria_selected",
+)
 
 
 def allow_aria() -> None:

@@ -53,8 +53,8 @@ class Flights:
         Parameters
         ----------
         name
-            Its id; `None` for the pick, or else the highlighted layer; empty for the whole network. What is named is shown,
-            even if it is inside a closed group; a layer is highlighted, and the pick is cleared.
+            Its id; `None` for the pick, or else the highlighted layer or group; empty for the whole network. What is named
+            is shown, even if it is inside a closed group; a layer is highlighted, and the pick is cleared.
         sent
             The page's camera; `None` if the server draws.
         at_once
@@ -76,7 +76,7 @@ class Flights:
             groups.reveal(name)
             page.group = name if name in groups.all and not groups.is_closed(name) else None
             page.select(layer=None if page.group else name, pick=None)
-        elif session.selection.pick is None and session.selection.layer is None:
+        elif session.selection.pick is None and session.selection.layer is None and page.group is None:
             raise UserError("Choose a layer in the list or in the picture, then press f to fly to it.")
         pose, aspect = self._camera(sent)
         found = pose_before(self._points(name, session.layouts.scene_for(aspect)), pose, aspect)
@@ -96,5 +96,5 @@ class Flights:
             found = around_pick(layout, session.clock.t, session.selection)
             if len(found):
                 return found
-            name = (None if pick is None else pick.of_layer) or session.selection.layer
+            name = (None if pick is None else pick.of_layer) or session.selection.layer or self._page.group
         return around_layers(layout, () if name is None else session.groups.shown_of(name))
