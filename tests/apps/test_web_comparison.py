@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,9 +19,14 @@ from nnviz3d.scene.colors import score
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick
 from nnviz3d.scene.spec import default_scene
+from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
 from tests.scene.test_model_difference import layer_sizes, other_values
 from tests.support import captures
+from tests.support.browser import changed, looking, serving, still, text, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NAMES = ("a.keras", "b.keras", "b.keras")
 
@@ -128,3 +135,22 @@ def test_large_network_is_compared_while_the_page_goes_on(two, monkeypatch):
         return found
 
     assert len(asyncio.run(show()).state.diff_places) == 5
+
+
+@pytest.fixture
+def served(two) -> Iterator[Served]:
+    yield from serving(str(two[0].path), "--against", str(two[1].path))
+
+
+def test_click_on_a_place_highlights_it_and_flies_there_in_the_browser(chromium: Browser, served: Served):
+    with looking(chromium, served) as page:
+        before = still(page)
+        wait_until(lambda: page.locator(".diff-place").count() == 5, "the layers are listed")
+        assert "a.zarr − b.zarr" in text(page, "#differences")
+        first = page.locator(".diff-place .line").first.inner_text()
+        page.locator(".diff-place").first.click()
+        after = changed(page, before)
+        wait_until(lambda: page.evaluate("window.trame.state.get('layer')") == first, "the layer is highlighted")
+        page.get_by_text("Side by side").click()
+        changed(page, after)
+        assert page.locator("#differences").count() == 1, "the list stays"
