@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.comparison import Compared, joined, names_of, with_counterpart_of
+from nnviz3d.apps.export.html.order import PageOrder
 from nnviz3d.apps.film.frame_range import FilmPlan, FilmScene
 from nnviz3d.apps.open_target import opened
 from nnviz3d.apps.sample_runner import OtherModel, SampleRunner
@@ -16,6 +17,7 @@ from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.apps.view_state import show_view, view_of
+from nnviz3d.apps.web.exports import _StoredSamples
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.data.capture import open_capture
@@ -245,6 +247,24 @@ def test_film_of_a_difference_is_drawn_alike_by_another_process(two):
     again = FilmScene.of(plan)
     layers = [scene.context.difference("dense", again.selection) for scene in (film.scene, again.scene)]
     assert np.array_equal(*layers)
+
+
+def test_page_that_a_session_exports_has_the_numbers_of_both_models(two, tmp_path):
+    stored = _StoredSamples(joined(two[:1], two[1:], NAMES).plus(open_capture(two[0].path), open_capture(two[1].path)))
+    order = PageOrder(
+        stored.files(tmp_path),
+        default_scene(),
+        Selection(4, quantity="difference"),
+        (stored.of(4),),
+        tmp_path / "x.html",
+        others=stored.others(tmp_path),
+        names=names_of(stored.series),
+    )
+    job = PageOrder.from_json(order.to_json()).job()
+    assert job.selection.sample == 4
+    scene = job.found.scene(job.selection, aspect=1.5)
+    wanted = captures.small_values()["dense"][1] - other_values()["dense"][1]
+    assert np.array_equal(scene.context.difference("dense", job.selection), wanted)
 
 
 def test_newer_reader_of_a_training_keeps_what_it_is_compared_with(two):
