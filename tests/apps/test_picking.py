@@ -13,7 +13,7 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.primitives import Ridges, Tiles
 from nnviz3d.scene.scene import Scene
-from nnviz3d.scene.selection import CellPick, LayerPick, Selection
+from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene, read_scene
 from nnviz3d.scene.views.blocks import value_at
 from nnviz3d.scene.views.history import HistoryPick
@@ -55,11 +55,14 @@ def test_pick_of_an_unfolded_channels_pixel_is_its_number(digits, layer):
             assert value_at(scene.context, layer, picked.index, 2) == stored[row, column, channel]
 
 
-def test_pick_of_a_feature_is_the_layer():
+def test_pick_of_a_feature_is_the_strongest_number_of_its_channel():
     scene = Scene.build(read_scene(bundled("features.toml")), open_capture(bundled("features.zarr.zip")))
     session = session_of(scene, Selection(), scene.duration)
     (tiles,) = (p for p in scene.at(scene.duration).primitives if isinstance(p, Tiles))
-    assert pick_at(session, point(session, tiles, 5, 3, 3)) == LayerPick("conv2d_2")
+    picked = pick_at(session, point(session, tiles, 5, 3, 3))
+    channel = int(tiles.channels[5])
+    numbers = scene.context.values("conv2d_2", 0).values[..., channel]
+    assert picked == CellPick("conv2d_2", (*np.unravel_index(numbers.argmax(), numbers.shape), channel))
 
 
 def test_pick_of_a_ridge_is_the_statistic_of_its_layer_at_the_recorded_step(tmp_path):

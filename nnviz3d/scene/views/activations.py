@@ -179,7 +179,7 @@ class ActivationsView(View):
             what=words_for(self._context, self._quantity(selection), self._compared(selection)),
             threshold=self._spec.threshold if selection.threshold is None else selection.threshold,
             shared=(selection.normalize or self._spec.normalize) == "global",
-            chosen=selection.unfold or selection.layer,
+            chosen=(selection.unfold if selection.unfolded > 0 else None) or selection.layer,
         )
         changed = self._quantity(selection) == "change"
         among = layers if changed else self._context.graph.inputs
