@@ -15,6 +15,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from PIL import Image
 
+from nnviz3d.apps.sample_notes import note_of, notes_of
+from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable, orbit, pan, zoom
 from nnviz3d.apps.web import frames as frames_module
@@ -24,13 +26,15 @@ from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
 from nnviz3d.apps.web.panels.layers import grouped_layers, layer_details
-from nnviz3d.apps.web.panels.samples import has_pictures, note_of, notes_of, sample_items
+from nnviz3d.apps.web.panels.samples import SamplesPanel, has_pictures, sample_items
 from nnviz3d.apps.web.picture_pages import PicturePages
 from nnviz3d.apps.web.picture_view import RemoteView
 from nnviz3d.apps.web.ports import PortTaken
 from nnviz3d.apps.web.sample_files import safe_name, thumbnail
 from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.apps.web.server_environment import ServerEnvironment
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
@@ -38,6 +42,7 @@ from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
+from tests.apps.test_web_panels import Page
 from tests.support import captures
 from tests.support.graphs import chain
 from tests.support.pinhole import to_frame
@@ -299,14 +304,33 @@ def test_samples_of_a_binary_model_have_the_predicted_class_of_two(session, tmp_
     capture = captures.write(tmp_path / "run.zarr", graph, values, classes=("cat", "dog"), labels=np.array([0, 0, 1]))
     binary = Session(Scene.build(default_scene(), capture), session.renderer)
     notes = ["predicted cat · label cat", "predicted dog · label cat", "label dog"]
-    assert list(notes_of(binary).values()) == notes == [note_of(binary, i) for i in range(3)]
+    assert [note.text for note in notes_of(binary).values()] == notes == [note_of(binary, i).text for i in range(3)]
+    assert [note.wrong for note in notes_of(binary).values()] == [False, True, None]
+
+
+def test_predictions_of_samples_that_were_not_run_are_those_of_their_embedding(session):
+    capture = open_capture(bundled("embedding.zarr.zip"))
+    found = capture.embedding("dense")
+    samples = [Sample(found.names[0], 0), *(Sample(name) for name in found.names[1:]), Sample("mine.png")]
+    listed = Session(Scene.build(default_scene(), capture), session.renderer, samples=samples)
+    panel = SamplesPanel(Page(listed))
+    panel.synchronize()
+    wrong = np.flatnonzero(found.labels != found.predictions)
+    assert panel.state.samples_wrong == wrong.tolist()
+    first = int(wrong[0])
+    assert panel.state.sample_notes[first] == f"predicted {found.predictions[first]} · label {found.labels[first]}"
+    assert len(panel.state.sample_notes) == len(found.names)
+    assert panel.state.predictions_words == "Predictions of 1,000 of 1,001 samples are known."
+    twice = Session(Scene.build(default_scene(), capture), session.renderer, samples=[*samples, Sample(found.names[1])])
+    assert 1 in notes_of(listed)
+    assert 1 not in notes_of(twice), "which of the two is the point is not known"
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):
     assert sample_items(session)[0] == {"index": 0, "name": "sample 0", "version": 0}
     capture = session.scene.context.capture
-    assert "label ant" in notes_of(session)[0]
-    assert f"predicted {capture.classes[int(capture.activation('scores', 0).argmax())]}" in notes_of(session)[0]
+    assert "label ant" in notes_of(session)[0].text
+    assert f"predicted {capture.classes[int(capture.activation('scores', 0).argmax())]}" in notes_of(session)[0].text
     assert [note_of(session, i) for i in range(3)] == list(notes_of(session).values())
     assert not has_pictures(session), "nobody stored a picture"
     assert has_pictures(Session(Scene.build(default_scene(), digits), session.renderer))

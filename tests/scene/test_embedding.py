@@ -258,6 +258,21 @@ def test_embedded_sample_is_shown_at_its_point(capture):
     np.testing.assert_allclose(ball.points[0], cloud.points[0], atol=1e-5)
 
 
+def test_picked_sample_that_is_also_selected_has_one_callout(tmp_path, capture):
+    def callouts(scene, pick: PointPick) -> list[str]:
+        shown = scene.at(8.0, Selection(sample=1, pick=pick)).primitives
+        return [p.rows[0].text for p in shown if isinstance(p, Callout)]
+
+    scene = build(CaptureSeries.of(capture).plus(capture))  # sample 1 is the point 0
+    assert callouts(scene, PointPick("dense", 0)) == ["digits:0"]
+    assert callouts(scene, PointPick("dense", 1, placed=True)) == ["digits:0"]
+    assert sorted(callouts(scene, PointPick("dense", 5))) == ["digits:0", "digits:5"]
+    mean = capture.embedding("dense").mean[np.newaxis].astype(np.float32)
+    scene = build(beside(tmp_path, capture, mean))  # sample 1 is none of the points
+    assert callouts(scene, PointPick("dense", 1, placed=True)) == ["sample 0"]
+    assert len(callouts(scene, PointPick("dense", 0))) == 2
+
+
 def test_sample_that_cannot_be_projected_has_a_sentence_with_the_reason(tmp_path, capture):
     scene = build(beside(tmp_path, capture, np.full((1, 64), np.nan, np.float32)))
     what = scene.at(8.0, Selection(sample=1)).primitives

@@ -9,13 +9,15 @@ from typing import Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.provenance import answering_output, sample_note
+from nnviz3d.apps.perspectives import State
+from nnviz3d.apps.sample_notes import SampleNote, note_of, notes_of
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.sample_files import RUN
 from nnviz3d.apps.web.value_checks import asked_index
+from nnviz3d.data.capabilities.embeddings import embedding_names
 from nnviz3d.errors import CaptureError
 
 _LONG = 12
@@ -30,8 +32,11 @@ class SamplesState:
     ----------
     samples, sample
         The samples to choose from, as `sample_items` returns them, and the position of the shown one.
-    sample_notes
-        The prediction and label of each sample that the model was run on, by position.
+    sample_notes, samples_wrong
+        The prediction and label of each sample of which they are known, by position; and the positions of those whose
+        prediction is wrong.
+    predictions_words, predictions_findable
+        How many samples' predictions are known; and whether the perspective of embeddings finds all.
     pictures
         Whether the samples can be shown as pictures.
     uploads
@@ -40,9 +45,12 @@ class SamplesState:
 
     samples: list[dict[str, Any]]
     sample_notes: dict[int, str]
+    samples_wrong: list[int]
     pictures: bool
     uploads: bool
     sample: int = 0
+    predictions_words: str = ""
+    predictions_findable: bool = False
 
 
 class SamplesPanel(PagePanel[SamplesState]):
@@ -51,40 +59,50 @@ class SamplesPanel(PagePanel[SamplesState]):
     def __init__(self, page: PageContext) -> None:
         session = page.session
         self._step_records, self._scene = session.context.capture.step_records, session.scene
+        self._told, self._embeddings = notes_of(session), _embeddings(session)
+        self._own: set[int] = set()
         state = SamplesState(
             samples=sample_items(session),
-            sample_notes=notes_of(session),
+            sample_notes={},
+            samples_wrong=[],
             pictures=has_pictures(session),
             uploads=session.queries.runner is not None,
         )
-        super().__init__(page, state)
-        page.client_only(sample_menu=False, sample_filter="")
+        super().__init__(page, _with_notes(state, self._told, session))
+        page.client_only(sample_menu=False, sample_filter="", sample_wrong=False)
         page.on_trigger("choose_sample", self.choose)
 
     def synchronize(self) -> None:
         """Show the samples and which one is selected."""
         session, listed = self.page.session, self.state.samples
-        position, notes = session.samples.chosen, self._notes()
+        position = session.samples.chosen
         drawing = session.samples[position].drawing  # each stroke changes it
-        if position not in notes or drawing:
-            notes = {**notes, position: note_of(session, position)}
+        self._renew()
+        if position not in self._own or drawing:
+            self._told = {**self._told, position: note_of(session, position)}
+            self._own.add(position)
         if len(listed) != len(session.samples) or drawing:
             listed = sample_items(session)
-        self.show(replace(self.state, samples=listed, sample_notes=notes, sample=position))
+        state = _with_notes(self.state, self._told, session)
+        self.show(replace(state, samples=listed, sample=position))
 
     def tick(self) -> None:
         """Show the predictions at the clock's step of a training."""
-        self.show(replace(self.state, sample_notes=self._notes()))
+        if self._renew():
+            self.show(_with_notes(self.state, self._told, self.page.session))
 
-    def _notes(self) -> dict[int, str]:
-        """Return the notes of all samples: new ones after each step of a training, since it changes the predictions."""
+    def _renew(self) -> bool:
+        """Read the notes of all samples anew after a step of a training or for a new embedding, which tell others."""
         session = self.page.session
         records, scene = session.context.capture.step_records, session.scene
-        if records == self._step_records and (scene is self._scene or not session.training_status):
-            return self.state.sample_notes
-        found = notes_of(session)
-        self._step_records, self._scene = records, scene
-        return found
+        same = records == self._step_records and (scene is self._scene or not session.training_status)
+        embeddings = self._embeddings if scene is self._scene else _embeddings(session)
+        self._scene = scene
+        if same and embeddings == self._embeddings:
+            return False
+        self._told, self._own = notes_of(session), set()
+        self._step_records, self._embeddings = records, embeddings
+        return True
 
     @property
     def keys(self) -> Mapping[str, Callable[[], None]]:
@@ -142,7 +160,9 @@ class SamplesPanel(PagePanel[SamplesState]):
                     )
 
     def _build_list(self) -> None:
-        shown = "samples.filter((s) => `${s.name} ${sample_notes[s.index] || ''}`.includes(sample_filter || ''))"
+        meant = "(!sample_wrong || !samples_wrong.length || samples_wrong.includes(s.index))"
+        found = "`${s.name} ${sample_notes[s.index] || ''}`.includes(sample_filter || '')"
+        shown = f"samples.filter((s) => {meant} && {found})"
         with html.Div(classes="sample-list"):
             v.VTextField(
                 v_model=("sample_filter", ""),
@@ -154,6 +174,14 @@ class SamplesPanel(PagePanel[SamplesState]):
                 id="sample-filter",
                 classes="filter",
             )
+            with html.Label(v_if="samples_wrong.length", classes="points-wrong samples-wrong"):
+                html.Input(
+                    type="checkbox",
+                    checked=("sample_wrong",),
+                    change="sample_wrong = $event.target.checked",
+                    id="sample-wrong",
+                )
+                html.Span("Only wrong predictions ({{ samples_wrong.length }})")
             with v.VVirtualScroll(items=(shown,), item_height=58, max_height=400):
                 with v.Template(v_slot_default="{ item }"):
                     with html.Button(
@@ -167,6 +195,15 @@ class SamplesPanel(PagePanel[SamplesState]):
                 classes="faint empty",
                 id="no-sample",
             )
+            with html.Div(v_if="predictions_words", classes="faint sample-words", id="predictions"):
+                html.Div("{{ predictions_words }}")
+                html.Button(
+                    "Find all of them: open Embedding",
+                    v_if="predictions_findable",
+                    click="sample_menu = false; trigger('look_at', ['embedding'])",
+                    classes="pick-ask",
+                    id="find-predictions",
+                )
 
 
 def _build_item(name: str) -> None:
@@ -181,7 +218,27 @@ def _build_item(name: str) -> None:
     note = f"sample_notes[{name}.index]"
     with html.Div(classes="sample-text", v_if=name, title=(f"`${{{name}.name}} ${{{note} || ''}}`",)):
         html.Div(f"{{{{ {name}.name }}}}", classes="line")
-        html.Div(f"{{{{ {note} }}}}", classes="line faint", v_if=note)
+        with html.Div(classes="line faint", v_if=note):
+            html.Span("wrong: ", v_if=f"samples_wrong.includes({name}.index)", classes="sample-wrong")
+            html.Span(f"{{{{ {note} }}}}")
+
+
+def _with_notes(state: SamplesState, told: Mapping[int, SampleNote], session: Session) -> SamplesState:
+    known = sum(note.text.startswith("predicted") for note in told.values())
+    count = len(session.samples)
+    unknown = known < count and count > 1
+    offered = session.perspectives.availability("embedding").state is not State.IMPOSSIBLE if unknown else False
+    return replace(
+        state,
+        sample_notes={position: note.text for position, note in told.items()},
+        samples_wrong=[position for position, note in told.items() if note.wrong],
+        predictions_words=f"Predictions of {known:,} of {count:,} samples are known." if unknown and known else "",
+        predictions_findable=offered,
+    )
+
+
+def _embeddings(session: Session) -> tuple[str, ...]:
+    return tuple(embedding_names(session.context.capture.stored))
 
 
 def sample_items(session: Session) -> list[dict[str, Any]]:
@@ -199,27 +256,3 @@ def has_pictures(session: Session) -> bool:
         return any(capture.picture(node, 0) is not None for node in capture.graph.inputs)
     except CaptureError:
         return False
-
-
-def notes_of(session: Session) -> dict[int, str]:
-    """Return the prediction and label, by position, of each sample that the model has been run on."""
-    capture = session.context.capture
-    head = answering_output(capture)
-    try:
-        scores = None if head is None else capture.activations(head).values
-    except (CaptureError, ValueError, OSError):
-        scores = None  # drawing the picture reports the damaged capture
-    return {
-        position: sample_note(capture, head, sample.index, None if scores is None else scores[sample.index])
-        for position, sample in enumerate(session.samples)
-        if sample.index is not None
-    }
-
-
-def note_of(session: Session, position: int) -> str:
-    """Return the prediction and label of one sample; empty if the model has not been run on it."""
-    capture, index = session.context.capture, session.samples[position].index
-    if index is None:
-        return ""
-    head = answering_output(capture)
-    return sample_note(capture, head, index, None if head is None else capture.activation(head, index))

@@ -134,8 +134,13 @@ class Cloud:
             self._kept = ((share, by, sample, wanted), kept)
         return self._kept[1]
 
-    def marked(self, share: float, pick: PointPick) -> tuple[Primitive, ...]:
-        """Return brackets around a point, and the callout of its sample."""
+    def marked(self, share: float, pick: PointPick, selected: int) -> tuple[Primitive, ...]:
+        """Return brackets around a point, and the callout of its sample; nothing if the selected sample is the same.
+
+        Such a sample has brackets and a callout, because it is selected.
+        """
+        if share >= 1 and self._tells_of(pick, selected):
+            return ()
         if pick.placed:
             known = self._projected(pick.index)
             return () if share < 1 or known.point is None else (self._callout("pick", known),)
@@ -159,6 +164,12 @@ class Cloud:
         picture = self._found.thumbnails[index] if len(self._found.thumbnails) else None
         facts = facts_of_point(self._context.capture, self._found, index, self.columns)
         return _callout("pick", points[index], facts, picture)
+
+    def _tells_of(self, pick: PointPick, selected: int) -> bool:
+        """Whether the picked sample is the selected one, which has a callout."""
+        one = self._projected(selected)
+        shown = one.point is not None and (one.index is None or selected in self._context.capture.added_samples)
+        return shown and pick.index == (selected if pick.placed else one.index)
 
     def _projected(self, sample: int) -> ProjectedSample:
         return self._context.projected_sample(self._found, sample)

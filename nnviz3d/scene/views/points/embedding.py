@@ -155,7 +155,7 @@ class EmbeddingView(View):
         """Return brackets around a point, and a callout with its sample."""
         if not isinstance(pick, PointPick) or pick.embedding != self.shown(selection):
             return ()
-        return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick)
+        return self._clouds[pick.embedding].marked(self._moment(pick.embedding, t, selection), pick, selection.sample)
 
     def motion(self, t: float, selection: Selection) -> PointMotion | None:
         """Return what the points at `t` seconds are computed from; `None` if they do not move through a training."""

@@ -125,8 +125,8 @@ class TrajectoryCloud:
             self._kept[key] = (*trails, cloud, step.names(points, painted), step.title, legend)
         return self._kept[key]
 
-    def marked(self, moment: float, pick: PointPick) -> tuple[Primitive, ...]:
-        """Return brackets around a point, and the callout of its sample at the step."""
+    def marked(self, moment: float, pick: PointPick, selected: int) -> tuple[Primitive, ...]:
+        """Return brackets around a point, and the callout of its sample at the step. `selected` is not used."""
         return (self._cloud(int(moment)).callout(self.points(moment), pick.index),)
 
     def points(self, moment: float) -> NDArray[np.float32]:
