@@ -95,7 +95,7 @@ def test_uploaded_picture_runs_through_the_model(page, tmp_path):
     thumbnail = page.locator("#sample img")
     wait_until(lambda: thumbnail.evaluate("image => image.complete && image.naturalWidth > 0"), "it has a thumbnail")
     assert re.fullmatch(
-        r"samples/\d+/thumbnail\?run=[0-9a-f]{8}&secret=[\w-]{20,}", str(thumbnail.get_attribute("src"))
+        r"samples/\d+/thumbnail\?run=[0-9a-f]{8}&of=\d+&secret=[\w-]{20,}", str(thumbnail.get_attribute("src"))
     )
 
 

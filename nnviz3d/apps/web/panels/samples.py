@@ -78,7 +78,8 @@ class SamplesPanel(PagePanel[SamplesState]):
         position = session.samples.chosen
         drawing = session.samples[position].drawing  # each stroke changes it
         self._renew()
-        if position not in self._own or drawing:
+        run = session.samples[position].index is not None
+        if run and (position not in self._own or drawing):
             self._told = {**self._told, position: note_of(session, position)}
             self._own.add(position)
         if len(listed) != len(session.samples) or drawing:
