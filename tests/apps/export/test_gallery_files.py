@@ -17,7 +17,7 @@ GALLERY = Path(__file__).resolve().parents[3] / "docs/gallery"
 
 def test_gallery_has_a_page_for_each_scene_with_a_capture():
     assert {path.stem for path in GALLERY.iterdir()} == {"index", *READY}
-    assert sum(path.stat().st_size for path in GALLERY.iterdir()) < 20e6
+    assert sum(path.stat().st_size for path in GALLERY.iterdir()) < 24e6
 
 
 @pytest.mark.parametrize("name", READY)
