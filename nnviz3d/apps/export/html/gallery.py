@@ -24,7 +24,7 @@ from nnviz3d.data.files.paths import exists, is_file, is_folder, listed
 from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.errors import UserError
-from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.look_check import selection_of
 from nnviz3d.scene.spec import read_scene
 
 INDEX = "index.html"
@@ -110,7 +110,7 @@ def write_gallery(
 def _entry(name: str, found: Opened, folder: Path, settings: ExportSettings) -> _Entry:
     out = folder / f"{name}.html"
     samples = settings.samples or _SAMPLES
-    chosen = Selection(found.sample)
+    chosen = selection_of(found.spec.look, found.sample, found.capture)
     write_html(ExportJob(found, chosen, out, ExportSettings(samples, settings.max_size, settings.float16)))
     with temporary_folder() as scratch:
         drawn = scratch / "scene.png"
