@@ -91,13 +91,14 @@ class GuidedTour:
         if not self.on:
             self._before, self._time_before = self._frame.selection, self._frame.t
         self._clock.pause()
+        self._frame.select(quantity="activation", unfold=None)  # of which the captions tell
         self._stops, self._told = stops, self._key()
         self.playing = True
         self._origin = 0
         self._go(0)
 
     def end(self) -> None:
-        """Lead no more; the time, the highlighted layer, the pick and the training step are those from before the tour."""
+        """Lead no more; time, highlighted layer, pick, quantity and training step are those from before the tour."""
         if not self.on:
             return
         self._stops, self._told, self._walks = (), None, {}
@@ -107,7 +108,9 @@ class GuidedTour:
         known = {None, *(node.id for node in self._frame.scene.context.graph)}
         pick = before.pick if before.pick is None or before.pick.of_layer in known else None
         layer = before.layer if before.layer in known else None
-        self._frame.select(layer=layer, pick=pick, step=before.step)
+        unfold = before.unfold if before.unfold in known else None
+        self._frame.select(layer=layer, pick=pick, step=before.step, quantity=before.quantity, unfold=unfold)
+        self._frame.select_sample(self._frame.selection.sample)  # which may lack the quantity
         self._frame.t = min(self._time_before, self._frame.scene.duration)
 
     def toggle(self) -> None:

@@ -115,3 +115,12 @@ def test_scene_without_layers_ends_the_tour_and_starts_none(session):
     assert not session.tour.on
     with pytest.raises(UserError, match="shows no layers"):
         session.tour.start()
+
+
+def test_blocks_show_the_activations_of_which_the_captions_tell(explained_capture):
+    session = Session(Scene.build(default_scene(), explained_capture, aspect=ASPECT), SimpleNamespace())
+    session.select(quantity="gradient", unfold="conv")
+    session.tour.start()
+    assert (session.selection.quantity, session.selection.unfold) == ("activation", None)
+    session.tour.end()
+    assert (session.selection.quantity, session.selection.unfold) == ("gradient", "conv")
