@@ -27,6 +27,8 @@ pytestmark = pytest.mark.chromium
 
 HUB = "hub.localhost"
 PATH = "/user/Anna/proxy/8080"
+HINTS = "nnviz3d_hints"
+"""The cookie of a page whose hints were shown."""
 _THUMBNAIL = "() => [...document.querySelectorAll('#sample img')].some((one) => one.complete && one.naturalWidth > 0)"
 NOTEBOOK = "<body><h1>notebook</h1><iframe id=f width=1000 height=650></iframe></body>"
 
@@ -87,7 +89,7 @@ def test_page_works_at_a_forwarded_port(page, served):
         page.goto(f"http://localhost:{port}/?secret={served.token}")
         works(page)
         loads_again(page, served)
-        assert {cookie["name"] for cookie in page.context.cookies()} == {f"nnviz3d-{port}"}
+        assert {cookie["name"] for cookie in page.context.cookies()} == {f"nnviz3d-{port}", HINTS}
 
 
 def test_two_servers_at_forwarded_ports_keep_their_own_cookies(page, served, other):
@@ -137,7 +139,9 @@ def test_page_works_behind_a_proxy_with_tls_and_a_path(page, behind, kind):
     assert {socket.url for socket in sockets} == {f"wss://{HUB}:{ports[kind]}{PATH}/ws"}
     outside = [url for url in asked if not url.startswith((f"https://{HUB}:{ports[kind]}{PATH}/", "blob:", "data:"))]
     assert not outside
-    (cookie,) = page.context.cookies()
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies.pop(HINTS)["path"].startswith(PATH), "other programs behind the proxy do not get it"
+    (cookie,) = cookies.values()
     assert cookie["path"] == PATH
 
 

@@ -178,7 +178,7 @@
   function hint() {
     try {
       if (document.cookie.includes(SEEN)) return;
-      document.cookie = `${SEEN}; max-age=${YEAR}; path=/; SameSite=Lax`;
+      document.cookie = `${SEEN}; max-age=${YEAR}; SameSite=Lax`;  // for this path only
       trame.state.set("hints", document.cookie.includes(SEEN));
     } catch {
       // A page in a closed frame has no cookies.
