@@ -58,8 +58,9 @@ def test_model_of_pytorch_is_sent_to_onnx():
 
 
 def test_missing_tensorflow_is_named_in_python(monkeypatch, tmp_path):
-    for name in ("nnviz3d.capture.live_model", "nnviz3d.capture.training.recorder", "nnviz3d.api.training_recorder"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    parts = ("capture.live_model", "capture.training.recorder", "capture.training.recording", "api.training_recorder")
+    for name in parts:
+        monkeypatch.delitem(sys.modules, f"nnviz3d.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "nnviz3d.capture.capture_model", None)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     for attempt in (
