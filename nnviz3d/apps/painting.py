@@ -15,10 +15,12 @@ from nnviz3d.apps.interventions import Interventions
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import Sample, SampleList
 from nnviz3d.data.axes import CHANNEL
-from nnviz3d.data.files.picture_files import read_header, read_image
-from nnviz3d.errors import SampleError, UserError
+from nnviz3d.data.files.picture_files import read_paint
+from nnviz3d.errors import UserError
 
-_NOTHING_TO_PAINT = "There is no picture to paint over; choose a sample that is a picture."
+NOTHING_TO_PAINT = "There is no picture to paint over; choose a sample that is a picture."
+PAINT_FORMATS = ("PNG",)
+"""Pillow's names of the formats in which pages send paint."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Canvas:
     grey: bool
     overlay: Path | None
     drawing: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.picture.shape[:2]
+        return width, height
 
 
 class Painting:
@@ -77,6 +85,7 @@ class Painting:
         self._interventions = interventions
         self._run = run
         self._overlays: dict[int, Path | None] = {}
+        self._received: set[Path] = set()
         self._made = 0
 
     @property
@@ -104,18 +113,24 @@ class Painting:
             return self._overlays.get(position)
         return next((Path(one.picture) for one in self._interventions.listed if one.picture), None)
 
+    def received(self, overlay: Path) -> bool:
+        """Whether a file is paint of this session; otherwise its path comes from a capture, which may be a stranger's."""
+        return overlay in self._received
+
     @property
     def can_add(self) -> bool:
         """Whether a picture alone is a sample of the model."""
         return len(self._frame.scene.capture.graph.inputs) == 1
 
-    def paint(self, overlay: Path, *, goes_on: bool = False) -> None:
+    def paint(self, overlay: Path, image: Image.Image | None = None, *, goes_on: bool = False) -> None:
         """Put a picture's opaque pixels over the shown sample, in place of earlier paint.
 
         Parameters
         ----------
         overlay
-            A picture of the canvas' size, in a folder of its own that lasts as long as the session.
+            A PNG picture of the canvas' size, in a folder of its own that lasts as long as the session.
+        image
+            Its pixels as `read_paint` returns them, if they have been read.
         goes_on
             Whether this continues the last stroke.
 
@@ -125,11 +140,9 @@ class Painting:
             If there is no canvas, or the picture is not of its size.
         """
         canvas = self._canvas()
-        height, width = canvas.picture.shape[:2]
-        size = read_header(overlay).size  # a small file may hold a very large picture
-        if size != (width, height):
-            raise SampleError(f"The paint is {size[0]} x {size[1]} pixels; the picture is {width} x {height}.")
-        image = read_image(overlay).convert("RGBA")
+        if image is None or image.size != canvas.size:
+            image = read_paint(overlay, canvas.size, formats=PAINT_FORMATS)
+        self._received.add(overlay)
         empty = not np.asarray(image)[..., 3].any()
         if canvas.drawing:
             position = self._samples.chosen
@@ -153,7 +166,7 @@ class Painting:
         self._check_can_add()
         self._made += 1
         name = f"drawing {self._made}"
-        empty = Image.new("RGBA", canvas.picture.shape[1::-1])
+        empty = Image.new("RGBA", canvas.size)
         source = self._flat(canvas, empty, name, black=True)
         self._run(self._samples.add(Sample(name, None, source, drawing=True)))
 
@@ -171,12 +184,12 @@ class Painting:
             raise UserError("Nothing is painted over this sample; paint first.")
         self._made += 1
         name = f"painted {self._made}"
-        return self._samples.add(Sample(name, None, self._flat(canvas, read_image(canvas.overlay), name)))
+        return self._samples.add(Sample(name, None, self._flat(canvas, read_paint(canvas.overlay, canvas.size), name)))
 
     def _canvas(self) -> Canvas:
         canvas = self.canvas
         if canvas is None:
-            raise UserError(_NOTHING_TO_PAINT)
+            raise UserError(NOTHING_TO_PAINT)
         return canvas
 
     def _check_can_add(self) -> None:
@@ -188,7 +201,7 @@ class Painting:
         """Write the picture with the paint on it; returns its source."""
         runner = self._queries.runner
         if runner is None:
-            raise UserError(_NOTHING_TO_PAINT)
+            raise UserError(NOTHING_TO_PAINT)
         below = np.zeros_like(canvas.picture) if black else canvas.picture
         whole = Image.alpha_composite(Image.fromarray(below).convert("RGBA"), overlay.convert("RGBA"))
         path = runner.new_folder() / f"{name}.png"

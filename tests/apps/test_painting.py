@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession, web
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from nnviz3d import Intervention
 from nnviz3d.apps.sample_runner import Answer
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web import paint_files
 from nnviz3d.apps.web.paint_files import add_paint
 from nnviz3d.apps.web.panels.painting import PaintingPanel
+from nnviz3d.data.capabilities.interventions import write_interventions
+from nnviz3d.data.files.picture_files import read_paint
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
@@ -162,6 +166,7 @@ def test_panel_describes_the_canvas_and_has_none_without_a_model(session, model)
     found = panel.state.paint_canvas
     assert (found["width"], found["height"], found["grey"], found["overlay"]) == (9, 8, True, "")
     assert found["picture"].startswith("samples/0/picture?")
+    assert found["position"] == 0
     painted = paint(model)
     session.painting.paint(painted)
     panel.synchronize()
@@ -202,7 +207,7 @@ def test_page_reads_the_picture_and_the_paint_that_it_has_sent(session, model):
         session,
         ("GET", "/samples/0/picture", None),
         ("GET", "/samples/paint", None),
-        ("POST", "/samples/paint?goes_on=0", sent),
+        ("POST", "/samples/paint?position=0&goes_on=0", sent),
         ("GET", "/samples/paint", None),
     )
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture))), np.repeat(PICTURE[0], 3, axis=2))
@@ -211,23 +216,85 @@ def test_page_reads_the_picture_and_the_paint_that_it_has_sent(session, model):
     assert again == sent
 
 
-@pytest.mark.parametrize("kind", ["no picture", "another size", "a bomb", "too many bytes"])
+@pytest.mark.parametrize(
+    "kind", ["no picture", "another size", "a bomb", "too many bytes", "another format", "16 bits"]
+)
 def test_paint_that_is_no_picture_of_the_size_is_one_sentence_and_leaves_no_file(session, model, kind, monkeypatch):
     monkeypatch.setattr(paint_files, "_LARGEST", 1 << 20)
     out = io.BytesIO()
     if kind == "a bomb":
         Image.new("1", (20_000, 20_000)).save(out, "PNG")
+    elif kind == "another format":
+        Image.new("RGBA", (9, 8), "white").save(out, "TIFF")
+    elif kind == "16 bits":
+        Image.new("I;16", (9, 8)).save(out, "PNG")
     else:
         Image.new("RGBA", (4, 4), "white").save(out, "PNG")
     content = {"no picture": b"GIF89a no picture", "too many bytes": bytes(2 << 20)}.get(kind, out.getvalue())
-    (answer,) = asked(session, ("POST", "/samples/paint", content))
+    (answer,) = asked(session, ("POST", "/samples/paint?position=0", content))
     words = {
         "no picture": "cannot be read as a picture",
         "another size": "4 x 4 pixels; the picture is 9 x 8",
         "a bomb": "would take 4.5 GB of memory",
         "too many bytes": "larger than 1 MB",
+        "another format": "cannot be read as a picture",
+        "16 bits": "more than 8 bits a colour",
     }
     assert words[kind] in answer["problem"]
     assert str(model.folder) not in answer["problem"]
-    assert not list(model.folder.glob("in-*/*"))
+    assert not list(model.folder.glob("in-*"))
     assert model.asked == []
+
+
+def painted_by_a_capture(tmp_path, model, picture: Path) -> Session:
+    """Return a session with a capture that says that a file is painted over its input."""
+    also = (lambda writer: write_interventions(writer, [Intervention("input", action="paint", picture=str(picture))]),)
+    pictures = {"input": np.repeat(PICTURE, 3, axis=3)}
+    path, graph, values = tmp_path / "strange.zarr", captures.small_graph(), captures.small_values()
+    capture = captures.write(path, graph, values, pictures=pictures, also=also)
+    samples = tuple(Sample(f"sample {i}", i, f"{i}.png") for i in range(3))
+    return Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, runner=model)
+
+
+def test_capture_makes_the_server_send_no_file_but_only_pixels_of_the_canvas_size(tmp_path, model):
+    pixels = np.zeros((8, 9, 4), np.uint8)
+    pixels[2:4, 3:7] = (1, 2, 3, 255)
+    facts = PngInfo()
+    facts.add_text("Comment", "a secret note")
+    fitting, large, text = tmp_path / "fitting.png", tmp_path / "large.png", tmp_path / "key.txt"
+    Image.fromarray(pixels).save(fitting, pnginfo=facts)
+    Image.new("RGBA", (90, 80)).save(large)
+    text.write_text("a secret note")
+    for wanted in (text, large, tmp_path, tmp_path / "absent.png", Path("a\0b.png")):
+        session = painted_by_a_capture(tmp_path, model, wanted)
+        assert session.painting.overlay == wanted
+        assert asked(session, ("GET", "/samples/paint", None)) == [b""]
+        with pytest.raises(UserError):
+            session.painting.keep()
+    session = painted_by_a_capture(tmp_path, model, fitting)
+    (sent,) = asked(session, ("GET", "/samples/paint", None))
+    assert b"secret" in fitting.read_bytes()
+    assert b"secret" not in sent
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(sent))), pixels)
+
+
+def test_paint_of_another_sample_is_refused_also_if_it_is_chosen_while_the_paint_arrives(session, model, monkeypatch):
+    sent = paint(model).read_bytes()
+    other, unknown = asked(
+        session, ("POST", "/samples/paint?position=1", sent), ("POST", "/samples/paint?goes_on=0", sent)
+    )
+
+    def read_late(*arguments, **options):
+        session.choose(1)
+        return read_paint(*arguments, **options)
+
+    monkeypatch.setattr(paint_files, "read_paint", read_late)
+    (late,) = asked(session, ("POST", "/samples/paint?position=0", sent))
+    assert session.samples.chosen == 1
+    for answer in (other, unknown, late):
+        assert "Another sample is shown" in answer["problem"]
+    assert model.asked == []
+    assert len(list(model.folder.glob("in-*"))) == 1, "the file of this test"
+    monkeypatch.undo()
+    (answer,) = asked(session, ("POST", "/samples/paint?position=1", sent))
+    assert answer == {"overlay": session.painting.overlay.parent.name}

@@ -210,6 +210,36 @@ def read_image(path: Path, *, least: int | None = None) -> Image.Image:
             return upright
 
 
+def read_paint(path: Path, size: tuple[int, int], *, formats: tuple[str, ...] = _FORMATS) -> Image.Image:
+    """Read a picture to put over another one, as RGBA; nothing is decoded before format, size and mode are checked.
+
+    Parameters
+    ----------
+    size
+        Width and height of the picture below, in pixels.
+    formats
+        Pillow's names of the accepted formats.
+
+    Raises
+    ------
+    SampleError
+        If the file is no picture of these formats and of this size, is damaged, or has other numbers than bytes.
+    """
+    refuse_special(path, SampleError)
+    with _damage_as_sentence(path):
+        with _pixels_up_to(None):
+            opened = Image.open(path, formats=formats)
+        with opened as image:
+            check_size(_told(path, image), _PIXEL * math.prod(image.size), SampleError)
+            if image.size != size:
+                given = f"{image.width} x {image.height}"
+                raise SampleError(f"The paint is {given} pixels; the picture is {size[0]} x {size[1]}.")
+            if image.mode.startswith(("I", "F")):
+                raise SampleError("The paint has more than 8 bits a colour; save it as an RGBA picture of 8 bits.")
+            image.load()
+            return ImageOps.exif_transpose(image).convert("RGBA")
+
+
 def _told(path: Path, image: Image.Image) -> str:
     return f"{path.name}, {image.width:,} by {image.height:,} pixels,"
 

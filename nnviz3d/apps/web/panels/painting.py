@@ -31,7 +31,8 @@ class PaintingState:
     paint_canvas
         The picture that can be painted over; empty if there is none. ``width`` and ``height`` in pixels; ``picture`` and
         ``overlay``, the addresses of the picture and of the paint, empty for black and for none; ``grey``, whether the
-        model sees no colours; ``drawing``, whether it is a drawing; ``dark``, whether it is dark; ``name`` of the sample.
+        model sees no colours; ``drawing``, whether it is a drawing; ``dark``, whether it is dark; ``name`` and
+        ``position`` of the sample.
     paint_adds
         Whether drawings and painted pictures can become samples.
     """
@@ -83,6 +84,7 @@ class PaintingPanel(PagePanel[PaintingState]):
             "drawing": canvas.drawing,
             "dark": float(canvas.picture.mean()) < _DARK,
             "name": session.samples[position].name,
+            "position": position,
         }
 
     def _draw(self) -> None:

@@ -7,15 +7,19 @@
   const state = (name) => window.trame.state.get(name);
   const here = () => document.getElementById("paint-canvas");
 
-  let shown = null; // The addresses of the picture and of the paint, and the size, that the canvas shows.
+  let shown = null; // What the server tells of the picture and the paint, and whether the paint here is that one.
   let base = null; // The picture below the paint, as bytes of red, green, blue and opacity.
   let paint = null; // The paint; opaque or absent.
+  let owner = null; // The position of the sample that the paint is over.
   let past = []; // Earlier paint, the newest last.
   let stroke = null;
   let sent = ""; // The name by which the server keeps the paint that was sent last.
   let sending = false;
   let waiting = false; // Whether there is newer paint to be sent.
   let goesOn = false; // Whether a picture of the present stroke was sent before.
+
+  /** Whether the paint is over the sample that the canvas shows. */
+  const ours = () => Boolean(paint && base && shown) && owner === shown.told.position;
 
   /** Return the pixels of a picture; black or transparent ones where the address is empty. */
   async function pixelsAt(address, width, height, fill) {
@@ -43,29 +47,33 @@
       shown = null;
       return;
     }
-    if (shown?.canvas === canvas && shown.told === told) return;
+    if (shown?.canvas === canvas && shown.told === told && shown.current) return;
     const before = shown;
-    const other = !before || before.told.picture !== told.picture || before.told.name !== told.name;
+    const other = !before || ["picture", "name", "position"].some((key) => before.told[key] !== told[key]);
     const resized = !paint || paint.width !== told.width || paint.height !== told.height;
-    shown = { canvas, told };
+    shown = { canvas, told, current: false };
     if (other || resized) {
       past = [];
       stroke = null;
+      base = null;
       window.trame.state.set("paint_color", told.dark ? "#ffffff" : told.grey ? "#000000" : "#808080");
       window.trame.state.set("paint_size", Math.max(Math.round(told.width / 7) / 4, 0.75));
     }
-    if (other || resized || before.canvas !== canvas) {
+    if (!base || before.canvas !== canvas) {
       canvas.width = told.width;
       canvas.height = told.height;
       const found = await pixelsAt(told.picture, told.width, told.height, "#000000");
       if (shown?.told !== told) return;
       base = found;
     }
-    const own = sent && told.overlay.endsWith(`=${sent}`) && !other;
-    if (!(own || stroke || sending)) {
+    const own = sent && told.overlay.endsWith(`=${sent}`) && owner === told.position && !other;
+    if (own) shown.current = true;
+    else if (!(stroke || sending)) {
       const found = await pixelsAt(told.overlay, told.width, told.height, "");
       if (shown?.told !== told || stroke || sending) return;
       paint = found;
+      owner = told.position;
+      shown.current = true;
       sent = "";
     }
     draw();
@@ -73,7 +81,7 @@
 
   function draw() {
     const canvas = here();
-    if (!canvas || !base || !paint || canvas.width !== paint.width || base.width !== paint.width) return;
+    if (!canvas || !ours() || canvas.width !== paint.width || base.width !== paint.width) return;
     const whole = new ImageData(new Uint8ClampedArray(base.data), base.width, base.height);
     for (let k = 0; k < paint.data.length; k += 4) {
       if (paint.data[k + 3]) whole.data.set(paint.data.subarray(k, k + 4), k);
@@ -128,7 +136,7 @@
   }
 
   function begin(event) {
-    if (event.target !== here() || !paint || !base || event.button !== 0) return;
+    if (event.target !== here() || !ours() || event.button !== 0) return;
     event.preventDefault();
     here().setPointerCapture(event.pointerId);
     const at = pointAt(event);
@@ -164,37 +172,45 @@
       return;
     }
     sending = true;
-    do {
-      waiting = false;
-      const canvas = new OffscreenCanvas(paint.width, paint.height);
-      canvas.getContext("2d").putImageData(paint, 0, 0);
-      const body = await canvas.convertToBlob({ type: "image/png" });
-      const query = new URLSearchParams({ goes_on: goesOn ? "1" : "0", secret: state("secret") });
-      goesOn = true;
-      try {
-        const answer = await fetch(`samples/paint?${query}`, { method: "POST", body });
-        const { overlay, problem } = answer.ok ? await answer.json() : { problem: `The paint could not be sent (${answer.status}).` };
-        if (problem) window.trame.state.set("message", problem);
-        else sent = overlay;
-      } catch (error) {
-        window.trame.state.set("message", `The paint could not be sent (${error.message}).`);
-      }
-      if (stroke) await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    } while (waiting);
-    sending = false;
+    try {
+      do {
+        waiting = false;
+        try {
+          await sendOnce();
+        } catch (error) {
+          window.trame.state.set("message", `The paint could not be sent (${error.message}).`);
+        }
+        if (stroke) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      } while (waiting);
+    } finally {
+      sending = false;
+    }
     follow();
+  }
+
+  async function sendOnce() {
+    const canvas = new OffscreenCanvas(paint.width, paint.height);
+    canvas.getContext("2d").putImageData(paint, 0, 0);
+    // The server refuses the paint if it shows another sample by then.
+    const query = new URLSearchParams({ position: owner, goes_on: goesOn ? "1" : "0", secret: state("secret") });
+    goesOn = true;
+    const body = await canvas.convertToBlob({ type: "image/png" });
+    const answer = await fetch(`samples/paint?${query}`, { method: "POST", body });
+    const { overlay, problem } = answer.ok ? await answer.json() : { problem: `The paint could not be sent (${answer.status}).` };
+    if (problem) window.trame.state.set("message", problem);
+    else sent = overlay;
   }
 
   window.nnviz3dPaint = {
     undo() {
-      if (!past.length || stroke) return;
+      if (!past.length || stroke || !ours()) return;
       paint = past.pop();
       goesOn = false;
       draw();
       send();
     },
     clear() {
-      if (!paint || stroke) return;
+      if (stroke || !ours()) return;
       past = [...past.slice(1 - MOST), copy(paint)];
       paint = new ImageData(paint.width, paint.height);
       goesOn = false;
