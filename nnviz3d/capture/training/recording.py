@@ -275,8 +275,8 @@ class Recording:
         """Wait as long as a page asks for it; the capture says so meanwhile."""
         if self._pause is None or not self._pause.is_asked():
             return
-        self._writer.pause(waits=True)
         try:
+            self._writer.pause(waits=True)
             self._pause.wait()
         finally:
             self._writer.pause(waits=False)
