@@ -25,6 +25,16 @@ export function framesOf(spans) {
   return linesOf("pick/frames", points, [points.length / 6, 2, 3], [...BRIGHT, 1], 1.8);
 }
 
+/** Return the edges of rectangles, each given by a corner and the vectors of two sides. */
+export function rectanglesOf(sides) {
+  const points = sides.flatMap(([at, a, b]) => {
+    const corner = (i, j) => at.map((low, axis) => low + i * a[axis] + j * b[axis]);
+    const around = [corner(0, 0), corner(1, 0), corner(1, 1), corner(0, 1), corner(0, 0)];
+    return [0, 1, 2, 3].flatMap((k) => [...around[k], ...around[k + 1]]);
+  });
+  return linesOf("pick/frames", points, [points.length / 6, 2, 3], [...BRIGHT, 1], 2.4);
+}
+
 /** Return the lines of a connection, brighter than all others, with a halo in its colour. */
 export function glowOf(path, positive) {
   const color = positive ? POSITIVE_LINE : NEGATIVE_LINE;

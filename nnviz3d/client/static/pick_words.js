@@ -2,7 +2,7 @@
 
 import { CellGrid, flattened, unflattened } from "./cell_grid.js";
 import { exactNumber, halfNumber } from "./numbers.js";
-import { framesOf, glowOf, calloutOf } from "./pick_marks.js";
+import { calloutOf, framesOf, glowOf, rectanglesOf } from "./pick_marks.js";
 
 const MOST_CHANNELS = 4; // Maximum number of a location's numbers that are written.
 
@@ -59,14 +59,15 @@ export class PickWords {
   marks(pick, drawList) {
     if (!pick) return [];
     const still = pick.kind === "cell" || pick.kind === "edge";
-    if (this.last.pick !== pick || !(still || this.last.drawList === drawList)) {
-      this.last = { pick, drawList, marks: this.#marks(pick, drawList) };
+    const tiles = pick.kind === "cell" ? spreadTiles(pick.layer, drawList) : null;
+    if (this.last.pick !== pick || this.last.tiles !== tiles || !(still || this.last.drawList === drawList)) {
+      this.last = { pick, drawList, tiles, marks: this.#marks(pick, drawList, tiles) };
     }
     return this.last.marks;
   }
 
-  #marks(pick, drawList) {
-    if (pick.kind === "cell") return this.layers.get(pick.layer)?.marks(pick.index) ?? [];
+  #marks(pick, drawList, tiles) {
+    if (pick.kind === "cell") return this.layers.get(pick.layer)?.marks(pick.index, tiles) ?? [];
     if (pick.kind === "sheet") return this.#sheetMarks(pick, drawList);
     return pick.kind === "edge" ? this.#edgeMarks(pick) : this.#marked(pick, drawList);
   }
@@ -174,6 +175,12 @@ function partNumber(hit) {
   }
 }
 
+/** Return the tiles of a layer that are spread before the network, whose numbers are shown then; null without them. */
+function spreadTiles(layer, { primitives }) {
+  const spread = primitives.some(({ kind, name }) => kind === "Labels" && name === "channels");
+  return (spread && primitives.find(({ kind, name }) => kind === "Tiles" && name === layer)) || null;
+}
+
 /** The cells of one layer: their indices, numbers, boxes and descriptions. */
 class LayerWords {
   constructor(table, scientific) {
@@ -246,10 +253,33 @@ class LayerWords {
     };
   }
 
-  marks(index) {
+  marks(index, tiles = null) {
     if (!this.held.holds(index)) return [];
+    const onTile = tiles === null ? null : this.#tileMarks(index, tiles);
+    if (onTile !== null) return onTile;
     const spans = [...this.#copies(index), this.span(index)];
     return [framesOf(spans), calloutOf(spans, this.#facts(index))];
+  }
+
+  /** Return the frames around the tile of a number and its pixel, and the callout; null if no tile shows it. */
+  #tileMarks(index, { channels, origins, size, right, up, maps, pixels }) {
+    if (index.length < this.grid.shape.length) return null;
+    const at = this.table.channel_axis;
+    const number = channels.data.indexOf(at === null ? 0 : index[at]);
+    if (number < 0) return null;
+    const corner = [...origins.data.subarray(3 * number, 3 * number + 3)];
+    const [across, upwards] = [right.map((one) => one * size[0]), up.map((one) => one * size[1])];
+    const sides = [[corner, across, upwards]];
+    if (maps) {
+      const [row, column] = this.grid.location(index);
+      const [, rows, columns] = pixels.shape;
+      const pixel = corner.map((low, k) => low + across[k] * (column / columns) + upwards[k] * (1 - (row + 1) / rows));
+      sides.push([pixel, across.map((one) => one / columns), upwards.map((one) => one / rows)]);
+    }
+    const ends = [0, 1].flatMap((i) => [0, 1].map((j) => corner.map((low, k) => low + i * across[k] + j * upwards[k])));
+    const origin = [0, 1, 2].map((k) => Math.min(...ends.map((end) => end[k])));
+    const lengths = [0, 1, 2].map((k) => Math.max(...ends.map((end) => end[k])) - origin[k]);
+    return [rectanglesOf(sides), calloutOf([{ kind: "Span", origin, size: lengths }], this.#facts(index))];
   }
 
   #copies(index) {

@@ -192,17 +192,17 @@ class ChannelsView(View):
         grid, facts = self._context.placement(layer).grid, describe_cell(self._context, pick, selection)
         if facts is None or len(pick.index) < len(grid.shape):
             return ()
-        sheet = self._prepared(layer, selection)
+        tiles = next(found for found in self.at(t, selection) if isinstance(found, Tiles))
         row, column = grid.location(pick.index)
         at = channel_axis(grid.axes)
-        tiles = np.flatnonzero(sheet.channels == (0 if at is None else pick.index[at]))
-        if not len(tiles):
+        numbers = np.flatnonzero(tiles.channels == (0 if at is None else pick.index[at]))
+        if not len(numbers):
             return ()
-        corner = sheet.spread[tiles[0]]
-        right, up = sheet.right * sheet.large[0], sheet.up * sheet.large[1]
+        corner = tiles.origins[numbers[0]].astype(np.float64)
+        right, up = np.array(tiles.right) * tiles.size[0], np.array(tiles.up) * tiles.size[1]
         framed = [(corner, right, up)]
-        if sheet.maps:
-            rows, columns = sheet.pixels.shape[1:3]
+        if tiles.maps:
+            rows, columns = tiles.pixels.shape[1:3]
             pixel = corner + right * (column / columns) + up * (1 - (row + 1) / rows)
             framed.append((pixel, right / columns, up / rows))
         ends = np.array([corner, corner + right, corner + up, corner + right + up])
