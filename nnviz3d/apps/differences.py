@@ -92,7 +92,7 @@ class DifferencePlaces:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What the lists depend on: not on the layout, which changes when groups of layers are opened."""
+        """The key of the lists: capture and samples, but not the layout, which changes when groups of layers are opened."""
         return without_groups(self._frame.context.capture), self._selection.sample, self._selection.against
 
     @property

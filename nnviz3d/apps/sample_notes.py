@@ -16,7 +16,7 @@ from nnviz3d.scene.context import class_name, predicted_of_two, top_classes
 
 
 class SampleNote(NamedTuple):
-    """What is known of a sample.
+    """The known label and prediction of a sample.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ class TrainingControl:
 
     @property
     def state(self) -> State:
-        """What the training does: ``none`` if it cannot be asked; ``pausing`` if it was asked and has not stopped yet."""
+        """State of the training: ``none`` if it cannot be asked; ``pausing`` if it was asked and has not stopped yet."""
         training = None if self._follower is None else self._follower.training
         if training is None or not training.control or training.finished:
             return "none"

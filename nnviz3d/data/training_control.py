@@ -27,7 +27,7 @@ _MOST = 1000
 
 @dataclass(frozen=True)
 class ControlRequest:
-    """What a page asks of a training.
+    """The request of a page to a training.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class WeightUpdate:
-    """What one step did to a variable. All arrays have its shape.
+    """The update of a variable by one step. All arrays have the shape of the variable.
 
     Attributes
     ----------

@@ -60,7 +60,7 @@ class DifferingPlace:
 
 @dataclass(frozen=True)
 class Differences:
-    """Where the numbers differ most, each list by falling size.
+    """The places with the largest differences, each list by falling size.
 
     Attributes
     ----------

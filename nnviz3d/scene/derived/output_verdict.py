@@ -19,7 +19,7 @@ from nnviz3d.scene.selection import CellPick
 
 @dataclass(frozen=True, eq=False)
 class OutputVerdict:
-    """What the number of an output rests on.
+    """The products that speak for and against the number of an output.
 
     Attributes
     ----------

@@ -98,7 +98,7 @@ class CloudState:
 
 
 class CloudPanel(PagePanel[CloudState]):
-    """What the points show, and which of them are meant."""
+    """The controls of the points: colour, search, and the selected points."""
 
     def __init__(self, page: PageContext) -> None:
         self._key: tuple[object, ...] = ()
