@@ -506,6 +506,22 @@ def frozen(window: Shown) -> Iterator[None]:
         window.process.send_signal(signal.SIGCONT)
 
 
+def test_clicks_before_and_after_a_key_are_no_double_click(digits_window, demo, pictures):
+    scene, sample = demo
+    x, y = to_pixels(np.array([scene.context.placement("input").center]), seen(scene, sample)[1], SIZE)[0]
+    first = pictures()
+    before = len(digits_window.lines)
+    with frozen(digits_window):
+        digits_window.click(x, y)
+        digits_window.press("Escape")
+        digits_window.click(x, y)
+    one, other = digits_window.said(before + 2)[-2:]
+    assert one == other
+    assert one.startswith("input [")
+    digits_window.press("Escape")
+    assert np.array_equal(pictures(), first)
+
+
 def test_space_plays_to_the_end(digits_window, pictures):
     first = pictures()
     digits_window.press(*["minus"] * 9)

@@ -25,6 +25,8 @@ _DOUBLE = 0.4
 """Most seconds between the two clicks of a double click."""
 _NEAR = 6.0
 """Most pixels between the two clicks of a double click."""
+_NEVER_CLICKED = (-math.inf, (0.0, 0.0))
+"""Time and place of the last click, before there is one."""
 _READ = 4.0
 """Seconds that a message is visible."""
 _MOMENT = 0.25
@@ -72,7 +74,7 @@ class Controls:
         self._held: set[str] = set()
         self._flight: tuple[Flight, float] | None = None
         self._pointer = (0.0, 0.0)
-        self._clicked: tuple[float, tuple[float, float]] = (-math.inf, (0.0, 0.0))
+        self._clicked = _NEVER_CLICKED
         self._now = 0.0
         self._message, self._until = "", -math.inf
         self._status = self._idle_status = ""
@@ -182,6 +184,7 @@ class Controls:
         if key is None or action is None:
             return
         self._shows_hint = False
+        self._clicked = _NEVER_CLICKED  # clicks before and after a key are two clicks
         if key.action == "fly":
             self._held.add(name)
         if not repeated or key.repeats:
@@ -199,7 +202,7 @@ class Controls:
             before, at = self._clicked
             self._clicked = (self._now, self._pointer)
             if self._now - before < _DOUBLE and math.dist(at, self._pointer) < _NEAR:
-                self._clicked = (-math.inf, self._pointer)
+                self._clicked = _NEVER_CLICKED
                 self.fly_to_layer()
             else:
                 self._pick()
