@@ -197,6 +197,29 @@ def test_paint_over_an_array_takes_the_range_of_the_array(tmp_path, model, x):
     assert np.array_equal(numbers("head"), outputs(model, numbers("start"))["head"])
 
 
+@pytest.mark.parametrize("k", [0, 1])
+def test_range_of_an_array_that_is_painted_over_is_that_of_all_samples(tmp_path, model, k):
+    """A dark sample alone looks like numbers of 0 to 1."""
+    given = np.full((2, 10, 9, 3), 0.5, np.float32)
+    given[k] *= 400
+    Image.new("RGBA", (9, 10), (255, 0, 51, 255)).save(tmp_path / "paint.png")
+    one = Intervention("start", action="paint", picture=str(tmp_path / "paint.png"))
+    _, numbers = changed(tmp_path, model, given, one)
+    assert np.array_equal(numbers("start"), np.broadcast_to(np.array([255, 0, 51], np.float32), given.shape))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-3, 3), (0, 300), (-1, 2), (0, np.nan)])
+def test_paint_over_numbers_of_another_range_than_pictures_is_one_sentence(tmp_path, model, low, high):
+    given = np.full((2, 10, 9, 3), 0.5, np.float32)
+    given[1, 0, 0, :2] = low, high
+    Image.new("RGBA", (9, 10), "white").save(tmp_path / "paint.png")
+    one = Intervention("start", action="paint", picture=str(tmp_path / "paint.png"))
+    with pytest.raises(
+        ModelError, match=r"paint start: the numbers of start are .*pixels are known as 0 to 1, -1 to 1"
+    ):
+        changed(tmp_path, model, given, one)
+
+
 @pytest.mark.parametrize(
     ("layer", "size", "words"),
     [

@@ -143,14 +143,19 @@ def _shown(rows: Rows, spec: InputSpec) -> Rows | None:
     """Return samples as pictures for people; `None` if they are none."""
     if PictureShape.of(rows.shape[1:], spec.axes) is None or rows.dtype.kind not in "uif":
         return None
+    span = span_of(rows)
+    if span is None or pictures_from(rows[:1], spec.axes, span) is None:
+        return None
+    return converted(rows, lambda values: _as_pictures(values, spec.axes, span))
+
+
+def span_of(rows: Rows) -> tuple[float, float] | None:
+    """Return the smallest and the largest number of all samples, NaN if one is NaN; `None` if there are no numbers."""
     ends = [(float(part.min()), float(part.max())) for part in _parts(rows) if part.size]
     if not ends:
         return None
     # A minimum of Python's would lose a NaN.
-    low, high = float(np.min([low for low, _ in ends])), float(np.max([high for _, high in ends]))
-    if pictures_from(rows[:1], spec.axes, (low, high)) is None:
-        return None
-    return converted(rows, lambda values: _as_pictures(values, spec.axes, (low, high)))
+    return float(np.min([low for low, _ in ends])), float(np.max([high for _, high in ends]))
 
 
 def _as_pictures(values: NDArray[Any], axes: Axes, span: tuple[float, float]) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.capture.inputs.arrays import span_of
 from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.flat_program import InputSpec
@@ -52,14 +53,14 @@ def painted_input(
     inputs, specs
         Node ids and types of the model's inputs.
     samples
-        The samples that are painted over. If they are arrays, pixels become numbers of their range.
+        The samples that are painted over. If they are arrays, pixels become numbers of the range of all of them.
     prepare
         The preprocessing of the samples.
 
     Raises
     ------
     ModelError
-        If the intervention is at no input that takes pictures.
+        If the intervention is at no input that takes pictures, or the range of its numbers is none of pictures.
     SampleError
         If the picture cannot be read, or is not of the input's size.
     """
@@ -70,6 +71,9 @@ def painted_input(
     shape = PictureShape.of(array.shape[1:], specs[position].axes)
     if shape is None or array.dtype.kind not in "uif":
         raise ModelError(f"{one.text}: {one.layer} takes no pictures, so it cannot be painted over.")
+    span = (0.0, 255.0) if array.dtype == np.uint8 else span_of(array)
+    if span is None:
+        raise ModelError(f"{one.text}: {one.layer} holds no numbers, so it cannot be painted over.")
     path = Path(one.picture)
     given = read_header(path).size
     if given != (shape.width, shape.height):
@@ -81,8 +85,13 @@ def painted_input(
     rank, size = len(array.shape) - 1, (shape.height or 0, shape.width or 0)
     pixels = np.asarray(image.convert(_MODES[shape.channels])).reshape(1, *size, shape.channels)
     opaque = np.asarray(image.getchannel("A")) >= _OPAQUE
-    first = array[:1]
-    drawn = shape.as_model_input(numbers_like(first, pixels), rank)
+    numbers = numbers_like(pixels, array.dtype, span)
+    if numbers is None:
+        raise ModelError(
+            f"{one.text}: the numbers of {one.layer} are {span[0]:g} to {span[1]:g}, and pixels are known as 0 to 1, -1 to "
+            "1 or 0 to 255 only; capture samples of such a range, or pictures."
+        )
+    drawn = shape.as_model_input(numbers, rank)
     alone = samples.take(0)
     others = (drawn if k == position else other for k, other in enumerate(alone.arrays))
     values = prepare(replace(alone, arrays=tuple(others)))[position][:1]

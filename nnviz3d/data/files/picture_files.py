@@ -414,21 +414,28 @@ def pictures_from(
     return np.ascontiguousarray(np.repeat(pixels, 3, axis=3) if shape.channels == 1 else pixels[..., :3])
 
 
-def numbers_like(values: NDArray[Any], pixels: NDArray[np.uint8]) -> NDArray[Any]:
+def numbers_like(pixels: NDArray[np.uint8], dtype: np.dtype[Any], span: tuple[float, float]) -> NDArray[Any] | None:
     """Convert pixels to numbers of the type and the range of pictures as arrays: the inverse of `pictures_from`.
 
     Parameters
     ----------
-    values
-        Bytes, or floats in 0..1, -1..1 or 0..255.
     pixels
         0..255.
+    dtype, span
+        Type of the arrays, and the smallest and the largest number of all of them.
+
+    Returns
+    -------
+    ndarray or None
+        Bytes, or numbers in 0..1, -1..1 or 0..255; `None` if the range is none of these.
     """
-    if values.dtype == np.uint8:
+    if dtype == np.uint8:
         return pixels
-    low, high = float(np.min(values)), float(np.max(values))
+    low, high = span
+    if not (low >= -1 and high <= 255) or (low < 0 and high > 1):
+        return None
     numbers = pixels.astype(np.float32)
     if high <= 1:
         numbers = numbers / np.float32(255)
         numbers = numbers * 2 - 1 if low < 0 else numbers
-    return numbers.astype(values.dtype)
+    return numbers.astype(dtype)
