@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -284,6 +285,29 @@ def test_bookmark_shows_perspective_choice_and_camera_again_after_a_reload(page:
     page.locator("#bookmarks").click()
     page.locator("[data-bookmark=bad]").click()
     wait_until(lambda: "is not understood" in text(page, "#message"), "the server refuses its view in a sentence")
+
+
+def test_bookmarks_of_other_models_stay_and_a_full_list_changes_nothing(page: Page):
+    fill = """(mine) => {
+      const entries = (of, count) => Array.from({ length: count }, (_, k) => ({ name: `${of} ${k}`, view: "1", of }));
+      const kept = [...entries("another", 60), ...entries(window.trame.state.get("bookmarks_of"), mine)];
+      localStorage.setItem("nnviz3d-bookmarks", JSON.stringify(kept));
+    }"""
+    kept = "localStorage.getItem('nnviz3d-bookmarks')"
+    owners = f"JSON.parse({kept}).map((one) => one.of)"
+    page.evaluate(fill, 49)
+    page.evaluate("window.nnviz3dWay.bookmark('the last one')")
+    wait_until(lambda: "Bookmarked: the last one" in text(page, "#message"), "there is room for one")
+    assert Counter(page.evaluate(owners).count(of) for of in set(page.evaluate(owners))) == {60: 1, 50: 1}
+    before = page.evaluate(kept)
+    page.evaluate("window.nnviz3dWay.bookmark('one too many')")
+    wait_until(
+        lambda: "There are 50 bookmarks of this model" in text(page, "#message"), "the page says that it is full"
+    )
+    assert page.evaluate(kept) == before
+    page.evaluate("window.nnviz3dWay.removeBookmark('the last one')")
+    assert page.evaluate(owners).count("another") == 60
+    assert len(page.evaluate(owners)) == 109
 
 
 def test_first_visit_shows_three_hints_and_the_next_one_none(webgl: Browser, server: Served):

@@ -139,13 +139,17 @@
   const mine = () => shelf().filter((one) => one.of === state("bookmarks_of"));
   const show = () => trame.state.set("bookmarks", mine().map(({ name }) => name));
 
+  /** Keep these bookmarks of all models; returns whether the browser keeps them. */
   function keep(list) {
+    let kept = true;
     try {
-      localStorage.setItem(SHELF, JSON.stringify(list.slice(-MOST_BOOKMARKS)));
+      localStorage.setItem(SHELF, JSON.stringify(list));
     } catch {
-      trame.state.set("message", "This browser keeps no bookmarks for this page; the address of the page holds its view too.");
+      kept = false;
+      trame.state.set("message", "This browser does not keep this bookmark; the address of the page holds its view too.");
     }
     show();
+    return kept;
   }
 
   const usualName = () => {
@@ -157,11 +161,16 @@
 
   async function bookmark(asked = "") {
     const view = await window.nnviz3dSaves.view();
+    if (mine().length >= MOST_BOOKMARKS) {
+      const full = `There are ${MOST_BOOKMARKS} bookmarks of this model, and no more are kept: remove one, then add this view.`;
+      trame.state.set("message", full);
+      return;
+    }
     const base = (asked.trim() || usualName()).slice(0, LONGEST_NAME - 5);
     const taken = new Set(mine().map(({ name }) => name));
     let name = base;
     for (let number = 2; taken.has(name); number += 1) name = `${base} (${number})`;
-    keep([...shelf(), { name, view, of: state("bookmarks_of") }]);
+    if (!keep([...shelf(), { name, view, of: state("bookmarks_of") }])) return;
     trame.state.set("bookmark_name", "");
     trame.state.set("message", `Bookmarked: ${name}`);
   }
