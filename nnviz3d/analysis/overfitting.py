@@ -47,7 +47,8 @@ def parting_of(ends: EpochEnds, until: int | None = None) -> Parting | None:
     The rule: each of the last `LEAST` validations has a loss that lies more than `RISE` above the least validation loss
     so far, and in each of these epochs the training's mean loss is smaller than in the epoch of the least one. So one
     noisy epoch is no parting, and neither is a training whose two losses rise together. Epochs without both numbers do
-    not count.
+    not count, and neither do those of an earlier call of `fit`, which may have had other data: a call begins where the
+    number of the epoch does not rise.
 
     Parameters
     ----------
@@ -60,6 +61,10 @@ def parting_of(ends: EpochEnds, until: int | None = None) -> Parting | None:
     counted = np.isfinite(own) & np.isfinite(validation)
     if until is not None:
         counted &= ends.steps <= until
+    epochs = ends.epochs if until is None else ends.epochs[ends.steps <= until]
+    began = np.flatnonzero(np.diff(epochs) <= 0) + 1
+    if len(began):
+        counted[: began[-1]] = False
     known = np.flatnonzero(counted)
     if not len(known):
         return None

@@ -62,6 +62,24 @@ def test_epochs_without_validation_and_negative_losses_are_understood():
     assert found.rise == pytest.approx(0.2)
 
 
+def test_calls_of_fit_are_not_joined():
+    """The second call begins at epoch 0 again, here with harder data: its losses are above those of the first call."""
+    first, second = [0.3, 0.2, 0.19], [0.17, 0.16, 0.15, 0.14]
+    joined = ends(first + second, [0.3, 0.2, 0.19, 0.5, 0.49, 0.48, 0.47])
+    assert parting_of(joined) is not None
+    joined.epochs[3:] -= 3
+    assert parting_of(joined) is None
+    both = ends(FALLING + FALLING, 2 * [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2])
+    both.epochs[7:] -= 7
+    found = parting_of(both)
+    assert found is not None
+    assert (found.step, found.epoch, found.last_epoch) == (100, 2, 6)
+    earlier = parting_of(both, until=70)  # at a step of the first call, the second has not begun
+    assert earlier is not None
+    assert earlier.step == 30
+    assert parting_of(both, until=80) is None
+
+
 def test_metrics_without_a_loss_are_no_parting():
     numbers = np.arange(5)
     assert parting_of(EpochEnds(numbers, numbers, {"val_accuracy": np.ones(5)})) is None
