@@ -8,8 +8,13 @@ import tensorflow as tf
 
 from nnviz3d import TrainingRecorder
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.capture_writer import CaptureWriter
+from nnviz3d.data.storage.training_writer import TrainingWriter, announce_training
+from nnviz3d.data.training import STATISTICS
 from nnviz3d.data.training_histograms import BINS
 from nnviz3d.errors import UserError
+from tests.support import captures
 from tests.support.recorder import Recorder
 from tests.support.trainings import VALIDATED, histogrammed_training, small_training
 
@@ -48,6 +53,32 @@ def test_event_files_hold_all_scalars_of_the_training_and_its_validation(tmp_pat
     assert list(train["gradient_norm/dense"].values()) == norms.tolist()
     assert validation["epoch/loss"] == {step: loss for step, (loss, _) in VALIDATED.items()}
     assert validation["epoch/accuracy"] == pytest.approx({step: share for step, (_, share) in VALIDATED.items()})
+
+
+def test_event_files_mark_where_a_training_diverged(tmp_path):
+    """From the third epoch on all losses are NaN; the loss of the first step was not recorded."""
+    graph = captures.small_graph()
+    with CaptureWriter(
+        tmp_path / "run.zarr", graph=graph, provenance=Provenance("hand"), samples=0, growing=True
+    ) as capture:
+        announce_training(capture, graph, metrics=("loss",))
+        capture.commit(0)
+    writer = TrainingWriter(tmp_path / "run.zarr")
+    for step, loss in ((1, np.nan), (10, 2.0), (20, 1.0), (30, np.nan), (40, np.nan), (50, np.nan), (60, np.nan)):
+        scalars = {"step": step, "epoch": step // 10 - 1, "loss": loss, "learning_rate": np.nan}
+        layers = np.full((len(graph), len(STATISTICS)), np.nan, np.float32)
+        writer.step(scalars, {"loss": loss}, layers, np.empty(0, np.float32))
+    for epoch, loss in enumerate([2.0, 1.0, *4 * [np.nan]]):
+        writer.epoch_end(10 * (epoch + 1), epoch, {"loss": loss, "val_loss": loss / 2, "val_mae": loss})
+    writer.finish()
+    TrainingRecorder(tmp_path / "run.zarr").to_tensorboard(tmp_path / "logs")
+    train, validation = (events(tmp_path / "logs" / name) for name in ("train", "validation"))
+    nan = pytest.approx(np.nan, nan_ok=True)
+    diverged = {30: nan, 40: nan, 50: nan, 60: nan}
+    assert train["batch/loss"] == {10: 2.0, 20: 1.0, **diverged}
+    assert train["epoch/loss"] == {10: 2.0, 20: 1.0, **diverged}
+    assert "batch/learning_rate" not in train
+    assert validation == {"epoch/loss": {10: 1.0, 20: 0.5, **diverged}, "epoch/mae": {10: 2.0, 20: 1.0}}
 
 
 def test_event_files_hold_the_histograms(tmp_path):

@@ -33,7 +33,8 @@ def write_events(training: Training, folder: Path) -> Path:
 
     The steps are training steps. The tags are ``batch/loss`` and the like for the recorded steps, ``epoch/loss`` for the
     ends of epochs, ``gradient_norm/LAYER`` and the like for the statistics of layers, and ``weights/LAYER``,
-    ``gradients/LAYER`` and ``updates/LAYER`` for the histograms. NaN is left out where a number was not recorded.
+    ``gradients/LAYER`` and ``updates/LAYER`` for the histograms. NaN is left out where a number was not recorded. A loss
+    that is NaN from some step until the end is written, so that TensorBoard marks where a training diverged.
 
     Parameters
     ----------
@@ -68,7 +69,8 @@ def write_events(training: Training, folder: Path) -> Path:
 
 def _train(training: Training) -> Values:
     found: Values = {}
-    batch = {"batch/loss": training.loss, "batch/learning_rate": training.learning_rate}
+    _add(found, training.steps, "batch/loss", training.loss, odd=_diverged(training.loss))
+    batch = {"batch/learning_rate": training.learning_rate}
     batch |= {f"batch/{'mean loss of the epoch' if n == 'loss' else n}": v for n, v in training.metrics.items()}
     for tag, values in batch.items():
         _add(found, training.steps, tag, values)
@@ -78,7 +80,8 @@ def _train(training: Training) -> Values:
     ends = training.epoch_ends
     for name, values in ends.metrics.items():
         if not name.startswith(VALIDATION):
-            _add(found, ends.steps, f"epoch/{name}", values)
+            odd = _diverged(values) if name == "loss" else None
+            _add(found, ends.steps, f"epoch/{name}", values, odd=odd)
     histograms = training.histograms
     for layer, quantity in histograms.entries:
         recorded = histograms.of(layer, quantity)
@@ -101,14 +104,29 @@ def _validation(training: Training) -> Values:
     found: Values = {}
     ends = training.epoch_ends
     for name, values in ends.validation.items():
-        _add(found, ends.steps, f"epoch/{name.removeprefix(VALIDATION)}", values)
+        odd = _diverged(values) if name == f"{VALIDATION}loss" else None
+        _add(found, ends.steps, f"epoch/{name.removeprefix(VALIDATION)}", values, odd=odd)
     return found
 
 
-def _add(found: Values, steps: np.ndarray, tag: str, values: np.ndarray) -> None:
-    for step, value in zip(steps.tolist(), values.tolist(), strict=True):
-        if not np.isnan(value):
-            found.setdefault(step, {})[tag] = value
+def _diverged(loss: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return where a loss is NaN until the end; nowhere if it was never a number, because it was not recorded then."""
+    later = np.logical_and.accumulate(np.isnan(loss)[::-1])[::-1]
+    return later if not later.all() else np.zeros(len(loss), dtype=bool)
+
+
+def _add(
+    found: Values,
+    steps: NDArray[np.int64],
+    tag: str,
+    values: NDArray[np.float64],
+    *,
+    odd: NDArray[np.bool_] | None = None,
+) -> None:
+    """Add the numbers of a tag, and NaN only where it is `odd`."""
+    written = ~np.isnan(values) if odd is None else ~np.isnan(values) | odd
+    for step, value in zip(steps[written].tolist(), values[written].tolist(), strict=True):
+        found.setdefault(step, {})[tag] = value
 
 
 def _write(folder: Path, values: Values) -> None:
