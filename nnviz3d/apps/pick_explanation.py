@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.data.grouped_capture import originals, without_groups
-from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, colormap, number
+from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, INF_COLOR, NAN_COLOR, colormap, number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import CellExplanation, explained_cell, explained_gate
 from nnviz3d.scene.derived.explanation_words import (
@@ -197,16 +197,24 @@ def _slopes(context: SceneContext, pick: CellPick, selection: Selection) -> Pair
 def map_pixels(values: NDArray[np.floating], *, signed: bool) -> NDArray[np.uint8]:
     """Return numbers as colours, ``(rows, columns)`` to ``(rows, columns, 3)``; black or dark is 0.
 
+    NaN and infinite numbers have the colours that they have in all views.
+
     Parameters
     ----------
     signed
         Whether the colours tell negative numbers from positive ones.
     """
-    finite = values[np.isfinite(values)]
+    finite = np.where(np.isfinite(values), values, 0.0)
     most = float(np.abs(finite).max(initial=0.0)) or 1.0
     colors = colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL)
-    shares = np.nan_to_num(values / most / 2 + 0.5 if signed else values / most)
-    return np.round(colors.at(shares) * 255).astype(np.uint8)
+    found = np.array(colors.at(finite / most / 2 + 0.5 if signed else finite / most))
+    found[np.isnan(values)], found[np.isinf(values)] = NAN_COLOR, INF_COLOR
+    return np.round(found * 255).astype(np.uint8)
+
+
+def odd_words(count: int) -> str:
+    """Return the end of a sentence about numbers that says how many of them are NaN or infinite; empty if none is."""
+    return f"; {count:,} {'is' if count == 1 else 'are'} NaN or infinite" if count else ""
 
 
 def _enlarged(pixels: NDArray[np.uint8], at: tuple[int, ...] | None) -> NDArray[np.uint8]:
@@ -237,7 +245,8 @@ def explanation_rows(found: PickExplanation) -> tuple[Row, ...]:
     if found.kernel is not None:
         if found.kernel.values.ndim == 2:
             rows.append(PictureRow(_enlarged(map_pixels(found.kernel.values, signed=True), found.kernel.at)))
-        rows.append(TextRow(found.kernel.words, "quiet"))
+        odd = odd_words(int(np.count_nonzero(~np.isfinite(found.kernel.values))))
+        rows.append(TextRow(found.kernel.words + odd, "quiet"))
     if found.reason:
         rows.append(TextRow(found.reason, "quiet"))
     return tuple(rows)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from nnviz3d.analysis.kernel_slices import kernel_slice
 from nnviz3d.analysis.sum_terms import CellSum
+from nnviz3d.apps.pick_explanation import explanation_of, explanation_rows
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels.pick import PickPanel
 from nnviz3d.data.bundled import bundled
@@ -22,7 +23,7 @@ from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import number
+from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR, number
 from nnviz3d.scene.derived.cell_explanation import CellExplanation
 from nnviz3d.scene.derived.explanation_words import connection_pairs
 from nnviz3d.scene.derived.kernels import KernelPick
@@ -250,6 +251,46 @@ class TestConnections:
 def pixels(address: str) -> np.ndarray:
     data = base64.b64decode(address.partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def shades(address: str) -> list[list[tuple[int, ...]]]:
+    return [[tuple(color) for color in row] for row in pixels(address).tolist()]
+
+
+NAN, INF = (tuple(np.round(np.array(color) * 255).astype(int).tolist()) for color in (NAN_COLOR, INF_COLOR))
+
+
+def test_nan_and_infinite_weights_are_no_negative_ones(digits, monkeypatch):
+    panel = panel_of(digits)
+    pick = KernelPick("conv2d_1", (2, 1, 5, 6))
+    whole = shades(explained(panel, pick).pick_kernel["picture"])
+    kernels = {name: np.array(values) for name, values in digits.weights("conv2d_1").items()}
+    values = kernels["kernel"][:, :, 5, 6]
+    least = np.unravel_index(np.abs(values).argmin(), values.shape)  # the scale of the others stays
+    for broken, shade, words in ((np.nan, NAN, "; 1 is NaN or infinite"), (-np.inf, INF, "; 1 is NaN or infinite")):
+        kernels["kernel"][:, :, 5, 6][least] = broken
+        monkeypatch.setattr(type(digits), "weights", lambda self, layer: kernels)
+        panel = panel_of(digits)
+        shown = explained(panel, pick).pick_kernel
+        whole[least[0]][least[1]] = shade
+        assert shades(shown["picture"]) == whole
+        assert shown["words"].endswith(words)
+        assert f"sum of the finite ones {number(float(values[np.isfinite(values)].sum()))};" in shown["words"]
+        (*_, told) = explanation_rows(explanation_of(panel.page.session.context, panel.page.session.selection))
+        assert told.text == "input channel 5 → filter 6" + words
+
+
+def test_nan_and_infinite_activations_are_no_zeros(tmp_path):
+    graph = chain([("input", "InputLayer", (2, 3, 1)), ("conv", "Conv2D", (2, 3, 2))])
+    values = np.linspace(0, 1, 12, dtype=np.float32).reshape(1, 2, 3, 2)
+    values[0, 0, 1, 1], values[0, 1, 2, 1], values[0, 1, 0, 1] = np.nan, np.inf, -np.inf
+    capture = captures.write(tmp_path / "run.zarr", graph, {"input": np.ones((1, 2, 3, 1), np.float32), "conv": values})
+    shown = explained(panel_of(capture), CellPick("conv", (0, 0, 1)), 0).pick_channel
+    found = shades(shown["picture"])
+    assert (found[0][1], found[1][2], found[1][0]) == (NAN, INF, INF)
+    assert not {NAN, INF} & {found[0][0], found[0][2], found[1][1]}
+    assert shown["words"].startswith("3 finite numbers, mean ")
+    assert shown["words"].endswith("; 3 are NaN or infinite")
 
 
 def test_every_layer_of_a_transformer_leads_to_the_stored_number():

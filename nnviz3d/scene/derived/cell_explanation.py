@@ -194,6 +194,8 @@ class ChannelNumbers:
     ----------
     values
         ``(n,)`` float32: all of its finite numbers.
+    odd
+        How many of its numbers are NaN or infinite.
     map
         ``(rows, columns)`` float32 if it is a map; `None` otherwise.
     at
@@ -203,6 +205,7 @@ class ChannelNumbers:
     """
 
     values: NDArray[np.float32]
+    odd: int
     map: NDArray[np.float32] | None
     at: tuple[int, int]
     counts: NDArray[np.int64]
@@ -223,7 +226,7 @@ def channel_of(context: SceneContext, pick: CellPick, sample: int) -> ChannelNum
     counts, ends = histogram(finite)
     mapped = chosen if by_channel and chosen.ndim == 2 else None
     at = (int(location[0]), int(location[1])) if mapped is not None else (0, 0)
-    return ChannelNumbers(finite, mapped, at, counts, ends)
+    return ChannelNumbers(finite, chosen.size - finite.size, mapped, at, counts, ends)
 
 
 def histogram(values: NDArray[np.floating]) -> tuple[NDArray[np.int64], tuple[float, float]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from trame.widgets import html
 
-from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of, map_pixels
+from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of, map_pixels, odd_words
 from nnviz3d.apps.pick_requests import find_examples, find_gradient, lacks_examples, lacks_gradient
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.data_address import png_address
@@ -349,13 +349,16 @@ def _kernel(found: KernelPicture) -> dict[str, Any]:
     value = None if found.at is None else float(found.values[found.at])
     mapped = found.values if found.values.ndim == 2 else None
     counts, ends = histogram(finite)
-    words = f"{found.words}; sum {number(float(finite.sum()))}"
+    odd = odd_words(found.values.size - finite.size)
+    words = f"{found.words}; {'sum of the finite ones' if odd else 'sum'} {number(float(finite.sum()))}{odd}"
     return _map_and_histogram(counts, ends, value, mapped, found.at, words, signed=True)
 
 
 def _channel(found: ChannelNumbers, value: float | None) -> dict[str, Any]:
     """Return the map and the histogram of a channel as the page shows them."""
-    words = f"{len(found.values):,} numbers, mean {number(float(found.values.mean(dtype=np.float64)))}"
+    odd = odd_words(found.odd)
+    numbers = f"{len(found.values):,} {'finite numbers' if odd else 'numbers'}"
+    words = f"{numbers}, mean {number(float(found.values.mean(dtype=np.float64)))}{odd}"
     return _map_and_histogram(found.counts, found.ends, value, found.map, found.at, words, signed=found.ends[0] < 0)
 
 
