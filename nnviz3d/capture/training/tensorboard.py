@@ -119,7 +119,7 @@ def _add(
     found: Values,
     steps: NDArray[np.int64],
     tag: str,
-    values: NDArray[np.float64],
+    values: NDArray[np.floating],
     *,
     odd: NDArray[np.bool_] | None = None,
 ) -> None:
