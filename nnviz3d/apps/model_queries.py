@@ -137,8 +137,8 @@ class ModelQueries:
     def run_changed(self, interventions: tuple[Intervention, ...], then: Mapping[str, Any], words: str) -> bool:
         """Run the model on the shown sample with interventions, or show it without any; returns whether that is possible.
 
-        Only what depends on the changes is computed, unless another request is pending or the model may have been trained
-        since the sample's unchanged run.
+        Only what depends on the changes is computed, unless another request is pending, the model may have been trained
+        since the sample's unchanged run, or that run was not made in this session: then both runs are made.
         """
         position, more = self._samples.chosen, Insights(interventions=interventions)
         sample = self._samples[position]
@@ -150,7 +150,8 @@ class ModelQueries:
             self._set_changed_run(sample.index, None)
             self._frame.select(**then)
             return True
-        if CaptureSeries.of(self._frame.scene.capture).first.provenance.sha256 is None:
+        live = CaptureSeries.of(self._frame.scene.capture).first.provenance.sha256 is None
+        if live or not self._requests.made_unchanged_run(sample):
             return self.run_again(more, then, words)
         return self._requests.run_changed(position, sample, more, then, words)
 

@@ -107,6 +107,15 @@ class ModelRequests:
         pending = self.pending
         return pending is None or (pending.request.changed_only and pending.request.source == sample.source)
 
+    def made_unchanged_run(self, sample: Sample) -> bool:
+        """Whether the same worker made the unchanged run of a sample, so that a changed run can be compared with it.
+
+        Numbers of another machine, another version or another batch differ by rounding, which is no change.
+        """
+        if self._runner is None or sample.source is None or sample.index is None:
+            return False
+        return self._runner.made(sample.index, sample.source)
+
     def run_changed(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any], words: str) -> bool:
         """Request a changed run alone of a sample that the model has been run on; returns whether that is possible."""
         if self._runner is None or sample.source is None:

@@ -138,6 +138,7 @@ class SampleRunner:
         self._works = self._stopped = False
         self._room = room
         self._kept: dict[int, tuple[tuple[Path, ...], int]] = {}
+        self._sources: dict[int, str] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._call: Callable[[], None] = lambda: None
@@ -217,10 +218,15 @@ class SampleRunner:
         """Record where the captures of a sample of a series are on disk."""
         paths = tuple(one.path for one in (answer.capture, answer.other) if one is not None)
         self._kept[sample] = (paths, sum(path.stat().st_size for path in paths))
+        self._sources[sample] = answer.request.source
 
     def keeps(self, sample: int) -> bool:
         """Whether this object made the capture of a sample of a series, and it is still on disk."""
         return sample in self._kept
+
+    def made(self, sample: int, source: str) -> bool:
+        """Whether this object made the capture of a sample of a series, from this source and no earlier one."""
+        return self.keeps(sample) and self._sources[sample] == source
 
     def oldest(self, *, besides: Collection[int | None]) -> int | None:
         """Return the sample that was run first, if there are too many samples or they take too much of the disk.
@@ -237,6 +243,7 @@ class SampleRunner:
     def forget(self, sample: int) -> None:
         """Remove the captures of a sample from the disk."""
         paths, _ = self._kept.pop(sample)
+        del self._sources[sample]
         for path in paths:
             path.unlink()
 

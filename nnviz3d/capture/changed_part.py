@@ -114,7 +114,12 @@ def _write(
     )
     graph, _ = with_real_shapes(work.program.graph, unchanged)
     with CaptureWriter(
-        settings.out, graph=graph, provenance=provenance, samples=1, transient=settings.transient
+        settings.out,
+        graph=graph,
+        provenance=provenance,
+        samples=1,
+        transient=settings.transient,
+        float16=settings.float16,
     ) as writer:
         write_interventions(writer, settings.insights.interventions)
         for node_id, output in changed:

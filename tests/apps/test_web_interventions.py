@@ -37,6 +37,7 @@ class Model:
 
     def __init__(self, folder):
         self.folder, self.asked, self.ready, self.expected = folder, [], [], []
+        self.made_all = False
 
     def ask(self, request):
         self.asked.append(request)
@@ -71,6 +72,9 @@ class Model:
     def keeps(self, sample):
         return False
 
+    def made(self, sample, source):
+        return self.made_all
+
     def oldest(self, *, besides):
         return None
 
@@ -95,7 +99,8 @@ def panel(small_capture, model):
 
 @pytest.fixture
 def panel_of_file(model, tmp_path):
-    """The panel for a capture of a model's file, which is not trained meanwhile."""
+    """The panel for captures of a model's file that the session has made; the model is not trained meanwhile."""
+    model.made_all = True
     capture = captures.write(
         tmp_path / "run.zarr", captures.small_graph(), captures.small_values(), classes=captures.CLASSES, sha256="ab"
     )
