@@ -7,7 +7,9 @@ import { PlayerAddress } from "./player_address.js";
 import { helpDialog } from "./player_help.js";
 import { PlayerPanels } from "./player_panels.js";
 import { PlayerTime } from "./player_time.js";
+import { PlayerTour } from "./player_tour.js";
 import { FileError } from "./unpack.js";
+import { poseInPicture } from "./view_text.js";
 import { Viewer } from "./viewer.js";
 
 const TALL_BELOW = 0.9; // Width over height of the picture below which the tall layout is shown.
@@ -35,6 +37,7 @@ class Player {
     };
     this.time = new PlayerTime(words, () => this.show());
     this.panels = new PlayerPanels(this);
+    this.tour = new PlayerTour(this);
     this.message = make("div", { id: "message", role: "status", hidden: true });
     this.view = make("div", { id: "view", role: "application", "aria-label": "The network in 3D" });
     this.help = helpDialog(words);
@@ -43,6 +46,7 @@ class Player {
     document.body.append(
       this.#bar(),
       make("main", {}, this.drawer, make("div", { id: "stage" }, this.view, this.message), this.scrim),
+      this.tour.element,
       ...(words.duration > 0 ? [this.time.element] : []),
       this.help,
     );
@@ -88,6 +92,7 @@ class Player {
   choose(changes) {
     Object.assign(this.state, changes);
     this.show();
+    if ("sample" in changes) this.tour.follow();
     this.address.write();
   }
 
@@ -110,19 +115,38 @@ class Player {
     const { clientWidth: width, clientHeight: height } = this.view;
     if (width === 0 || height === 0) return;
     const layout = width / height < TALL_BELOW && this.file.holds("layout", "tall") ? "tall" : "wide";
-    const home = homeFor(this.words.layouts.find(({ name }) => name === layout).homes, width / height);
+    const shape = `${layout} ${width} ${height}`;
+    const same = shape === this.shape;
+    this.shape = shape;
+    const home = same ? this.home : homeFor(this.words.layouts.find(({ name }) => name === layout).homes, width / height);
     const moved = this.home !== undefined && this.viewer.pose !== this.home;
     this.home = home;
     if (!moved || layout !== this.state.layout) this.viewer.home(home);
     else this.viewer.homePose = home;
     if (layout !== this.state.layout) this.choose({ layout });
+    if (this.tour.on) this.tour.fit();
+  }
+
+  /** Return the pose for the shape of the picture among poses for some aspects. */
+  poseAmong(poses) {
+    const { clientWidth: width, clientHeight: height } = this.view;
+    const aspect = width / height;
+    const [least] = poses[0];
+    return poseInPicture({ ...homeFor(poses, aspect), aspect: least }, aspect);
+  }
+
+  /** Return the pick of a number; null if the file does not show its layer. */
+  pickCell({ layer, index }) {
+    return this.table.pickWords(this.time.moment).pickCell(layer, index);
   }
 
   /** Act on a key; returns whether it means something. */
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), select, dialog")) return false;
     const several = this.words.samples.length > 1 && !event.target.matches("input") && !event.shiftKey;
+    const { tour } = this;
     const actions = {
+      t: () => tour.toggle(),
       " ": () => this.time.toggle(),
       r: () => this.viewer.goHome(),
       Home: () => this.viewer.goHome(),
@@ -130,6 +154,7 @@ class Player {
       "?": () => this.help.showModal(),
       Escape: () => (this.pick === null ? this.choose({ layer: null }) : this.choosePick(null)),
       ...(several ? { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1) } : {}),
+      ...(tour.on ? tour.keys : {}),
     };
     const action = actions[event.key];
     if (action === undefined || (event.key === " " && event.target.matches("button:focus-visible"))) return false;
@@ -163,6 +188,7 @@ class Player {
       { id: "bar" },
       iconButton("drawer", "Layers, settings", toggle, { id: "toggle" }),
       make("div", { class: "heading" }, this.title, this.caption),
+      this.tour.button,
       iconButton("home", "Reset the view (R)", () => this.viewer.goHome(), { id: "home" }),
       iconButton("save", "Save this picture (PNG)", () => this.save(), { id: "save" }),
       iconButton("help", "Keys, and where the numbers come from (H)", () => this.help.showModal(), { id: "help-button" }),

@@ -20,7 +20,7 @@ export class PlayerAddress {
     const { player } = this;
     const { pose, pick } = player.words;
     if (pose !== null) this.#look(pose);
-    if (pick !== null) player.pick = player.table.pickWords(player.time.moment).pickCell(pick.layer, pick.index);
+    if (pick !== null) player.pick = player.pickCell(pick);
     if (!this.own || !location.hash.startsWith(VIEW_KEY)) return;
     try {
       this.#take(decodeView(location.hash.slice(VIEW_KEY.length)));
@@ -72,7 +72,7 @@ export class PlayerAddress {
     }
     if (view.time !== undefined) time.seek(view.time);
     if (view.pose !== undefined) this.#look(view.pose);
-    if (view.pick !== undefined) player.pick = player.table.pickWords(time.moment).pickCell(view.pick.layer, view.pick.index ?? []);
+    if (view.pick !== undefined) player.pick = player.pickCell({ layer: view.pick.layer, index: view.pick.index ?? [] });
   }
 
   #look(pose) {

@@ -9,6 +9,7 @@ const KEYS = [
   ["double click", "come closer"],
   ["space", "play or pause"],
   ["← →", "the sample before, the next one"],
+  ["t", "a tour from the input to the decision; ← → lead on, space rests, esc ends it"],
   ["r", "the whole scene"],
   ["esc", "nothing chosen"],
 ];

@@ -27,6 +27,11 @@ export class PlayerPanels {
     }
   }
 
+  /** Scroll the list to a layer; `null` for none. */
+  reveal(layer) {
+    this.rows.get(layer)?.scrollIntoView({ block: "nearest" });
+  }
+
   #samples() {
     const { words, file } = this.player;
     this.items = new Map(words.samples.map((sample) => [sample.index, this.#sample(sample, file)]));

@@ -18,6 +18,7 @@ export class PlayerTime {
     this.playing = false;
     this.speed = 1;
     this.last = null;
+    this.gliding = null;
     this.phases = words.phases.flatMap(([text, count]) => Array(count).fill(text));
     this.element = this.#controls();
     this.#update();
@@ -31,6 +32,31 @@ export class PlayerTime {
 
   /** Go to a time in seconds. */
   seek(t) {
+    this.gliding = null;
+    this.#set(t);
+  }
+
+  /** Pause, and go to a time within some seconds; at once if the reader prefers pictures without motion. */
+  glide(t, seconds) {
+    this.pause();
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.seek(t);
+    else {
+      const gliding = { from: this.t, to: Math.min(t, this.words.duration), seconds, start: null };
+      this.gliding = gliding;
+      requestAnimationFrame((now) => this.#glide(gliding, now));
+    }
+  }
+
+  #glide(gliding, now) {
+    if (this.gliding !== gliding) return;
+    gliding.start ??= now;
+    const share = Math.min((now - gliding.start) / 1000 / gliding.seconds, 1);
+    this.#set(gliding.from + share * (gliding.to - gliding.from));
+    if (share < 1) requestAnimationFrame((next) => this.#glide(gliding, next));
+    else this.gliding = null;
+  }
+
+  #set(t) {
     const before = this.moment;
     this.t = Math.min(Math.max(t, 0), this.words.duration);
     this.#update();
@@ -39,6 +65,7 @@ export class PlayerTime {
 
   /** Play, from the beginning if the time is at its end, or pause. */
   toggle() {
+    this.gliding = null;
     this.playing = !this.playing && this.words.duration > 0;
     if (this.playing && this.t >= this.words.duration) this.seek(0);
     this.last = null;
@@ -48,6 +75,7 @@ export class PlayerTime {
 
   pause() {
     this.playing = false;
+    this.gliding = null;
     this.#update();
   }
 

@@ -126,13 +126,13 @@ export class Viewer {
     this.#moved(pose, false);
   }
 
-  /** Fly to a pose; at once if the reader prefers pictures without motion. */
-  fly(pose) {
+  /** Fly to a pose, in some seconds if they are given; at once if the reader prefers pictures without motion. */
+  fly(pose, seconds = undefined) {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
       this.#steer(pose);
       return;
     }
-    this.flight = { path: new PoseFlight(this.camera, pose), start: performance.now() };
+    this.flight = { path: new PoseFlight(this.camera, pose, seconds), start: performance.now() };
     this.#change();
   }
 

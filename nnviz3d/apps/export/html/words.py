@@ -14,8 +14,9 @@ from PIL import Image
 
 from nnviz3d.apps.choices import QUANTITIES
 from nnviz3d.apps.export.html.fixed import fixed_choices
-from nnviz3d.apps.export.html.frames import LAYOUTS, moments
+from nnviz3d.apps.export.html.frames import LAYOUTS, TableKey, moments, selection_for
 from nnviz3d.apps.export.html.looks import page_looks
+from nnviz3d.apps.export.html.stories import story_words
 from nnviz3d.apps.provenance import answering_output, provenance_lines, sample_note
 from nnviz3d.client.encoding import Encoder
 from nnviz3d.data.quantities import Quantity
@@ -54,7 +55,10 @@ def page_words(
         "layouts": [
             {"name": name, "aspect": aspect, "homes": _homes(scenes[name], aspect)} for name, aspect in LAYOUTS.items()
         ],
-        "samples": [_sample(scene, index, encoder) for index in samples],
+        "samples": [
+            {**_sample(scene, index, encoder), "story": _story(scenes, index, quantities, selection)}
+            for index in samples
+        ],
         "quantities": [{"name": name, "title": QUANTITIES[name]} for name in quantities if name is not None],
         "layers": _layers(scene),
         "layer_total": _total(scene),
@@ -103,6 +107,13 @@ def _sample(scene: Scene, index: int, encoder: Encoder) -> dict[str, Any]:
         "picture": -1 if picture is None else encoder.array(picture),
         "provenance": provenance_lines(capture, index),
     }
+
+
+def _story(
+    scenes: dict[str, Scene], sample: int, quantities: Sequence[Quantity | None], selection: Selection
+) -> list[dict[str, Any]]:
+    """Return the stops of a sample's tour."""
+    return story_words(scenes, quantities, selection_for(TableKey("wide", sample, None), selection))
 
 
 def _thumbnail(capture: CaptureReader, sample: int) -> NDArray[np.uint8] | None:
