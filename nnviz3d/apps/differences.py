@@ -100,6 +100,11 @@ class DifferencePlaces:
         """The names of both sides."""
         return self._frame.scene.context.compared_names(self._selection)
 
+    @property
+    def of_other_inputs(self) -> bool:
+        """Whether two models are compared on different inputs."""
+        return self._frame.scene.context.inputs_differ(self._selection)
+
     def finding(self) -> Callable[[], Differences | None]:
         """Return a function that finds the places, which takes time for a large network; any thread may call it."""
         context, selection = self._frame.context, self._selection

@@ -30,6 +30,15 @@ def has_counterpart(capture: CaptureReader, sample: int, node_id: str | None = N
     return found.holds(own, *(() if node_id is None else _original(capture, node_id)))
 
 
+def inputs_differ(capture: CaptureReader, sample: int) -> bool:
+    """Whether the compared model was run on another input than that of a sample: on another file of its name, say."""
+    whole = without_groups(capture)
+    if not isinstance(whole, CaptureSeries) or not has_counterpart(whole, sample):
+        return False
+    found, own = whole.counterpart_of(sample)
+    return not found.same_input(whole, sample, found.index_of(own))
+
+
 def counterpart_activation(capture: CaptureReader, node_id: str, sample: int) -> NDArray[np.float32]:
     """Read the compared model's numbers of a node's first output for one sample, ``shape``.
 

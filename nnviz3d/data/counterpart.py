@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.rounding import is_rounded
 from nnviz3d.errors import CaptureError
 
 
@@ -45,6 +46,8 @@ class Counterpart:
     def of(shown: CaptureReader, other: CaptureReader, names: tuple[str, str], source: str) -> Counterpart:
         """Match the nodes and the samples of two captures.
 
+        Samples of other names are matched by position, and only where they have the same input.
+
         Parameters
         ----------
         names
@@ -56,13 +59,17 @@ class Counterpart:
             If their graphs differ, or they have no sample in common.
         """
         nodes = matched_nodes(shown.graph, other.graph, names)
-        samples = matched_samples(_sample_names(shown), _sample_names(other))
-        if shown.committed and all(sample is None for sample in samples):
+        mine, theirs = _sample_names(shown), _sample_names(other)
+        found = Counterpart(other, names[1], names[0], nodes, matched_samples(mine, theirs), source)
+        if not set(mine) & set(theirs):
+            known = [k if k is not None and found.same_input(shown, k, k) else None for k in found.samples]
+            found = replace(found, samples=tuple(known))
+        if shown.committed and all(sample is None for sample in found.samples):
             raise CaptureError(
                 f"{names[0]} and {names[1]} have no sample in common: one holds {shown.sample_name(0)}, the other "
                 f"{other.sample_name(0) if other.committed else 'none'}; capture both with the same --input."
             )
-        return Counterpart(other, names[1], names[0], nodes, samples, source)
+        return found
 
     def of_run(self, capture: CaptureReader) -> Counterpart:
         """Return the counterpart for a capture of the same two models on other samples.
@@ -86,19 +93,30 @@ class Counterpart:
         """
         held = _sample_names(self.capture)
         samples = tuple(
-            next((k for k, known in enumerate(held) if known == name and self._same_input(capture, i, k)), None)
+            next((k for k, known in enumerate(held) if known == name and self.same_input(capture, i, k)), None)
             for i, name in enumerate(_sample_names(capture))
         )
         return None if all(sample is None for sample in samples) else replace(self, samples=samples)
 
-    def _same_input(self, capture: CaptureReader, sample: int, index: int) -> bool:
-        """Whether a sample of the shown model's capture has the numbers of a sample of the other one as its inputs."""
+    def same_input(self, capture: CaptureReader, sample: int, index: int) -> bool:
+        """Whether a sample of the shown model's capture has the numbers of a sample of the other one as its inputs.
+
+        Numbers of which one side was rounded to float16 are compared as float16.
+        """
         names = [name for name in capture.graph.inputs if capture.has_activations(name)]
         return all(
-            np.array_equal(capture.activation(name, sample), self.capture.activation(self.nodes[name], index))
+            self._same_numbers(capture, name, sample, index)
             for name in names
             if self.capture.has_activations(self.nodes[name])
         )
+
+    def _same_numbers(self, capture: CaptureReader, name: str, sample: int, index: int) -> bool:
+        other = self.nodes[name]
+        here, there = capture.activation(name, sample), self.capture.activation(other, index)
+        if is_rounded(capture, name, sample) or is_rounded(self.capture, other, index):
+            with np.errstate(over="ignore"):
+                return np.array_equal(here.astype(np.float16), there.astype(np.float16), equal_nan=True)
+        return np.array_equal(here, there, equal_nan=True)
 
     def holds(self, sample: int, node_id: str | None = None, output: int = 0) -> bool:
         """Whether there are numbers for a sample of the shown capture, or for one of its nodes."""

@@ -14,7 +14,7 @@ from nnviz3d.data import target_words
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.embeddings import Embedding
 from nnviz3d.data.capture_series import extends
-from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart
+from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart, inputs_differ
 from nnviz3d.data.counterpart import Counterpart
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.files.sample_columns import SampleTable
@@ -288,6 +288,13 @@ class SceneContext:
             step = f" (step {theirs.probe_step:,})" if differs and theirs is not None and theirs.probe_step else ""
             return other.own_name, f"{other.name}{step}"
         return self.capture.sample_name(selection.sample), self.capture.sample_name(selection.against or 0)
+
+    def inputs_differ(self, selection: Selection) -> bool:
+        """Whether two models are compared on different inputs."""
+        if selection.against is not None:
+            return False
+        whole, sample = without_groups(self.capture), selection.sample
+        return self.memo.get(whole, ("inputs differ", sample), lambda: inputs_differ(whole, sample))
 
     def change(self, node_id: str, sample: int) -> NDArray[np.float32]:
         """Return a layer's numbers with the interventions minus those without, ``shape``; 0 where they do not reach.

@@ -69,6 +69,13 @@ def test_layers_are_listed_by_their_difference_with_the_scores_of_both_models(pa
     }
 
 
+def test_words_tell_that_the_inputs_differ_too(two, panel, tmp_path):
+    assert "inputs" not in panel.state.diff_words
+    odd = other_values() | {"input": -captures.small_values()["input"]}
+    other = captures.write(tmp_path / "b.zarr", captures.small_graph(), odd)
+    assert "The inputs differ, too" in panel_of(joined(two[:1], (other,), NAMES)).state.diff_words
+
+
 def test_place_of_a_list_is_shown_in_the_cells(panel):
     session = panel.page.session
     panel._set_kind("units")

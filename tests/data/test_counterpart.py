@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nnviz3d.data.capture import open_capture
 from nnviz3d.data.capture_series import CaptureSeries
-from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart
+from nnviz3d.data.compared import counterpart_activation, counterpart_of, has_counterpart, inputs_differ
 from nnviz3d.data.counterpart import Counterpart, matched_nodes, matched_samples, told_apart
 from nnviz3d.data.graph import Edge, ModelGraph
+from nnviz3d.data.records import Provenance
+from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.errors import CaptureError
 from tests.support import captures
 from tests.support.graphs import chain
@@ -88,6 +91,38 @@ def test_samples_are_matched_by_name_or_else_by_position(shown):
     assert matched_samples(["x", "y"], ["u"]) == (None, None)
     alone = captures.write(shown.path.parent / "one.zarr", shown.graph, captures.small_values(1))
     assert Counterpart.of(shown, alone, NAMES, "b").samples == (0, None, None)
+
+
+def named(capture, *names: str) -> CaptureSeries:
+    """Return a reader of a capture whose samples have other names."""
+    series = CaptureSeries.of(capture)
+    series.provenance = replace(series.provenance, samples=names)
+    return series
+
+
+def test_samples_of_other_names_are_matched_by_position_where_they_have_the_same_input(shown, tmp_path):
+    values = other_values() | {"input": captures.small_values()["input"].copy()}
+    values["input"][1] += 1
+    other = named(captures.write(tmp_path / "b.zarr", shown.graph, values), "x", "y", "z")
+    assert Counterpart.of(shown, other, NAMES, "b").samples == (0, None, 2)
+    odd = named(captures.write(tmp_path / "c.zarr", shown.graph, other_values()), "x", "y", "z")
+    with pytest.raises(CaptureError, match=r"no sample in common: one holds sample 0, the other x"):
+        Counterpart.of(shown, odd, NAMES, "b")
+
+
+def test_samples_of_one_name_with_other_inputs_are_told(shown, series, tmp_path):
+    assert inputs_differ(series, 0)
+    assert not inputs_differ(shown, 0), "nothing is compared"
+    for more, differs in ((0.0, False), (0.01, True)):
+        path = tmp_path / f"{more}.zarr"
+        provenance = Provenance("hand.keras", samples=shown.provenance.samples)
+        with CaptureWriter(path, graph=shown.graph, provenance=provenance, samples=3, float16=True) as writer:
+            writer.write_activations("input", 0, 0, captures.small_values()["input"] + np.float32(more))
+            writer.commit(3)
+        rounded = open_capture(path)
+        assert not np.array_equal(rounded.activation("input", 1), shown.activation("input", 1))
+        found = CaptureSeries.of(shown).compared(Counterpart.of(shown, rounded, NAMES, "b"))
+        assert inputs_differ(found, 1) is differs, "rounding on one side is no other input"
 
 
 def test_captures_without_a_sample_in_common_are_refused(shown, tmp_path):

@@ -51,8 +51,37 @@ def test_lines_are_put_in_the_order_of_the_samples_by_a_column_of_their_names(tm
     size, names = table.columns_for(("a.png", "b.png", "c.png"), "the embedding")
     assert size.numbers.tolist() == [1.5, 2.5, 3.5]
     assert names.codes.tolist() == [0, 1, 2]
-    size, _ = table.columns_for(("x.png", "b.png", "c.png"), "the embedding")
-    assert size.numbers.tolist() == [3.5, 1.5, 2.5]
+    size, _ = table.columns_for(("photos/a.PNG", "photos/b.PNG", "c.png"), "the embedding")
+    assert size.numbers.tolist() == [1.5, 2.5, 3.5], "folders and capital letters do not count"
+    size, _ = table.columns_for(("x.png", "y.png", "c.png"), "the embedding")
+    assert size.numbers.tolist() == [3.5, 1.5, 2.5], "the column is about something else"
+
+
+def test_column_with_the_names_of_some_samples_is_refused_by_the_first_name_that_it_lacks(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("size,file\n3.5,c.png\n1.5,a.png\n2.5,b.png\n0.5,\n")
+    table = read_sample_table(str(path))
+    for names, count in ((("a.png", "x.png", "c.png", "y.png"), 2), (("in/A.png", "b.png", "in/x.png", "c.png"), 3)):
+        with pytest.raises(
+            SampleError, match=rf"column file holds the names of {count} of the 4 samples.*x\.png; write"
+        ):
+            table.columns_for(names, "the embedding")
+
+
+def test_names_that_several_samples_have_are_taken_in_their_order_alone(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("size,file\n3,2.png\n1,1.png\n2,1.png\n")
+    table = read_sample_table(str(path))
+    assert table.columns_for(("a/2.png", "a/1.png", "b/1.png"), "it")[0].codes.tolist() == [2, 0, 1]
+    with pytest.raises(SampleError, match=r"in another order, and several are called 1\.png"):
+        table.columns_for(("a/1.png", "a/2.png", "b/1.png"), "it")
+
+
+def test_numbers_of_classes_are_no_names(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("class\n1\n0\n1\n")
+    (found,) = read_sample_table(str(path)).columns_for(("0", "1", "2"), "it")
+    assert found.codes.tolist() == [1, 0, 1]
 
 
 def test_changed_file_is_read_again(tmp_path):

@@ -132,6 +132,35 @@ def test_places_that_differ_most_are_listed_by_size(scene):
     assert found is differences_of(scene.context, DIFFERENCE)
 
 
+def test_cells_of_a_layer_that_passes_on_the_numbers_of_one_model_alone_are_listed(tmp_path):
+    values = captures.small_values()
+    values["flatten"] = values["pool"].reshape(len(values["pool"]), -1)
+    there = {name: array + (name == "pool") for name, array in values.items()}
+    there["flatten"] = there["pool"].reshape(there["flatten"].shape)
+    shown = captures.write(tmp_path / "a.zarr", captures.small_graph(), values)
+    listed = []
+    for name in ("b", "c"):
+        other = captures.write(tmp_path / f"{name}.zarr", captures.small_graph(), there)
+        found = differences_of(Scene.build(default_scene(), compared(shown, other)).context, DIFFERENCE)
+        listed.append({place.layer for place in found.cells})
+        there["flatten"] = values["flatten"] - 1
+    assert listed == [{"pool"}, {"pool", "flatten"}], "only a layer that passes them on in both is left out"
+
+
+def test_words_tell_that_the_inputs_differ_too(series, tmp_path):
+    other = captures.write(
+        tmp_path / "b.zarr", captures.small_graph(), other_values() | {"input": -captures.small_values()["input"]}
+    )
+    for capture, told in ((series, False), (compared(series.first, other), True)):
+        scene = Scene.build(default_scene().with_view("counterpart"), capture)
+        for chosen in (DIFFERENCE, Selection(1)):
+            panels = [p for p in scene.at(9.0, chosen).primitives if isinstance(p, Panel)]
+            rows = [r.text for p in panels for r in p.rows if isinstance(r, TextRow)]
+            assert ("the inputs differ, too" in rows) is told
+            legend = "a.keras − b.keras (the inputs differ, too); each" in "".join(rows)
+            assert legend is (told and chosen is DIFFERENCE)
+
+
 def test_places_of_two_samples_are_listed_too(scene):
     found = differences_of(scene.context, Selection(sample=1, against=2, quantity="difference"))
     assert "input" in [place.layer for place in found.layers]

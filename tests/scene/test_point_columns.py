@@ -225,3 +225,10 @@ def test_points_inside_an_outline_are_those_that_matplotlib_finds(scene):
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 5.0
     assert not enclosed(cloud.points, behind, square).any()
     assert enclosed(cloud.points, pose, square).all()
+
+
+def test_two_columns_of_one_name_are_refused(capture, tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("label,label (table)\n" + "a,b\n" * COUNT)
+    with pytest.raises(SampleError, match=r"two columns called label \(table\); rename one"):
+        build(capture, path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,9 @@ class SampleTable:
     def columns_for(self, names: Sequence[str], whose: str) -> tuple[SampleColumn, ...]:
         """Return the columns in the order of some samples.
 
-        If a column holds the names of exactly these samples, it says which line belongs to which; else the lines stand in
-        the order of the samples.
+        If a column holds the names of exactly these samples, it says which line belongs to which; folders and capital
+        letters do not count where the names differ without them. Without such a column the lines stand in the order of
+        the samples.
 
         Parameters
         ----------
@@ -79,26 +80,70 @@ class SampleTable:
         Raises
         ------
         SampleError
-            If the table has another number of lines.
+            If the table has another number of lines, or a column holds the names of half the samples but not of all.
         """
         if self.count != len(names):
             raise SampleError(
                 f"{printable(self.file)} has {self.count:,} line{'s' * (self.count != 1)} below its names of columns, and "
                 f"{whose} has {len(names):,} samples; the table needs a line for each sample, in the same order."
             )
-        order = next(filter(None, (_order(column, names) for column in self.columns)), None)
-        if order is None:
-            return self.columns
-        lines = np.array(order, dtype=np.int64)
-        return tuple(column.in_order(lines) for column in self.columns)
+        for key in (str, _file_name):
+            keys = [key(name) for name in names]
+            order = next(filter(None, (_order(column, key, keys) for column in self.columns)), None)
+            if order is not None:
+                lines = np.array(order, dtype=np.int64)
+                return tuple(column.in_order(lines) for column in self.columns)
+        keys = [_file_name(name) for name in names]
+        for column in self.columns:
+            if not all(map(str.isdecimal, column.words)):  # not the numbers of classes, say
+                self._refuse_other_names(column, names, keys)
+        return self.columns
+
+    def _refuse_other_names(self, column: SampleColumn, names: Sequence[str], keys: list[str]) -> None:
+        """Refuse a column of names that leaves open which line belongs to which sample.
+
+        Parameters
+        ----------
+        keys
+            What counts of each name.
+
+        Raises
+        ------
+        SampleError
+            If it holds the names of half the samples, but not of all, or all of them in another order and some twice.
+        """
+        cells = _cells(column, _file_name)
+        held = set(cells)
+        missing = [name for name, key in zip(names, keys, strict=True) if key not in held]
+        if missing and 2 * len(missing) <= len(names):
+            raise SampleError(
+                f"{printable(self.file)}: the column {column.name} holds the names of {len(names) - len(missing):,} of the "
+                f"{len(names):,} samples, but not {printable(missing[0])}; write each sample's name on its line."
+            )
+        if sorted(keys) == sorted(cells) and keys != cells:
+            twice = next(name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1)
+            raise SampleError(
+                f"{printable(self.file)}: the column {column.name} holds the names of the samples in another order, and "
+                f"several are called {printable(PurePath(twice).name)}; write the lines in the order of the samples, or "
+                "the names with their folders."
+            )
 
 
-def _order(column: SampleColumn, names: Sequence[str]) -> list[int] | None:
+def _order(column: SampleColumn, key: Callable[[str], str], keys: Sequence[str]) -> list[int] | None:
     """Return the line of each sample, if a column holds their names, each once."""
-    if len(column.words) != len(names) or set(column.words) != set(names):
-        return None
-    line = {column.words[code]: number for number, code in enumerate(column.codes.tolist())}
-    return [line[name] for name in names]
+    line = {cell: number for number, cell in enumerate(_cells(column, key))}
+    return [line[one] for one in keys] if len(line) == len(keys) and line.keys() == set(keys) else None
+
+
+def _cells(column: SampleColumn, key: Callable[[str], str]) -> list[str]:
+    """Return what counts of each cell of a column; nothing for a column of numbers."""
+    words = [*map(key, column.words), ""]  # the last one is that of an empty cell
+    return [words[code] for code in column.codes.tolist()]
+
+
+def _file_name(name: str) -> str:
+    """Return what counts of the name of a sample in another table: the name of the file."""
+    return PurePath(name).name.casefold()
 
 
 def read_sample_table(path: str) -> SampleTable:

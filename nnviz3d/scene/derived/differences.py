@@ -101,7 +101,7 @@ def _differences(capture: CaptureReader, selection: Selection) -> Differences:
     units: list[DifferingPlace] = []
     cells: list[DifferingPlace] = []
     equal = 0
-    before, last = "", np.empty(0, np.float32)
+    before, last = "", (np.empty(0, np.float32),) * 2
     for node, here, there in _pairs(capture, selection):
         axis = channel_axis(node.axes)
         channel = axis if axis is not None and axis < here.ndim and here.ndim > 1 else None
@@ -109,8 +109,9 @@ def _differences(capture: CaptureReader, selection: Selection) -> Differences:
         equal += not found.size and not found.unlike
         if found.size or found.unlike:
             layers.append(DifferingPlace(found.size, node.id, unlike=found.unlike))
-        passed = capture.graph.sources(node.id) == (before,) and np.array_equal(last, here.reshape(-1))
-        before, last = node.id, here.reshape(-1)
+        flat = here.reshape(-1), there.reshape(-1)
+        passed = capture.graph.sources(node.id) == (before,) and all(map(np.array_equal, last, flat))
+        before, last = node.id, flat
         if passed:
             continue
         units += _units(node, found)

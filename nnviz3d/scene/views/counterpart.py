@@ -131,6 +131,8 @@ class CounterpartView(View):
         """Write what both networks are, and the answer of the other one."""
         one, two = self._other.own_name, self._other.name
         rows = [TextRow(f"{one} above, {two} below"), TextRow(f"colour scales: those of {one}", "quiet")]
+        if self._context.inputs_differ(replace(selection, against=None)):
+            rows.append(TextRow("the inputs differ, too", "quiet"))
         answers = [other_answer(self._context, output, selection) for output in self._context.graph.outputs[:3]]
         rows += [TextRow(answer, "quiet") for answer in answers if answer]
         return Panel("counterpart", "top-right", tuple(rows))

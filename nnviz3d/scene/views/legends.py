@@ -23,7 +23,8 @@ def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -
     if quantity == "activation":
         return "activation"
     if quantity == "difference":
-        return " − ".join(context.compared_names(selection))
+        odd = " (the inputs differ, too)" if context.inputs_differ(selection) else ""
+        return " − ".join(context.compared_names(selection)) + odd
     if quantity == "change":
         return f"change by: {listed([one.text for one in context.explanations(selection.sample).interventions])}"
     explained = context.explained(selection)

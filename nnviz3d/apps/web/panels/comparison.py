@@ -114,7 +114,7 @@ class ComparisonPanel(PagePanel[ComparisonState]):
                     }
                     for one in self._places
                 ],
-                diff_words=_words(found, kind),
+                diff_words=_words(found, kind, of_other_inputs=places.of_other_inputs),
                 diff_scores=[
                     {
                         "name": one.name,
@@ -170,8 +170,8 @@ class ComparisonPanel(PagePanel[ComparisonState]):
             html.Div("{{ diff_words }}", v_if="diff_words", classes="faint diff-words")
 
 
-def _words(found: Differences | None, kind: str) -> str:
-    """Return what the sizes in a list are, how many layers are equal, and which weights cannot be compared."""
+def _words(found: Differences | None, kind: str, *, of_other_inputs: bool) -> str:
+    """Return what the sizes in a list are, how many layers are equal, and what is not compared or not alike."""
     if found is None:
         return "Finding what differs most …"
     of = "variable" if kind in ("variables", "weights") else "layer"
@@ -180,6 +180,8 @@ def _words(found: Differences | None, kind: str) -> str:
         words = ["All numbers are equal."]
     elif found.equal and of == "layer":
         words.append(f"{found.equal:,} {'layer is' if found.equal == 1 else 'layers are'} equal.")
+    if of_other_inputs:
+        words.append("The inputs differ, too: not every difference is one of the models.")
     if found.without_weights:
         names = ", ".join(found.without_weights[:_LISTED])
         more = len(found.without_weights) - _LISTED

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.files.sample_columns import SampleColumn
+from nnviz3d.errors import SampleError
 from nnviz3d.scene.context import SceneContext, class_name
 
 LABEL, PREDICTION, SCORE = "label", "prediction", "score"
@@ -62,10 +63,14 @@ def columns_of(context: SceneContext, found: Embedding) -> dict[str, PointColumn
     Raises
     ------
     SampleError
-        If the table about the samples has another number of lines.
+        If the table about the samples has another number of lines, or two columns would have one name.
     """
-    columns = [*_own(found, context.capture.classes), *_of_table(context, found)]
-    return {column.name: column for column in columns}
+    columns: dict[str, PointColumn] = {}
+    for column in (*_own(found, context.capture.classes), *_of_table(context, found)):
+        if column.name in columns:
+            raise SampleError(f"The table about the samples has two columns called {column.name}; rename one of them.")
+        columns[column.name] = column
+    return columns
 
 
 def _own(found: Embedding, classes: tuple[str, ...] | None) -> list[PointColumn]:
