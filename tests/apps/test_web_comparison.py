@@ -14,6 +14,7 @@ from nnviz3d.apps.comparison import joined
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.panels import comparison
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
+from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.scene import Scene
@@ -22,7 +23,7 @@ from nnviz3d.scene.spec import default_scene
 from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
 from tests.scene.test_model_difference import layer_sizes, other_values
-from tests.support import captures
+from tests.support import captures, trainings
 from tests.support.browser import changed, looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
@@ -142,6 +143,64 @@ def test_large_network_is_compared_while_the_page_goes_on(two, monkeypatch):
         return found
 
     assert len(asyncio.run(show()).state.diff_places) == 5
+
+
+def stepped(training) -> ComparisonPanel:
+    """Return the panel of a recorded training whose cells show the difference of its two samples."""
+    panel = panel_of(training)
+    panel.page.session.choices.show("difference")
+    panel.synchronize()
+    return panel
+
+
+def sizes_of(panel: ComparisonPanel) -> dict[str, float]:
+    return {one.place.layer: one.place.size for one in panel._places}
+
+
+def expected_sizes(training, step: int) -> dict[str, float]:
+    """Return the sizes of the difference of both samples at a step, by layer, as the definition says."""
+    then, found = at_step(training, step), {}
+    for node in training.graph:
+        a, b = (then.activation(node.id, sample).astype(float) for sample in (0, 1))
+        found[node.id] = np.sqrt(np.mean((a - b) ** 2) / ((np.mean(a**2) + np.mean(b**2)) / 2))
+    return found
+
+
+def test_list_follows_the_steps_of_a_training_while_they_are_played(tmp_path):
+    training = trainings.small_training(tmp_path / "t.zarr")
+    panel = stepped(training)
+    last = sizes_of(panel)
+    for index in (0, 2):
+        panel.page.session.clock.show_recorded(index)
+        panel.tick()
+        assert sizes_of(panel) == pytest.approx(expected_sizes(training, trainings.STEPS[index]), rel=1e-5)
+        assert sizes_of(panel) != last
+
+
+def test_large_training_is_compared_at_one_step_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "_MANY_PLAYING", 1)
+    training, began = trainings.small_training(tmp_path / "t.zarr"), []
+
+    async def play() -> ComparisonPanel:
+        panel = stepped(training)
+        beside = panel._find_beside
+        monkeypatch.setattr(panel, "_find_beside", lambda key: (began.append(key), beside(key)))
+        clock = panel.page.session.clock
+        clock.playing = True
+        for index in (0, 2, 0, 2):  # before the first answer can arrive
+            clock.show_recorded(index)
+            panel.tick()
+            assert panel.state.diff_words.startswith("Finding")
+        assert len(began) == 1
+        for _ in range(200):
+            if panel.state.diff_places:
+                break
+            await asyncio.sleep(0.02)
+        return panel
+
+    panel = asyncio.run(play())
+    assert len(began) == 2
+    assert sizes_of(panel) == pytest.approx(expected_sizes(training, trainings.STEPS[2]), rel=1e-5)
 
 
 @pytest.fixture

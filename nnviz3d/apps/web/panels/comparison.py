@@ -18,6 +18,8 @@ from nnviz3d.scene.derived.differences import Differences
 
 _MANY = 4_000_000
 """More numbers than these are compared in a thread of their own, so that the page goes on meanwhile."""
+_MANY_PLAYING = 400_000
+"""The same while the scene plays, when each step of a training is another difference."""
 _LISTED = 3
 """Most layers that the words about missing weights name."""
 
@@ -54,6 +56,7 @@ class ComparisonPanel(PagePanel[ComparisonState]):
     def __init__(self, page: PageContext) -> None:
         self._key: tuple[object, ...] = ()
         self._found: Differences | None = None
+        self._finding = False
         self._places: tuple[ListedPlace, ...] = ()
         super().__init__(page, ComparisonState())
         page.on_change("diff_kind", self._set_kind)
@@ -70,17 +73,29 @@ class ComparisonPanel(PagePanel[ComparisonState]):
         if self._key and self._key[0] is key[0] and self._key[1:] == key[1:]:
             return
         self._key, self._found = key, None
-        if places.numbers <= _MANY:
+        if places.numbers <= (_MANY_PLAYING if self.page.session.clock.playing else _MANY):
             self._found = places.finding()()
-        else:
+        elif not self._finding:
             self._find_beside(key)
         self._list()
 
+    def tick(self) -> None:
+        """Show the places at the clock's step of a training."""
+        self.synchronize()
+
     def _find_beside(self, key: tuple[object, ...]) -> None:
-        """Find the places in another thread, and list them if the session still shows this difference."""
+        """Find the places in another thread, and list them if the session still shows this difference.
+
+        One difference is found at a time: if the session shows another one when the answer arrives, that one is next.
+        """
 
         def arrived(future: asyncio.Future[Differences | None]) -> None:
-            if future.cancelled() or self._key is not key:
+            self._finding = False
+            if future.cancelled():
+                return
+            if self._key is not key:
+                self._key = ()
+                self.page.synchronize()
                 return
             error = future.exception()
             if isinstance(error, Exception):
@@ -90,6 +105,7 @@ class ComparisonPanel(PagePanel[ComparisonState]):
             self._list()
             self.page.synchronize()
 
+        self._finding = True
         loop = asyncio.get_running_loop()
         loop.run_in_executor(None, self.page.session.differences.finding()).add_done_callback(arrived)
 
