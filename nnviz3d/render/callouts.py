@@ -109,7 +109,7 @@ def board_places(
     for panel in panels:
         caption = panel.corner == "caption"
         widest = min(_WIDEST * size[0], _CAPTION * scale) if caption else _WIDEST * size[0]
-        sprite = board_sprite(panel.rows, scale, widest)
+        sprite = board_sprite(panel.rows, scale, widest, size[1])
         height, width = sprite.shape[:2]
         rect = Rect((size[0] - width) // 2, (size[1] - height) // 2, width, height)
         if panel.corner == "side":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +20,8 @@ Sprite = NDArray[np.uint8]
 """``(H, W, 4)``, straight alpha, the first row on top."""
 
 _BOARD = (13, 17, 25)
+_GAP = 18.0
+"""Pixels between the columns of a board."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +109,39 @@ def panel_sprite(panel: Panel, scale: float, widest: float, *, at_left: bool = F
 
 
 @lru_cache(maxsize=64)
-def board_sprite(rows: tuple[Row, ...], scale: float, widest: float) -> Sprite:
-    """Draw rows on a dark board with a thin edge, which is readable in front of anything."""
-    column = max((key_width(row, scale) for row in rows if isinstance(row, KeyRow)), default=0.0)
-    drawn = [key_row(r, scale, widest, column) if isinstance(r, KeyRow) else row_sprite(r, scale, widest) for r in rows]
-    pad, edge = round(9 * scale), max(1, round(scale))
-    width = max(r.width for r in drawn) + 2 * pad
-    height = sum(r.height for r in drawn) + 2 * pad
+def board_sprite(rows: tuple[Row, ...], scale: float, widest: float, highest: float = math.inf) -> Sprite:
+    """Draw rows on a dark board with a thin edge, which is readable in front of anything.
+
+    Parameters
+    ----------
+    widest
+        Maximum width of the rows in pixels.
+    highest
+        Height in pixels from which a table of keys is divided into two columns side by side.
+    """
+    pad, edge, gap = round(9 * scale), max(1, round(scale)), round(_GAP * scale)
+    columns = [_drawn_rows(rows, scale, widest)]
+    if sum(r.height for r in columns[0]) + 2 * pad > highest and all(isinstance(row, KeyRow) for row in rows):
+        half = math.ceil(len(rows) / 2)
+        columns = [_drawn_rows(part, scale, (widest - gap) / 2) for part in (rows[:half], rows[half:])]
+    widths = [max(r.width for r in column) for column in columns]
+    width = sum(widths) + gap * (len(columns) - 1) + 2 * pad
+    height = max(sum(r.height for r in column) for column in columns) + 2 * pad
     canvas = Image.new("RGBA", (width, height), (*HALO, 0))
     ImageDraw.Draw(canvas).rounded_rectangle(
         (0, 0, width - 1, height - 1), radius=5 * scale, fill=(*_BOARD, 246), outline=(*EDGE, 255), width=edge
     )
-    y = pad
-    for r in drawn:
-        canvas.alpha_composite(r, (pad, y))
-        y += r.height
+    x = pad
+    for column, across in zip(columns, widths, strict=True):
+        y = pad
+        for r in column:
+            canvas.alpha_composite(r, (x, y))
+            y += r.height
+        x += across + gap
     return np.asarray(canvas)
+
+
+def _drawn_rows(rows: Sequence[Row], scale: float, widest: float) -> list[Image.Image]:
+    """Draw the rows of a board, with all keys in one column."""
+    column = max((key_width(row, scale) for row in rows if isinstance(row, KeyRow)), default=0.0)
+    return [key_row(r, scale, widest, column) if isinstance(r, KeyRow) else row_sprite(r, scale, widest) for r in rows]

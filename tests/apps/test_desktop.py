@@ -95,6 +95,14 @@ def board(rows: tuple[Row, ...]) -> Sprite:
     return board_sprite(rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 2000.0)
 
 
+def help_board() -> Sprite:
+    """Return the pixels of the help in the window."""
+    rows = tuple(KeyRow(label, words) for label, words in described())
+    sprite = board_sprite(rows, max(0.6, min(SIZE[0] / 1280, SIZE[1] / 720)), 0.9 * SIZE[0], SIZE[1])
+    assert sprite.shape[0] <= SIZE[1]
+    return sprite
+
+
 class Shown:
     """A running `nnviz3d show`."""
 
@@ -466,7 +474,7 @@ def test_key_that_is_released_while_another_is_held_stops_flying(digits_window, 
     digits_window.press("r")
     assert np.array_equal(pictures(), first)
     digits_window.do("keydown", "shift", "keydown", "slash", "keyup", "shift", "keyup", "slash")
-    help_ = board(tuple(KeyRow(label, words) for label, words in described()))
+    help_ = help_board()
     wait_until(lambda: shows(digits_window.screen(), help_), "the help is on the screen")
     digits_window.do("keydown", "shift", "keydown", "slash", "keyup", "slash", "keyup", "shift")
     wait_until(lambda: not shows(digits_window.screen(), help_), "the same key was pressed anew")
@@ -544,8 +552,7 @@ def test_space_begins_anew_and_pauses(digits_window, pictures):
 
 def test_h_shows_and_hides_the_help(digits_window, pictures):
     digits_window.press("h")
-    rows = tuple(KeyRow(label, words) for label, words in described())
-    help_ = board(rows)
+    help_ = help_board()
     wait_until(lambda: shows(digits_window.screen(), help_), "the help is on the screen")
     assert {key.words for key in KEYS} <= {words for _, words in described()}
     digits_window.press("h")

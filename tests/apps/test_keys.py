@@ -6,10 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from nnviz3d.apps.web import page_keys
+from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, described, table
+from nnviz3d.apps.window.search import Search
+from nnviz3d.apps.window.time_keys import TimeKeys
 
+OWNERS = (Controls, KeyCommands, TimeKeys, Search, Bookmarks)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
 
 
@@ -17,7 +21,7 @@ def test_every_key_has_one_action_that_exists():
     names = Counter(name for key in KEYS for name in key.names)
     assert set(names.values()) == {1}
     for key in KEYS:
-        (action,) = [getattr(owner, key.action) for owner in (Controls, KeyCommands) if hasattr(owner, key.action)]
+        (action,) = [getattr(owner, key.action) for owner in OWNERS if hasattr(owner, key.action)]
         assert callable(action)
 
 

@@ -282,7 +282,8 @@ def next_in_session(session: Session) -> None:
 
 
 def next_in_window(session: Session) -> None:
-    Controls(session, save=str, write=str, printed=lambda _text: None).next_sample()
+    window = Controls(session, save=str, write=str, printed=lambda _text: None)
+    window.follow({"type": "KeyPress", "key": "Right", "shiftKey": False, "repeat": False}, 0.0)
 
 
 def next_in_page(session: Session) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nnviz3d.apps.flight import Flight, around_layers, around_pick, pose_before
 from nnviz3d.apps.picking import layer_at, pick_at, say
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.window.arithmetic import Arithmetic
+from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.camera_flight import FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
+from nnviz3d.apps.window.search import Search
+from nnviz3d.apps.window.time_keys import TimeKeys
 from nnviz3d.apps.window.tour_keys import TourKeys
 from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
@@ -29,8 +32,6 @@ _NEVER_CLICKED = (-math.inf, (0.0, 0.0))
 """Time and place of the last click, before there is one."""
 _READ = 4.0
 """Seconds that a message is visible."""
-_MOMENT = 0.25
-"""Seconds by which a key changes the time."""
 
 
 class Controls:
@@ -87,6 +88,9 @@ class Controls:
         self._arithmetic = Arithmetic(session)
         self._perspective = session.perspectives.current
         self._tour = TourKeys(session, self.tell)
+        self._search = Search(session, self.tell, self._fly_to)
+        self._bookmarks = Bookmarks(session, self.tell, self._pose_by_hand, self._enter)
+        self._owners = (self, self._commands, TimeKeys(session, self._tour, self.tell), self._search, self._bookmarks)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -110,6 +114,9 @@ class Controls:
             case "Exit":
                 self.closed = True
             case "Expose" | "Configure":
+                self.changed = True
+            case "KeyPress" if self._search.on:
+                self._search.press(str(event["key"]))
                 self.changed = True
             case "KeyPress":
                 self._press(str(event["key"]), shift=bool(event["shiftKey"]), repeated=bool(event["repeat"]))
@@ -162,11 +169,13 @@ class Controls:
 
     def panels(self) -> tuple[Panel, ...]:
         """Return the panels in front of the scene: help and status."""
-        panels = list(self._arithmetic.panels())
-        if self._help:
-            panels.append(Panel("help", "middle", tuple(KeyRow(label, words) for label, words in described())))
-        if not self._help:
-            panels.extend(self._tour.panels())
+        if self._search.on:
+            panels = list(self._search.panels())
+        elif self._help:
+            rows = tuple(KeyRow(label, words) for label, words in described())
+            panels = [*self._arithmetic.panels(), Panel("help", "middle", rows)]
+        else:
+            panels = [*self._arithmetic.panels(), *self._tour.panels()]
         if self._status and not (self._help and self._shows_hint):
             quiet = self._status == self._idle_status
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
@@ -174,7 +183,7 @@ class Controls:
 
     def _action(self, name: str) -> Callable[[], None]:
         """Return the method for a key's action."""
-        action: Callable[[], None] = getattr(self if hasattr(self, name) else self._commands, name)
+        action: Callable[[], None] = next(getattr(one, name) for one in self._owners if hasattr(one, name))
         return action
 
     def _press(self, name: str, *, shift: bool, repeated: bool) -> None:
@@ -253,14 +262,30 @@ class Controls:
                 "Nothing is compared; open the window with --against b.keras, or press x until the cells show a difference"
             )
             return
+        self._fly_to(session.groups.shown_of(found.place.layer))
+        self.tell(found.told)
+
+    def _fly_to(self, layers: Sequence[str]) -> bool:
+        """Fly to the pick, or else to some layers; returns whether the scene shows them."""
+        session = self._session
         pose, (width, height) = session.renderer.pose(), session.renderer.size
         points = around_pick(session.scene, session.clock.t, session.selection)
         if not len(points):
-            points = around_layers(session.scene, session.groups.shown_of(found.place.layer))
+            points = around_layers(session.scene, layers)
         end = pose_before(points, pose, width / height)
         self._flight = None if end is None else (Flight(pose, end), self._now)
         self.changed = True
-        self.tell(found.told)
+        return end is not None
+
+    def _pose_by_hand(self) -> CameraPose | None:
+        return self._session.renderer.pose() if self.by_hand else None
+
+    def _enter(self, pose: CameraPose | None) -> None:
+        """Look at the view of a bookmark, in the perspective that the session shows."""
+        self._perspective = self._session.perspectives.current
+        self.home()
+        if pose is not None:
+            self._look(pose)
 
     def _layer(self) -> str | None:
         """Return the layer under the pointer, or else the layer of the pick, or else the selected layer."""
@@ -319,73 +344,6 @@ class Controls:
         except UserError as error:
             self.tell(str(error))
 
-    # Samples and time.
-
-    def previous_sample(self) -> None:
-        """Show the sample before."""
-        self._step(-1)
-
-    def next_sample(self) -> None:
-        """Show the sample after."""
-        self._step(1)
-
-    def _step(self, by: int) -> None:
-        if self._session.tour.on:
-            self._tour.step(by)
-        elif len(self._session.samples) < 2:
-            self.tell("There is only one sample")
-        else:
-            self._session.choose_next(by)
-
-    def play(self) -> None:
-        """Start or stop the clock, or the tour if it leads."""
-        if self._session.tour.on:
-            self._tour.pause()
-        elif self._session.clock.playing:
-            self._session.clock.pause()
-        elif self._timed():
-            self._session.clock.play()
-
-    def toggle_tour(self) -> None:
-        """Start or end the tour."""
-        self._tour.toggle()
-
-    def back(self) -> None:
-        """Go back in time by a quarter of a second."""
-        self._seek(self._session.clock.t - _MOMENT)
-
-    def forward(self) -> None:
-        """Go forward in time by a quarter of a second."""
-        self._seek(self._session.clock.t + _MOMENT)
-
-    def reveal_more(self) -> None:
-        """Go forward in time to where the next layer is visible, or where the gradient has passed it."""
-        self._reveal(1)
-
-    def reveal_less(self) -> None:
-        """Go back in time by one layer."""
-        self._reveal(-1)
-
-    def _timed(self) -> bool:
-        if self._session.scene.duration <= 0:
-            self.tell("This scene has no animation")
-        return self._session.scene.duration > 0
-
-    def _seek(self, t: float) -> None:
-        if self._timed():
-            self._session.clock.pause()
-            self._session.clock.seek(t)
-            self.tell(f"{self._session.clock.t:.2f} of {self._session.scene.duration:.2f} s")
-
-    def _reveal(self, by: int) -> None:
-        line = self._session.scene.timeline
-        moment = line.stop(self._session.clock.t, by)
-        if moment is None:
-            self.tell("This scene does not show layers one after another")
-            return
-        self._seek(moment)
-        self.tell(line.phase(self._session.clock.t))
-
     # Other keys.
 
     def save(self) -> None:
@@ -397,7 +355,7 @@ class Controls:
         self.tell(self._write())
 
     def clear(self) -> None:
-        """Close the help, or else end the tour, or else stop what the model computes, or else clear the pick."""
+        """Close the help, or else end the tour, or else stop the model, or else clear the pick, or else the layer."""
         if self._help:
             self._help = False
         elif self._session.tour.on:
@@ -405,8 +363,10 @@ class Controls:
         elif self._session.queries.perspective:
             self._session.queries.stop()
             self.tell("stopped")
-        else:
+        elif self._session.selection.pick is not None:
             self._session.select(pick=None)
+        else:
+            self._session.select(layer=None)
 
     def toggle_arithmetic(self) -> None:
         """Show or hide the arithmetic of the pick."""

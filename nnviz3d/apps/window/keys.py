@@ -18,7 +18,7 @@ class Key:
     words
         What the key does.
     action
-        Name of the method to call, of `window.controls.Controls` or `window.key_commands.KeyCommands`.
+        Name of the method to call, of `window.controls.Controls` or of one of the objects that it makes for its keys.
     repeats
         Whether the action repeats while the key is held.
     """
@@ -32,7 +32,7 @@ class Key:
 
 MOUSE = (
     ("drag", "turn the scene"),
-    ("Shift + drag, middle, right", "move the scene"),
+    ("Shift + drag", "move the scene, as the middle and the right button do"),
     ("wheel", "zoom at the pointer"),
     ("click", "pick a cell, a line or a layer; open a group"),
     ("double click", "fly to the layer"),
@@ -42,6 +42,7 @@ MOUSE = (
 KEYS = (
     Key(("Up", "Down"), "↑ ↓", "fly forward, back", "fly"),
     Key(("Shift+Left", "Shift+Right"), "Shift + ← →", "fly left, right", "fly"),
+    Key(("/",), "/", "search layers, groups and channels: conv, conv2d 3; Return flies there", "begin_search"),
     Key(("f",), "f", "fly to the layer under the pointer", "fly_to_layer"),
     Key(("r", "R", "Home"), "r", "show everything", "home"),
     Key(
@@ -63,7 +64,7 @@ KEYS = (
     Key(
         ("t", "T"),
         "t",
-        "start, end the tour from input to decision; during it ← → choose the stop, Space pauses, Esc ends",
+        "start, end the tour from input to decision; ← → choose its stop, Space pauses, Esc ends",
         "toggle_tour",
     ),
     Key((",",), ", .", "0.25 s back, forward in time", "back", repeats=True),
@@ -109,11 +110,13 @@ KEYS = (
     Key(("m",), "m", "next colour map", "next_colormap"),
     Key(("n",), "n", "next colour scale: per layer, one for all, symmetric", "next_normalization"),
     Key(("g",), "g", "strongest lines by weight, by contribution", "next_ranking"),
+    Key(("v",), "v V", "bookmark this view, or remove its bookmark; V shows the next bookmark", "keep_bookmark"),
+    Key(("Shift+v",), "v V", "bookmark this view, or remove its bookmark; V shows the next bookmark", "next_bookmark"),
     Key(("k",), "k K", "add a keyframe of the camera here, remove the last one", "add_keyframe"),
     Key(("Shift+k",), "k K", "add a keyframe of the camera here, remove the last one", "remove_keyframe"),
     Key(("s",), "s", "save a picture", "save"),
     Key(("w",), "w", "write a scene file that opens as it is shown, and records its keyframes", "write"),
-    Key(("Escape",), "Esc", "clear the pick; stop the model", "clear"),
+    Key(("Escape",), "Esc", "clear the pick, then the highlighted layer; stop the model", "clear"),
     Key(("h", "H", "?", "F1"), "h", "show, hide this help", "toggle_help"),
     Key(("q", "Q"), "q", "quit", "quit"),
 )

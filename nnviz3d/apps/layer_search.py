@@ -1,0 +1,126 @@
+"""Search for layers, groups and channels of a session's network by words that a user types."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnviz3d.apps.session import Session
+from nnviz3d.data.axes import CHANNEL, channel_axis
+from nnviz3d.data.graph import LayerNode
+from nnviz3d.scene.selection import CellPick, Pick
+from nnviz3d.scene.views.node_link.picks import ChannelPick
+from nnviz3d.scene.views.node_link.view import NodesView
+
+_WITH_NUMBER = re.compile(r"(.*?\S)\s+(?:channel\s+|neuron\s+)?(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class FoundPlace:
+    """A place in the network.
+
+    Attributes
+    ----------
+    name
+        Id of the layer or group.
+    kind
+        Kind of the layer, or what else the place is, in words.
+    channel
+        The channel or neuron of the layer; `None` for the layer itself.
+    """
+
+    name: str
+    kind: str
+    channel: int | None = None
+
+
+def find_places(session: Session, text: str) -> tuple[FoundPlace, ...]:
+    """Return what a text means: layers and groups whose name or kind contains it, or channels of such layers.
+
+    Layers inside closed groups are found too. The best matches are first: equal names, names that begin with the text,
+    names that contain it, kinds that contain it; each in the network's order.
+
+    Parameters
+    ----------
+    text
+        A part of a name or kind, in any case; a number behind it means a channel or neuron: ``conv2d 12``.
+    """
+    wanted = text.strip().casefold()
+    if not wanted:
+        return ()
+    graph, groups = session.scene.capture.graph, session.groups
+    layers = [FoundPlace(node.id, node.kind) for node in graph]
+    names = {node.id for node in graph}
+    of_groups = [
+        FoundPlace(name, f"group of {len(groups.members(name)):,} layers") for name in sorted(groups.all - names)
+    ]
+    found = _ranked([*layers, *of_groups], wanted)
+    numbered = _WITH_NUMBER.fullmatch(wanted)
+    if found or numbered is None:
+        return found
+    channel = int(numbered[2])
+    return tuple(
+        FoundPlace(one.name, f"{_unit(graph.node(one.name))} of {units_of(graph.node(one.name)):,}", channel)
+        for one in _ranked(layers, numbered[1])
+        if channel < units_of(graph.node(one.name))
+    )
+
+
+def show_place(session: Session, place: FoundPlace) -> tuple[str, ...]:
+    """Select a place: the groups around it are opened; of a channel its strongest number is picked.
+
+    Returns
+    -------
+    The nodes to look at.
+    """
+    groups = session.groups
+    groups.reveal(place.name)
+    layer = place.name if place.name in session.scene.context.graph else None
+    pick = None if place.channel is None or layer is None else _pick(session, layer, place.channel)
+    session.select(layer=layer, pick=pick)
+    return groups.shown_of(place.name)
+
+
+def units_of(node: LayerNode) -> int:
+    """Return the number of channels of a layer, or of neurons of one without channels; 0 if it has neither."""
+    axis = channel_axis(node.axes)
+    return 0 if axis is None or axis >= len(node.shape) else node.shape[axis] or 0
+
+
+def _unit(node: LayerNode) -> str:
+    return "neuron" if node.axes == (CHANNEL,) else "channel"
+
+
+def _ranked(places: list[FoundPlace], wanted: str) -> tuple[FoundPlace, ...]:
+    ranks = [(_rank(place, wanted), place) for place in places]
+    return tuple(place for rank, place in sorted((one for one in ranks if one[0] < _NONE), key=lambda one: one[0]))
+
+
+_NONE = 4
+"""Rank of a place that does not match."""
+
+
+def _rank(place: FoundPlace, wanted: str) -> int:
+    name = place.name.casefold()
+    matches = (name == wanted, name.startswith(wanted), wanted in name, wanted in place.kind.casefold())
+    return matches.index(True) if any(matches) else _NONE
+
+
+def _pick(session: Session, layer: str, channel: int) -> Pick | None:
+    """Return the pick of a channel: as a unit where units are drawn, or else its number that is farthest from 0."""
+    context, sample = session.context, session.selection.sample
+    node = context.graph.node(layer)
+    axis = channel_axis(node.axes)
+    if axis is None or not context.capture.has_activations(layer):
+        return None
+    values = context.values(layer, sample).values
+    if values.ndim > 1 and session.scene.find(NodesView) is not None:
+        return ChannelPick(layer, channel)
+    if values.ndim <= axis or channel >= values.shape[axis]:
+        return None
+    inside = np.abs(np.nan_to_num(np.take(values, channel, axis=axis)))
+    index = [int(i) for i in np.unravel_index(int(inside.argmax()), inside.shape)]
+    index.insert(axis, channel)
+    return CellPick(layer, tuple(index))
