@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.target import ModelOptions
     from nnviz3d.cluster.connection import ClusterOptions
+    from nnviz3d.data.capabilities.interventions import Intervention
     from nnviz3d.data.request import Insights
     from nnviz3d.scene.selection import Selection
 
@@ -158,6 +159,12 @@ class Look:
     """A step of a recorded training, shown by the last records up to it; by default the clock's step, or the last one."""
     groups: Annotated[Literal["auto", "open", "closed"] | None, OPTIONAL] = None
     """Blocks of layers folded into one: auto (from 40 nodes on), open (none), or closed (all); by default the scene's."""
+    mute: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    """Run the model again with numbers set to 0, and show the change: conv2d, conv2d[3], conv2d[0,5,3], 'conv2d->dense'."""
+    scale: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    """As --mute, with numbers multiplied, as in 'conv2d[3]=0.5'."""
+    freeze: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    """As --mute, with numbers that keep their values, whatever changes before them."""
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """The data set that the scene shows, named as inputs are; by default the input itself."""
     metadata: Annotated[Path | None, OPTIONAL] = None
@@ -173,10 +180,31 @@ class Look:
         """The model or capture that is compared with the target; `None` if `against` is a sample."""
         return self.against if isinstance(self.against, str) else None
 
+    def interventions(self) -> tuple[Intervention, ...]:
+        """Return what is changed in a second run of the model.
+
+        Raises
+        ------
+        UserError
+            If an option is no place in a network, or has no factor.
+        """
+        if not (self.mute or self.scale or self.freeze):
+            return ()
+        from nnviz3d.data.capabilities.interventions import InterventionOptions
+
+        return InterventionOptions(mute=self.mute, scale=self.scale, freeze=self.freeze).interventions()
+
     def chosen(self) -> dict[str, Any]:
-        """Return the given options that change the look of a scene file, by the names of its fields."""
+        """Return the given options that change the look of a scene file, by the names of its fields.
+
+        Interventions are seen by what they change, unless a quantity is given, or two models are compared.
+        """
         names = ("layer", "threshold", "colormap", "normalize", "ranking", "quantity", "method", "against", "step")
         fields = {**{name: getattr(self, name) for name in names}, "target": self.class_}
+        changes = self.interventions()
+        if changes:
+            fields["interventions"] = tuple(one.text for one in changes)
+            fields["quantity"] = "change" if self.quantity is None and self.other is None else self.quantity
         if self.other is not None:
             fields = {**fields, "against": None}
         return {name: value for name, value in fields.items() if value is not None}
@@ -198,12 +226,14 @@ class Look:
                 "--quantity difference and --against go together: the cells show --sample minus the sample --against N; "
                 "--against b.keras alone subtracts another model."
             )
-        return Insights(
+        wanted = Insights(
             targets=() if self.class_ is None else (self.class_,),
             gradients=self.quantity in OF_GRADIENTS,
             attributions=() if self.method is None else (self.method,),
             dataset=self.dataset,
         )
+        changes = self.interventions()
+        return wanted.plus(Insights(interventions=changes)) if changes else wanted
 
 
 @Parameter(name="*", group=_CLUSTER)

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 import nnviz3d
+from nnviz3d import Intervention
 from nnviz3d.api.command_arguments import CommandArguments
 from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.stderr_filter import StderrFilter
@@ -162,6 +163,31 @@ def test_quantity_of_a_live_model_may_be_named_by_its_alias(quantity, monkeypatc
         arguments.close()
     assert words[-2:] == ["--quantity", quantity]
     assert requests[0].insights.gradients
+
+
+@pytest.mark.tensorflow
+def test_interventions_reach_a_live_model_and_the_command(monkeypatch):
+    requests = []
+    kept = SimpleNamespace(held=None, sources=("digits:0",), answer=lambda request, _report: requests.append(request))
+    monkeypatch.setattr("nnviz3d.capture.live_model.prepare_live_model", lambda *_args, **_options: kept)
+    listed = [
+        Intervention("conv", index=(0, 5, 3)),
+        Intervention("conv", unit=1, action="scale", factor=1 / 3),
+        Intervention("a", unit=2, action="freeze", reader="b"),
+    ]
+    arguments = CommandArguments()
+    try:
+        words = arguments.of(object(), None, {"interventions": listed}, live=False)
+        assert words[-6:] == ["--mute", "conv[0,5,3]", "--scale", f"conv[1]={1 / 3!r}", "--freeze", "a[2]->b"]
+        assert requests[0].insights.interventions == tuple(listed)
+        for wrong in (listed[::-1], [Intervention("x", action="paint", picture="p.png")]):
+            with pytest.raises(UserError, match="A viewer takes interventions that mute, then"):
+                arguments.of("a.keras", None, {"interventions": wrong}, live=False)
+        for wrong in (listed[0], ["conv"]):
+            with pytest.raises(UserError, match=r"a list of nnviz3d\.Intervention"):
+                arguments.of("a.keras", None, {"interventions": wrong}, live=False)
+    finally:
+        arguments.close()
 
 
 def test_listener_refuses_requests_without_the_token(tmp_path):

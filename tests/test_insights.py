@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -105,3 +106,36 @@ def test_impossible_insight_is_refused_in_one_sentence_without_a_file(
     assert words in last
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_interventions_of_options_of_a_scene_file_and_of_a_capture_give_one_picture(folder: Path):
+    model = str(bundled("digits.keras"))
+    changes = ("--mute", "conv2d_1[21]", "--scale", "conv2d[3]=0.5")
+    (folder / "changed.toml").write_text(
+        f'format = 1\n[source]\nmodel = "{model}"\ninput = "digits:18"\n[look]\nquantity = "change"\n'
+        'interventions = ["mute conv2d_1[21]", "scale conv2d[3] by 0.5"]\n'
+    )
+    size, pictures = ("--size", "320x180"), []
+    assert run("capture", model, "--input", "digits:18", *changes, "-o", "changed.zarr", folder=folder).returncode == 0
+    for words in (
+        (model, "--input", "digits:18", *changes),
+        ("changed.toml",),
+        ("changed.zarr", "--quantity", "change"),
+    ):
+        done = run("snapshot", *words, *size, "-o", "b.png", folder=folder)
+        assert done.returncode == 0, done.stderr
+        pictures.append(np.asarray(Image.open(folder / "b.png").convert("RGB")).astype(int)[60:])
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[0], pictures[2])
+    assert np.mean(pictures[0][..., 2] - pictures[0][..., 0] > 90) > 0.003, "numbers that become smaller are blue"
+
+
+def test_film_of_a_model_with_an_intervention_shows_the_change(folder: Path):
+    words = ("--size", "320x180", "--fps", "5", "--seconds", "1", "-o", "c.mp4")
+    done = run(
+        "record", str(bundled("digits.keras")), "--input", "digits:18", "--mute", "conv2d_1[21]", *words, folder=folder
+    )
+    assert done.returncode == 0, done.stderr
+    with av.open(str(folder / "c.mp4")) as film:
+        last = list(film.decode(video=0))[-1].to_ndarray(format="rgb24").astype(int)
+    assert np.mean(last[..., 2] - last[..., 0] > 60) > 0.003, "numbers that become smaller are blue"

@@ -14,6 +14,7 @@ from nnviz3d.api.command_process import print_error
 from nnviz3d.api.scene_files import with_absolute_paths
 from nnviz3d.apps.target import scene_named
 from nnviz3d.data.batches import first_batch, is_data_frame
+from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.array_files import as_array
 from nnviz3d.data.files.paths import exists
@@ -60,6 +61,9 @@ class Options(TypedDict, total=False):
         The target: a class by number or name, or any output's number, ``dense_1[5]``; by default the predicted class.
     method
         The attribution method whose map is shown: ``grad_cam``, ``integrated_gradients``, ...
+    interventions
+        What is changed in a second run of the model, by objects `Intervention`; the cells show the change unless
+        `quantity` is given. Not paint, which `capture` takes.
     against
         What is subtracted: another model or capture with the same layers, as a path or an object, a model object only from
         a model object; or with ``quantity="difference"`` the index of a sample, from 0, not for a model object.
@@ -95,6 +99,7 @@ class Options(TypedDict, total=False):
     quantity: Quantity
     explain: int | str
     method: str
+    interventions: Sequence[Intervention]
     against: Any
     side_by_side: bool
     step: int
@@ -163,6 +168,7 @@ class CommandArguments:
             *given("--method", options.get("method")),
             *given("--step", options.get("step")),
             *given("--metadata", self._table(options.get("metadata"))),
+            *[word for name, places in _changes(options).items() for one in places for word in (f"--{name}", one)],
             *(["--side-by-side"] if options.get("side_by_side") else []),
         ]
         against = options.get("against")
@@ -350,12 +356,38 @@ def _wanted(options: Options) -> Insights:
         quantity=canonical(options.get("quantity")),
         class_=None if explain is None else str(explain),
         method=options.get("method"),
+        **_changes(options),
     )
     wanted = look.wanted()
     scene = options.get("scene")
     if scene is None:
         return wanted
     return wanted.plus((scene if isinstance(scene, SceneSpec) else scene_named(str(scene))).needs())
+
+
+def _changes(options: Options) -> dict[str, Any]:
+    """Return the interventions as fields of `Look`.
+
+    Raises
+    ------
+    UserError
+        If these fields cannot hold them.
+    """
+    asked = options.get("interventions", ())
+    if not (isinstance(asked, list | tuple) and all(isinstance(one, Intervention) for one in asked)):
+        raise UserError("interventions is a list of nnviz3d.Intervention.")
+    listed = tuple(asked)
+    found: dict[str, Any] = {
+        "mute": tuple(one.place for one in listed if one.action == "mute"),
+        "scale": tuple(f"{one.place}={float(one.factor)!r}" for one in listed if one.action == "scale"),
+        "freeze": tuple(one.place for one in listed if one.action == "freeze"),
+    }
+    if Look(**found).interventions() != listed:
+        raise UserError(
+            "A viewer takes interventions that mute, then those that scale, then those that freeze, and no paint; "
+            "nnviz3d.capture takes any: show its capture."
+        )
+    return found
 
 
 def _importable(custom: str | Callable[..., Any]) -> str:

@@ -16,7 +16,7 @@ from nnviz3d.scene.look import LookSpec, PoseSpec
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import SceneSpec
+from nnviz3d.scene.spec import SceneSource, SceneSpec
 from nnviz3d.stopping import DelayedSignals
 from nnviz3d.version import __version__
 
@@ -58,12 +58,12 @@ def saved_scene(session: Session, pose: CameraPose, aspect: float, layout: Scene
         The scene for the picture's shape; by default the session's.
     """
     scene, selection = layout or session.scene, selection_at_rest(session)
-    remarks = _unsaved(session)
-    if remarks and selection.quantity == "change":
-        selection = replace(selection, quantity=None)
     shown = session.samples.chosen
     compared = session.choices.against if session.choices.quantity == "difference" else None
     reopened = session.origin.showing(session.samples, shown, compared)
+    saved, remarks = _changes(session, reopened.source)
+    if remarks and not saved and selection.quantity == "change":
+        selection = replace(selection, quantity=None)
     if reopened.source is None:
         selection = replace(selection, target=None)
     elif not reopened.same:
@@ -73,15 +73,23 @@ def saved_scene(session: Session, pose: CameraPose, aspect: float, layout: Scene
     else:
         selection = replace(selection, against=None)
     spec = spec_as_shown(scene, session.clock.t, selection, PoseSpec.of(pose, aspect))
+    if saved:
+        spec = spec.looking({"interventions": saved})
     return SavedScene(spec.model_copy(update={"source": reopened.source}), (*reopened.remarks, *remarks))
 
 
-def _unsaved(session: Session) -> tuple[str, ...]:
-    """Return a sentence on interventions that the file cannot repeat: all but those of the scene's own capture."""
+def _changes(session: Session, source: SceneSource | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the interventions that a scene file with this source repeats, and a sentence on those that it cannot.
+
+    Neither for those that the source's own capture holds.
+    """
     listed = session.interventions.listed
-    if not listed or not session.interventions.changed:
-        return ()
-    return (f"What was changed is not saved: {', '.join(one.text for one in listed)}.",)
+    if not listed or (source is not None and source.capture is not None and not session.interventions.changed):
+        return (), ()
+    runs = source is not None and source.model is not None
+    saved = tuple(one.text for one in listed if runs and one.in_words)
+    lost = tuple(one.text for one in listed if not (runs and one.in_words))
+    return saved, ((f"What was changed is not saved: {', '.join(lost)}.",) if lost else ())
 
 
 def spec_as_shown(scene: Scene, t: float, selection: Selection, pose: PoseSpec | None) -> SceneSpec:

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import Insights
+from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import FIELD_OF_VIEW, CameraPose
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
 from nnviz3d.scene.points_look import LONGEST_NAME as LONGEST_NAME
@@ -35,6 +37,8 @@ _NEAREST = 1e-9
 """Least distance between a pose's eye and its target, and least angle in radians between its direction and upwards."""
 MOST_OPENED = 2000
 """Most groups in a look."""
+MOST_INTERVENTIONS = 200
+"""Most interventions in a look."""
 
 Coordinate = Annotated[float, Field(ge=-_FARTHEST, le=_FARTHEST)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
@@ -44,6 +48,21 @@ Colormap = Annotated[str, one_of(SEQUENTIAL + DIVERGING, "colour map")]
 
 def _unlike_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
+
+
+def _known_interventions(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Check the words of interventions."""
+    for text in texts:
+        try:
+            Intervention.of_text(text)
+        except UserError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+    return texts
+
+
+InterventionTexts = Annotated[
+    tuple[Name, ...], Field(max_length=MOST_INTERVENTIONS), AfterValidator(_known_interventions)
+]
 
 
 class PoseSpec(Strict):
@@ -130,6 +149,9 @@ class LookSpec(Strict):
         The picked number or layer.
     points
         The samples of an embedding that are searched for.
+    interventions
+        What is changed in a second run of the model, each as ``mute conv2d[3]``, ``scale conv2d[3] by 0.5`` or
+        ``freeze conv2d``; by default what the capture holds. The quantity ``change`` shows its effect.
 
     All other attributes are those of `Selection`.
     """
@@ -156,6 +178,7 @@ class LookSpec(Strict):
     histogram: HistogramOf | None = None
     pick: PickSpec | None = None
     opened: Annotated[tuple[Name, ...], Field(max_length=MOST_OPENED), AfterValidator(_unlike_names)] | None = None
+    interventions: InterventionTexts | None = None
 
     @staticmethod
     def of(selection: Selection, *, time: float | None = None, opened: frozenset[str] | None = None) -> LookSpec:
@@ -195,11 +218,14 @@ class LookSpec(Strict):
     @property
     def needs(self) -> Insights:
         """The request for everything that the look shows beyond one forward pass."""
-        return Insights(
+        needs = Insights(
             targets=() if self.target is None else (self.target,),
             gradients=self.quantity in OF_GRADIENTS,
             attributions=() if self.method is None else (self.method,),
         )
+        if not self.interventions:  # an empty list would take the place of another request's
+            return needs
+        return needs.plus(Insights(interventions=tuple(map(Intervention.of_text, self.interventions))))
 
 
 _OTHERWISE = ("sample", "target", "unfolded", "pick", "points")

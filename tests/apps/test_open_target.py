@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d import Intervention
 from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.open_target import lacking, opened
 from nnviz3d.apps.sample_runner import SampleRequest
@@ -24,7 +25,7 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, write_targets
 from nnviz3d.errors import UserError
-from nnviz3d.options import Look, Model
+from nnviz3d.options import Look, Model, selection_of
 from tests.support import captures
 from tests.support.recorder import Recorder
 from tests.support.target_words import CLASSES, WORDS
@@ -138,6 +139,42 @@ def test_model_is_captured_if_the_ready_capture_lacks_something():
     assert request.model.endswith("digits.keras")
     assert request.insights.targets == ("5",)
     assert request.only == 7  # the scene's own sample
+
+
+def test_interventions_of_the_command_line_are_captured_and_win_over_those_of_the_scene(tmp_path):
+    listed = (Intervention("conv2d_1", unit=21), Intervention("conv2d", unit=3, action="scale", factor=0.5))
+    look = Look(mute=("conv2d_1[21]",), scale=("conv2d[3]=0.5",))
+    assert look.wanted() == Insights(interventions=listed)
+    assert look.chosen() == {
+        "interventions": ("mute conv2d_1[21]", "scale conv2d[3] by 0.5"),
+        "quantity": "change",
+    }
+    assert Look(mute=("a",), quantity="gradient").chosen()["quantity"] == "gradient"
+    assert "quantity" not in Look(mute=("a",), against="b.keras").chosen()
+    text = '[look]\nquantity = "change"\ninterventions = ["freeze dense"]\n'
+    (tmp_path / "my.toml").write_text(
+        f'format = 1\n[source]\nmodel = "{bundled("digits.keras")}"\ninput = "digits:3"\n{text}'
+    )
+    request = request_of(str(tmp_path / "my.toml"))
+    assert request.insights.interventions == (Intervention("dense", action="freeze"),)
+    request = request_of(str(tmp_path / "my.toml"), wanted=look.wanted(), chosen=look.chosen())
+    assert request.insights.interventions == listed
+    request = request_of("what_if", wanted=look.wanted(), chosen=look.chosen())
+    assert (request.insights.interventions, request.model) == (listed, str(bundled("digits.keras")))
+
+
+def test_capture_with_the_interventions_of_the_command_line_is_not_made_again():
+    look = Look(mute=("conv2d_1[21]",))
+    with opened("what_if", None, ModelOptions(), pytest.fail, wanted=look.wanted(), chosen=look.chosen()) as found:
+        selection = selection_of(look, found)
+        assert np.any(found.scene(selection, aspect=1.5).context.change("conv2d_1", found.sample))
+    lone = str(bundled("what_if.zarr.zip"))
+    other = Look(freeze=("dense",))
+    with (
+        pytest.raises(UserError, match="holds no run with freeze dense; capture the model with --freeze 'dense'"),
+        opened(lone, None, ModelOptions(), pytest.fail, wanted=other.wanted(), chosen=other.chosen()),
+    ):
+        pass
 
 
 def test_difference_needs_both_samples():

@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnviz3d import Intervention
+from nnviz3d.apps.interventions import Interventions
 from nnviz3d.apps.open_target import opened
 from nnviz3d.apps.saved_scene import saved_scene, write_scene
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.snapshot import snapshot
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.apps.turntable import orbit, pan, zoom
+from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.request import CaptureRequest
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.look_check import scene_of, selection_of
 from nnviz3d.scene.scene_text import scene_text
@@ -98,15 +102,53 @@ CHANGES = {
 }
 
 
-def test_interventions_of_the_session_are_not_saved_and_the_file_says_so(tmp_path):
-    shown = Shown("what_if", tmp_path)
+class Asked(Exception):  # noqa: N818 - nothing went wrong
+    """Raised when a capture is asked for."""
+
+    def __init__(self, request: CaptureRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+def ask(request: CaptureRequest) -> None:
+    raise Asked(request)
+
+
+def changed_session(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *listed: Intervention) -> Shown:
+    """Show the change of a changed run of the session."""
+    shown = Shown(name, folder)
     series = CaptureSeries.of(shown.session.scene.capture)
     shown.session.show(
         shown.session.scene.revised(series.with_changed_run(0, series.first)), Selection(quantity="change"), 8.0
     )
+    monkeypatch.setattr(Interventions, "listed", listed)
+    return shown
+
+
+def test_interventions_of_the_session_are_saved_and_captured_again(tmp_path, monkeypatch):
+    mute, paint = Intervention("conv2d_1", unit=3), Intervention("input", action="paint", picture="/tmp/paint.png")
+    shown = changed_session("what_if", tmp_path, monkeypatch, mute, paint)
+    saved = saved_scene(shown.session, shown.pose, ASPECT)
+    assert saved.remarks == ("What was changed is not saved: paint input.",)
+    assert (saved.spec.look.interventions, saved.spec.look.quantity) == (("mute conv2d_1[3]",), "change")
+    with pytest.raises(Asked) as asked, opened(str(shown.save()), None, ModelOptions(), ask):
+        pass
+    request = asked.value.request
+    assert request.insights.interventions == (mute,)
+    assert request.inputs[request.only or 0].endswith("digits:18"), "the same sample"
+    monkeypatch.undo()
+    assert saved_scene(Shown("what_if", tmp_path).session, shown.pose, ASPECT).spec.look.interventions is None, (
+        "the capture holds them"
+    )
+
+
+def test_interventions_that_no_file_repeats_are_named_in_the_file(tmp_path, monkeypatch):
+    capture_alone = str(bundled("what_if.zarr.zip"))
+    shown = changed_session(capture_alone, tmp_path, monkeypatch, Intervention("conv2d_1", unit=21))
     saved = saved_scene(shown.session, shown.pose, ASPECT)
     assert saved.remarks == ("What was changed is not saved: mute conv2d_1[21].",)
-    assert saved.spec.look.quantity is None
+    assert (saved.spec.look.quantity, saved.spec.look.interventions) == (None, None)
+    monkeypatch.undo()
     assert Shown("what_if", tmp_path).session.interventions.changed is False
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nnviz3d import Intervention
 from nnviz3d.data.capabilities.interventions import InterventionOptions
 from nnviz3d.data.request import Insights
-from nnviz3d.errors import UserError
+from nnviz3d.errors import SceneError, UserError
+from nnviz3d.scene.spec import parse_scene
 
 every_kind = pytest.mark.parametrize(
     ("place", "intervention"),
@@ -27,6 +30,42 @@ def test_place_of_an_intervention_is_read_as_it_is_written(place, intervention):
     assert Insights.model_validate_json(Insights(interventions=(intervention,)).model_dump_json()).interventions == (
         intervention,
     )
+
+
+@pytest.mark.parametrize("factor", [0.5, -2, 1 / 3, 1e-20])
+@every_kind
+def test_words_of_an_intervention_are_read_as_they_are_written(place, intervention, factor):
+    del place
+    for one in (
+        intervention,
+        replace(intervention, action="freeze"),
+        replace(intervention, action="scale", factor=factor),
+    ):
+        assert Intervention.of_text(one.text) == one
+        assert one.in_words
+
+
+@pytest.mark.parametrize(
+    "intervention",
+    [
+        Intervention("image", action="paint", picture="patch.png"),
+        Intervention("dense", index=(3,)),
+        Intervention("a[1]"),
+        Intervention("a->b"),
+    ],
+)
+def test_words_that_mean_something_else_are_not_read(intervention):
+    assert not intervention.in_words
+
+
+@pytest.mark.parametrize(
+    "text", ["mute", "mute conv[", "scale conv", "scale conv by nan", "paint image", "", " mute a"]
+)
+def test_wrong_words_for_an_intervention_are_one_sentence(text):
+    with pytest.raises(UserError, match=r"conv2d\[3\]"):
+        Intervention.of_text(text)
+    with pytest.raises(SceneError, match=r"scene: look\.interventions: .*conv2d\[3\]"):
+        parse_scene({"format": 1, "look": {"interventions": [text or "x"]}})
 
 
 def test_options_become_interventions():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Action = Literal["mute", "scale", "freeze", "paint"]
 _GROUP = "interventions"
 _ARROW = "->"
+_BY = " by "
 _PLACE = re.compile(r"(?P<layer>[^\[\]]+?)\s*(?:\[(?P<index>[\d\s,]*)\])?")
 
 
@@ -91,7 +93,37 @@ class Intervention:
     @property
     def text(self) -> str:
         """The intervention in words: ``mute conv2d[3]``."""
-        return f"{self.action} {self.place}" + (f" by {self.factor:g}" if self.action == "scale" else "")
+        return f"{self.action} {self.place}" + (f"{_BY}{_exact(self.factor)}" if self.action == "scale" else "")
+
+    @property
+    def in_words(self) -> bool:
+        """Whether `text` says everything about it, so that `of_text` reads it again: it is no paint, for example."""
+        try:
+            return Intervention.of_text(self.text) == self
+        except UserError:
+            return False
+
+    @staticmethod
+    def of_text(text: str) -> Intervention:
+        """Read an intervention from its `text`.
+
+        Raises
+        ------
+        UserError
+            If it is no such text, or that of paint.
+        """
+        match text.split(" ", 1):
+            case ["mute", place]:
+                return Intervention.at(place)
+            case ["freeze", place]:
+                return Intervention.at(place, "freeze")
+            case ["scale", rest]:
+                place, _, factor = rest.rpartition(_BY)
+                with suppress(ValueError):
+                    return Intervention.at(place, "scale", float(factor))
+        raise UserError(
+            f"{quoted(text)!r} is no intervention; expected mute conv2d[3], scale conv2d[3] by 0.5 or freeze conv2d."
+        )
 
     @staticmethod
     def at(place: str, action: Action = "mute", factor: float = 0.0) -> Intervention:
@@ -110,6 +142,12 @@ class Intervention:
                 f"number as in conv2d[0,5,3], or an edge as in conv2d[3]{_ARROW}dense or conv2d[3]{_ARROW}conv2d_1[7]."
             )
         return Intervention(*layer, action, factor, *reader)
+
+
+def _exact(number: float) -> str:
+    """Write a number in the fewest digits by which it is read again."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def _brackets(index: Sequence[int]) -> str:
@@ -157,14 +195,22 @@ class InterventionOptions(CaptureOptions):
 
     def request_fields(self) -> Mapping[str, Any]:
         """Return the interventions."""
-        return {
-            "interventions": (
-                *map(Intervention.at, split_names(self.mute)),
-                *map(_scaled, split_names(self.scale)),
-                *(Intervention.at(place, "freeze") for place in split_names(self.freeze)),
-                *map(_painted, self.paint),
-            )
-        }
+        return {"interventions": self.interventions()}
+
+    def interventions(self) -> tuple[Intervention, ...]:
+        """Return what the options change.
+
+        Raises
+        ------
+        UserError
+            If an option is no place in a network, or has no factor or picture.
+        """
+        return (
+            *map(Intervention.at, split_names(self.mute)),
+            *map(_scaled, split_names(self.scale)),
+            *(Intervention.at(place, "freeze") for place in split_names(self.freeze)),
+            *map(_painted, self.paint),
+        )
 
 
 def _scaled(text: str) -> Intervention:
