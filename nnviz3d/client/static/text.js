@@ -91,12 +91,14 @@ export class TextLayer {
     this.made = 0;
   }
 
-  /** Draw sprites and brackets, each in front of those before it, unless they are there. */
+  /** Give the canvas its size, and draw sprites and brackets, each in front of those before it, unless they are there. */
   show(placed, size) {
     const key = JSON.stringify([size, placed.map(({ sprite, left, bottom, mark }) => [sprite?.number, left, bottom, mark])]);
     if (key === this.shown) return;
     this.shown = key;
-    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    // The canvas gets its size here only, because that erases it.
+    if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) [this.canvas.width, this.canvas.height] = size;
+    else this.context.clearRect(0, 0, ...size);
     for (const { sprite, left, bottom, mark } of placed) {
       if (sprite === undefined) drawBrackets(this.context, mark, this.scale, size[1]);
       else this.context.drawImage(sprite.canvas, Math.round(left), size[1] - Math.round(bottom) - sprite.height);

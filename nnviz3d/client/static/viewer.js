@@ -362,7 +362,6 @@ export class Viewer {
       this.picture,
       size.map((length) => Math.ceil(length * share)),
     );
-    resized(this.words, size);
     this.renderer.render(this.camera, { scale: this.scale * share, careful, coarse });
     const told = coarse ? withCountOfPoints(this.drawList) : this.drawList;
     const placed = this.text.arrange(told, this.renderer.matrix(this.camera, size), size, this.scale, !careful);
