@@ -16,8 +16,8 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.observers import calling_back, observe
 
 Event = Mapping[str, Any]
-"""An event in the form of vtk.js: ``type``, ``x`` and ``y`` in pixels from the lower left corner, ``shiftKey``; for the
-wheel ``spinY``; for a key ``repeat`` and ``key``, the character that it writes, or its X11 name."""
+"""An event in the form of vtk.js: ``type``, ``x`` and ``y`` in pixels from the lower left corner, ``shiftKey``,
+``controlKey``; for the wheel ``spinY``; for a key ``repeat`` and ``key``, the character that it writes, or its X11 name."""
 
 _POINTER = (
     "LeftButtonPress",
@@ -86,7 +86,8 @@ class Window:
     def _receive(self, interactor: vtkRenderWindowInteractor, name: str) -> None:
         kind = name.removesuffix("Event")
         x, y = interactor.GetEventPosition()
-        event: dict[str, Any] = {"type": kind, "x": x, "y": y, "shiftKey": bool(interactor.GetShiftKey())}
+        held = {"shiftKey": bool(interactor.GetShiftKey()), "controlKey": bool(interactor.GetControlKey())}
+        event: dict[str, Any] = {"type": kind, "x": x, "y": y, **held}
         if kind in _WHEEL:
             event.update(type="MouseWheel", spinY=_WHEEL[kind])
         elif kind in _KEYS:

@@ -11,6 +11,10 @@ from nnviz3d.scene.camera import CameraPose
 
 _NEAREST = 1e-6
 """Least world distance along the view of a point that is in the picture."""
+_BEFORE = 0.9
+"""Distance of a traced outline from the camera, as a share of that of the nearest thing behind it."""
+_CLOSEST = 0.02
+"""The same at least, as a share of the camera's distance from its target."""
 
 
 def enclosed(points: NDArray[np.floating], pose: CameraPose, outline: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -45,3 +49,28 @@ def enclosed(points: NDArray[np.floating], pose: CameraPose, outline: NDArray[np
         crosses = (ay > y) != (by > y)
         inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
     return np.asarray(inside & seen)
+
+
+def traced(outline: NDArray[np.float64], pose: CameraPose, behind: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return an outline as a closed line of the world, ``(k + 1, 3)``, that is seen where it was drawn.
+
+    Parameters
+    ----------
+    outline
+        ``(k, 2)``: as for `enclosed`.
+    pose
+        The camera of the picture.
+    behind
+        ``(n, 3)`` world coordinates of what the line is drawn before, as far as the camera is not among it.
+    """
+    position = np.array(pose.position)
+    ahead = np.array(pose.target) - position
+    distance = np.linalg.norm(ahead)
+    ahead /= distance
+    right = np.cross(ahead, pose.up)
+    right /= np.linalg.norm(right)
+    nearest = ((behind - position) @ ahead).min(initial=distance)
+    depth = max(_BEFORE * nearest, _CLOSEST * distance)
+    unit = 2 * math.tan(math.radians(pose.field_of_view / 2)) * depth
+    x, y = np.concatenate([outline, outline[:1]]).T[:, :, np.newaxis] * unit
+    return np.asarray(position + ahead * depth + right * x + np.cross(right, ahead) * y)

@@ -1,12 +1,20 @@
-"""Finding one's way in the window by real keys: search, and bookmarks."""
+"""Finding one's way in the window by real keys and drags: search, bookmarks, and a lasso around points."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from nnviz3d.apps.target import bundled_scenes
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.panel_rows import TextRow
-from tests.apps.test_desktop import board, saved, shown, wait_until, words, x_server
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import read_scene
+from nnviz3d.scene.views.points.neighbours import space_of
+from nnviz3d.scene.views.points.search import counted_column, counts_of
+from tests.apps.test_desktop import SIZE, board, lit, saved, shown, wait_until, words, x_server
+from tests.support.pinhole import to_pixels
 from tests.support.screen import shows
 
 pytestmark = pytest.mark.slow
@@ -40,3 +48,39 @@ def test_search_flies_to_a_layer_and_a_bookmark_comes_back_to_it(tmp_path):
         wait_until(lambda: np.array_equal(saved(window), there), "the view is as it was kept")
         window.press("slash", "q", "Escape", "r", "Escape")
         assert window.process.poll() is None
+
+
+def test_lasso_around_points_says_which_they_are_and_the_others_are_hidden(tmp_path):
+    spec = read_scene(bundled_scenes()["embedding"])
+    scene = Scene.build(spec, open_capture(bundled("embedding.zarr.zip")), aspect=SIZE[0] / SIZE[1])
+    points = next(p.points for p in scene.at(scene.duration).primitives if getattr(p, "name", "") == "dense")
+    labels = scene.context.capture.embedding("dense").labels
+    at = to_pixels(points.astype(float), scene.camera(scene.duration, aspect=SIZE[0] / SIZE[1]), SIZE)
+    # The class that is farthest from the others, with a margin around it.
+    margins = {
+        k: np.hypot(*(at[labels == k][:, np.newaxis] - at[labels != k]).transpose(2, 0, 1)).min() for k in range(10)
+    }
+    alone = max(margins, key=lambda k: margins[k])
+    (left, top), (right, bottom) = at[labels == alone].min(axis=0) - 3, at[labels == alone].max(axis=0) + 3
+    inside = ((at > (left, top)) & (at < (right, bottom))).all(axis=1)
+    assert inside.sum() < 200
+    with x_server() as display, shown(display, tmp_path, "embedding") as window:
+        first = window.still()
+        window.press("L", "L")
+        wait_until(
+            lambda: shows(
+                window.screen(),
+                words("box: drag around points · Shift: add · Ctrl: take away · L: turn the scene · Esc: end"),
+            ),
+            "it says what a drag does",
+        )
+        window.drag((int(left), int(top)), (int(right), int(bottom)))
+        column = counted_column(space_of(scene.context, "dense").columns, "label")
+        counts = ", ".join(f"{title} ({count})" for title, count in counts_of(column, inside))
+        told = words(f"{inside.sum()} of 1,000 samples, by label: {counts} · Y: hide the others · y: all points")
+        wait_until(lambda: shows(window.screen(), told), "it says which they are")
+        window.press("Y")
+        hidden = window.still()
+        assert lit(hidden) < 0.5 * lit(first)
+        window.press("y", "Y")
+        wait_until(lambda: lit(window.still()) > 0.9 * lit(first), "all points are there again")

@@ -10,10 +10,11 @@ from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, described, table
+from nnviz3d.apps.window.lasso import Lasso
 from nnviz3d.apps.window.search import Search
 from nnviz3d.apps.window.time_keys import TimeKeys
 
-OWNERS = (Controls, KeyCommands, TimeKeys, Search, Bookmarks)
+OWNERS = (Controls, KeyCommands, TimeKeys, Search, Bookmarks, Lasso)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
 
 

@@ -14,6 +14,7 @@ from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.camera_flight import FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
+from nnviz3d.apps.window.lasso import Lasso
 from nnviz3d.apps.window.search import Search
 from nnviz3d.apps.window.time_keys import TimeKeys
 from nnviz3d.apps.window.tour_keys import TourKeys
@@ -21,7 +22,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
-from nnviz3d.scene.primitives import Panel
+from nnviz3d.scene.primitives import Lines, Panel
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
@@ -90,7 +91,9 @@ class Controls:
         self._tour = TourKeys(session, self.tell)
         self._search = Search(session, self.tell, self._fly_to)
         self._bookmarks = Bookmarks(session, self.tell, self._pose_by_hand, self._enter)
-        self._owners = (self, self._commands, TimeKeys(session, self._tour, self.tell), self._search, self._bookmarks)
+        self._lasso = Lasso(session, self.tell)
+        times = TimeKeys(session, self._tour, self.tell)
+        self._owners = (self, self._commands, times, self._search, self._bookmarks, self._lasso)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -138,6 +141,7 @@ class Controls:
         self.changed |= session.advance(seconds) | session.poll()
         if session.perspectives.current != self._perspective:
             self._perspective = session.perspectives.current
+            self._lasso.end()
             self.home()
             self.changed = True
             self._commands.tell_perspective()
@@ -159,7 +163,7 @@ class Controls:
         self._idle_status = " · ".join(
             text for text in (session.training_status, "h: keys" if self._shows_hint else "") if text
         )
-        status = session.queries.busy or (self._message if now < self._until else self._idle_status)
+        status = session.queries.busy or (self._message if now < self._until else self._lasso.hint or self._idle_status)
         if status != self._status:
             self._status, self.changed = status, True
 
@@ -180,6 +184,10 @@ class Controls:
             quiet = self._status == self._idle_status
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
         return tuple(panels)
+
+    def lines(self) -> tuple[Lines, ...]:
+        """Return the lines in front of the scene: the outline that the user draws."""
+        return self._lasso.lines()
 
     def _action(self, name: str) -> Callable[[], None]:
         """Return the method for a key's action."""
@@ -203,6 +211,9 @@ class Controls:
     def _point(self, event: Event) -> None:
         size = self._session.renderer.size
         self._pointer = (float(event["x"]) + 0.5, size[1] - float(event["y"]) - 0.5)
+        if self._lasso.follow(event):
+            self.changed = True
+            return
         pose = self._turntable.follow(event, self._session.renderer.pose(), size)
         if pose is not None:
             self._flight = None
@@ -355,9 +366,11 @@ class Controls:
         self.tell(self._write())
 
     def clear(self) -> None:
-        """Close the help, or else end the tour, or else stop the model, or else clear the pick, or else the layer."""
+        """Close the help, end the lasso or the tour, stop the model, clear the pick or the layer: the first of these."""
         if self._help:
             self._help = False
+        elif self._lasso.shape is not None:
+            self._lasso.end()
         elif self._session.tour.on:
             self._session.tour.end()
         elif self._session.queries.perspective:

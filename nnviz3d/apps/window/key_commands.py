@@ -304,7 +304,7 @@ class KeyCommands:
             return
         wanted = self._session.selection.points
         if wanted.everything and not wanted.isolated:
-            self._tell("All points are searched for; press y for those with wrong predictions")
+            self._tell("All points are searched for; press y for those with wrong predictions, or L to choose some")
             return
         self._session.select(points=replace(wanted, isolated=not wanted.isolated))
         self._tell("the other points are small" if wanted.isolated else "the other points are hidden")

@@ -103,6 +103,7 @@ KEYS = (
     ),
     Key(("e",), "e", "points: embedding of the next layer", "next_embedding"),
     Key(("l",), "l", "points: colour by label, prediction, score, or the next column of a table", "next_point_colors"),
+    Key(("Shift+l",), "L", "points: choose by a lasso, by a box, or no longer; drag around them", "next_shape"),
     Key(("y",), "y", "points: all, wrong predictions, the class of the picked one", "next_point_filter"),
     Key(("Shift+y",), "Y", "points: hide, show those that are not searched for", "isolate_points"),
     Key(("[",), "[ ]", "lower, raise the threshold: more, fewer cells", "lower_threshold", repeats=True),

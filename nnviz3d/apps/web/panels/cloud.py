@@ -6,24 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.embedded_samples import embed_layer, embeddable_layers
+from nnviz3d.apps.enclosing import WAYS, with_enclosed
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_limit, asked_outline, asked_pose
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import OTHERS, Color, number
-from nnviz3d.scene.enclosure import enclosed
-from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.selection import EVERY_POINT, PointFilter
-from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn
+from nnviz3d.scene.views.points.columns import CLASSES
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import PointSpace, space_of
-from nnviz3d.scene.views.points.search import counts_of, matching
+from nnviz3d.scene.views.points.search import counted_column, counts_of, matching
 
 _FEW = 3
 """Most columns among which buttons choose; of more a list."""
@@ -33,7 +31,6 @@ _WORDS = 1000
 """Most words of a column that can be chosen from."""
 _ANY = ""
 """Value of the choice that leaves nothing out."""
-_WAYS = ("new", "add", "remove")
 _ANY_ASPECT = 1.0
 """Width over height for which a pose without one is the same as for any other."""
 
@@ -211,26 +208,15 @@ class CloudPanel(PagePanel[CloudState]):
         outline
             As for `enclosed`.
         """
-        session, cloud = self.page.session, self._cloud
-        if cloud is None:
+        session = self.page.session
+        if self._cloud is None:
             raise UserError("The scene shows no points.")
-        how = asked_choice("way to enclose", way, _WAYS)
+        asked = asked_choice("way to enclose", way, WAYS)
+        how = next(one for one in WAYS if one == asked)
         camera = session.renderer.pose() if pose is None else asked_pose(pose).pose(_ANY_ASPECT)
-        name = cloud.shown(session.selection)
-        drawn = session.scene.at(session.clock.t, replace(session.selection, points=EVERY_POINT)).primitives
-        points = next(one.points for one in drawn if isinstance(one, Points) and one.name == name)
-        inside = enclosed(points, camera, asked_outline(outline))
-        before = session.selection.points.chosen
-        if how != "new":
-            already = np.zeros(len(inside), dtype=bool)
-            already[list(before or ())] = True
-            already |= before is None and how == "remove"
-            inside = already | inside if how == "add" else already & ~inside
-        # Of what is faint because of another filter nothing is meant.
-        space = space_of(session.context, name)
-        others = replace(session.selection.points, chosen=None)
-        inside &= matching(space.embedding, others, cloud.colored_by(session.selection), space.columns)
-        self._search(chosen=tuple(np.flatnonzero(inside).tolist()))
+        found = with_enclosed(session, camera, asked_outline(outline), how)
+        if found != session.selection.points:
+            self.page.select(points=found)
 
     def clear(self) -> None:
         """Mean all samples again."""
@@ -366,7 +352,7 @@ def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: 
     if wanted.everything:
         return state
     meant = matching(space.embedding, wanted, by, space.columns)
-    counted = _counted(space, by)
+    counted = counted_column(space.columns, by)
     counts = [] if counted is None else counts_of(counted, meant)
     largest = max((count for _, count in counts), default=1)
     listed = [
@@ -389,10 +375,3 @@ def _with_colors(state: CloudState, palette: Mapping[str, Color]) -> CloudState:
     colors = {title: [round(255 * one) for one in color] for title, color in palette.items()}
     counts = [{**one, "color": "rgb({},{},{})".format(*colors.get(one["title"], grey))} for one in state.meant_counts]
     return replace(state, meant_counts=counts)
-
-
-def _counted(space: PointSpace, by: str | None) -> PointColumn | None:
-    """Return the column of categories by which samples are counted: that of the colours, or else the classes."""
-    names = (by, LABEL, *space.columns)
-    found = (space.columns.get(name) for name in names if name is not None)
-    return next((column for column in found if column is not None and column.codes is not None), None)

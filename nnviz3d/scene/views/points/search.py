@@ -97,6 +97,13 @@ def counts_of(column: PointColumn, meant: NDArray[np.bool_]) -> list[tuple[str, 
     return [(column.titles.get(int(codes[k]), "none"), int(counts[k])) for k in order]
 
 
+def counted_column(columns: Mapping[str, PointColumn], by: ColoredBy | None) -> PointColumn | None:
+    """Return the column of categories by which samples are counted: that of the colours, or else the classes."""
+    names = (by, LABEL, *columns)
+    found = (columns.get(name) for name in names if name is not None)
+    return next((column for column in found if column is not None and column.codes is not None), None)
+
+
 def _colored(found: Embedding, by: ColoredBy | None) -> NDArray[np.int64]:
     """Return the classes that are meant by a class: those of the colours, if these show classes."""
     if by == LABEL or (by not in CLASSES and by is not None and len(found.labels)):
