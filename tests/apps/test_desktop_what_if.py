@@ -1,4 +1,4 @@
-"""The window's keys that mute what is picked, and undo it."""
+"""The window's keys that mute what is picked, paint over the input, and undo it."""
 
 from __future__ import annotations
 
@@ -59,3 +59,10 @@ def test_key_mutes_the_picked_channel_and_undoes_it(tmp_path):
         assert not differ(undone, picked)
         window.press("D")
         says("There is no change to undo")
+        window.press("P")
+        says("brush: drag over the input's picture · P: eraser · D: undo · Esc: end")
+        left, top = to_pixels(np.array([scene.context.placement("input").center]), pose, SIZE)[0] - 40
+        window.drag((int(left), int(top)), (int(left) + 80, int(top)))
+        wait_until(lambda: differ(blocks(window.still()), undone), "the blocks show the change by the paint")
+        window.press("Escape", "D")
+        wait_until(lambda: not differ(blocks(window.still()), undone), "the paint is undone")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnviz3d.apps.web import page_keys
 from nnviz3d.apps.window.bookmarks import Bookmarks
+from nnviz3d.apps.window.brush import Brush
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, described, table
@@ -14,7 +15,7 @@ from nnviz3d.apps.window.lasso import Lasso
 from nnviz3d.apps.window.search import Search
 from nnviz3d.apps.window.time_keys import TimeKeys
 
-OWNERS = (Controls, KeyCommands, TimeKeys, Search, Bookmarks, Lasso)
+OWNERS = (Controls, KeyCommands, TimeKeys, Search, Bookmarks, Lasso, Brush)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
 
 

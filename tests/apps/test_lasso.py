@@ -96,7 +96,7 @@ def test_outline_is_drawn_where_the_mouse_was_and_before_all_points(scene):
     path = [(100, 100), (500, 120), (300, 400)]
     for kind, (x, y) in zip(("LeftButtonPress", "MouseMove", "MouseMove"), path, strict=True):
         window.follow({"type": kind, "x": x, "y": y, "shiftKey": False, "controlKey": False}, 0.0)  # type: ignore[typeddict-item]
-    (lines,) = window.lines()
+    (lines,) = window.drawn()
     pose = window._session.renderer.pose()
     seen = pinhole.to_pixels(lines.points[0].astype(float), pose, SIZE)
     assert seen * [1, -1] + [0, SIZE[1]] == pytest.approx(np.array([*path, path[0]]), abs=0.02)
@@ -104,7 +104,7 @@ def test_outline_is_drawn_where_the_mouse_was_and_before_all_points(scene):
     nearest = ((scene.extent() - pose.position) @ ahead).min()
     assert ((lines.points[0] - pose.position) @ ahead < nearest).all()
     press(window, "Escape")
-    assert not window.lines()
+    assert not window.drawn()
 
 
 def test_traced_outline_encloses_what_is_traced_inside_it(scene):

@@ -11,6 +11,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.window.arithmetic import Arithmetic
 from nnviz3d.apps.window.bookmarks import Bookmarks
+from nnviz3d.apps.window.brush import Brush
 from nnviz3d.apps.window.camera_flight import FreeFlight
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
@@ -22,7 +23,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
-from nnviz3d.scene.primitives import Lines, Panel
+from nnviz3d.scene.primitives import Panel, Primitive
 from nnviz3d.scene.views.channels import unfolds
 
 _DOUBLE = 0.4
@@ -92,8 +93,9 @@ class Controls:
         self._search = Search(session, self.tell, self._fly_to)
         self._bookmarks = Bookmarks(session, self.tell, self._pose_by_hand, self._enter)
         self._lasso = Lasso(session, self.tell)
+        self._brush = Brush(session, self.tell)
         times = TimeKeys(session, self._tour, self.tell)
-        self._owners = (self, self._commands, times, self._search, self._bookmarks, self._lasso)
+        self._owners = (self, self._commands, times, self._search, self._bookmarks, self._lasso, self._brush)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -139,9 +141,10 @@ class Controls:
         session = self._session
         target = session.selection.target
         self.changed |= session.advance(seconds) | session.poll()
+        self._brush.advance()
         if session.perspectives.current != self._perspective:
             self._perspective = session.perspectives.current
-            self._lasso.end()
+            self._end_drags()
             self.home()
             self.changed = True
             self._commands.tell_perspective()
@@ -163,7 +166,8 @@ class Controls:
         self._idle_status = " · ".join(
             text for text in (session.training_status, "h: keys" if self._shows_hint else "") if text
         )
-        status = session.queries.busy or (self._message if now < self._until else self._lasso.hint or self._idle_status)
+        hint = self._lasso.hint or self._brush.hint or self._idle_status
+        status = session.queries.busy or (self._message if now < self._until else hint)
         if status != self._status:
             self._status, self.changed = status, True
 
@@ -185,9 +189,9 @@ class Controls:
             panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
         return tuple(panels)
 
-    def lines(self) -> tuple[Lines, ...]:
-        """Return the lines in front of the scene: the outline that the user draws."""
-        return self._lasso.lines()
+    def drawn(self) -> tuple[Primitive, ...]:
+        """Return what the user draws: the outline around points, or the input's picture with the paint."""
+        return (*self._lasso.lines(), *self._brush.pictures())
 
     def _action(self, name: str) -> Callable[[], None]:
         """Return the method for a key's action."""
@@ -211,7 +215,7 @@ class Controls:
     def _point(self, event: Event) -> None:
         size = self._session.renderer.size
         self._pointer = (float(event["x"]) + 0.5, size[1] - float(event["y"]) - 0.5)
-        if self._lasso.follow(event):
+        if self._lasso.follow(event) or self._brush.follow(event, self._pointer):
             self.changed = True
             return
         pose = self._turntable.follow(event, self._session.renderer.pose(), size)
@@ -366,11 +370,11 @@ class Controls:
         self.tell(self._write())
 
     def clear(self) -> None:
-        """Close the help, end the lasso or the tour, stop the model, clear the pick or the layer: the first of these."""
+        """Close the help, end lasso, brush or tour, stop the model, clear the pick or the layer: the first of these."""
         if self._help:
             self._help = False
-        elif self._lasso.shape is not None:
-            self._lasso.end()
+        elif self._lasso.shape is not None or self._brush.tool is not None:
+            self._end_drags()
         elif self._session.tour.on:
             self._session.tour.end()
         elif self._session.queries.perspective:
@@ -380,6 +384,11 @@ class Controls:
             self._session.select(pick=None)
         else:
             self._session.select(layer=None)
+
+    def _end_drags(self) -> None:
+        """Let all drags turn the scene."""
+        self._lasso.end()
+        self._brush.end()
 
     def toggle_arithmetic(self) -> None:
         """Show or hide the arithmetic of the pick."""

@@ -169,8 +169,8 @@ class Desktop:
 
     def _compose(self, *, with_panels: bool) -> None:
         scene = self._session.scene.at(self._session.clock.t, self._session.selection)
-        lines, panels = (self._controls.lines(), self._controls.panels()) if with_panels else ((), ())
-        self._renderer.draw(DrawList((*scene.primitives, *lines, *panels), scene.background))
+        front = (*self._controls.drawn(), *self._controls.panels()) if with_panels else ()
+        self._renderer.draw(DrawList((*scene.primitives, *front), scene.background))
 
     def _smooth(self) -> None:
         """Draw one of the frames whose mean is the smooth picture; show the mean after the last of them."""

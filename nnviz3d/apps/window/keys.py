@@ -93,6 +93,7 @@ KEYS = (
         "what if: mute the channel, neuron or connection of the pick, or undo that; D undoes the last change",
         "undo",
     ),
+    Key(("Shift+p",), "P", "what if: paint over the input by dragging on its picture, or erase paint", "next_tool"),
     Key(("z",), "z", "open the group under the pointer, close the group around a layer", "toggle_group"),
     Key(("o",), "o", "next order of channels: index, mean, contribution", "next_channel_order"),
     Key(

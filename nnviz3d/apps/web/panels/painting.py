@@ -8,6 +8,7 @@ from typing import Any
 
 from trame.widgets import html
 
+from nnviz3d.apps.paint_strokes import is_dark
 from nnviz3d.apps.painting import Canvas
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
@@ -18,8 +19,6 @@ _COLORS = {"Black": "#000000", "Grey": "#808080", "White": "#ffffff"}
 """Colours of the swatches."""
 _HIGHEST = 300
 """Most pixels of the height of the canvas on the page."""
-_DARK = 128
-"""Mean of a picture, 0 to 255, below which the brush is white at first."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class PaintingPanel(PagePanel[PaintingState]):
             "overlay": "" if canvas.overlay is None else f"samples/paint?of={canvas.overlay.parent.name}",
             "grey": canvas.grey,
             "drawing": canvas.drawing,
-            "dark": float(canvas.picture.mean()) < _DARK,
+            "dark": is_dark(canvas.picture),
             "name": session.samples[position].name,
             "position": position,
         }
