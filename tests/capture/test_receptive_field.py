@@ -6,9 +6,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from nnviz3d.analysis.reach_tables import reach_tables
 from nnviz3d.analysis.receptive_field import receptive_field
+from nnviz3d.apps.export.html.pick_fields import table_words
 from nnviz3d.capture.programs.describe import describe
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
+from tests.support.client import page_with
 
 CELLS = 24
 """Number of cells that are tried in each model."""
@@ -179,3 +182,36 @@ def test_all_channels_of_a_location_have_the_fields_of_each():
     shapes = {node.id: tuple(node.shape) for node in graph}
     field = receptive_field(graph, shapes.__getitem__, "conv", (1, 2, None))
     assert field["input"].box == ((1, 4), (2, 5), (0, 4))
+
+
+_FIELDS = """([tables, cells]) => {
+  const fields = new client.ReceptiveFields(tables);
+  return cells.map(([node, index]) => [...fields.field(node, index)].map(([name, { masks, unclear }]) =>
+    [name, masks.map((mask) => [...mask]), unclear]));
+}"""
+
+
+@pytest.mark.chromium
+def test_exported_pages_find_the_same_fields_from_tables(webgl, rng):
+    page = page_with(webgl, "receptive_field.js")
+    start = keras.Input((6, 4), name="input")
+    mixed = layers.MultiHeadAttention(2, 2, name="attention")(start, start)
+    makers = [*MODELS.values(), lambda: keras.Model(start, layers.Dense(3, name="dense")(mixed))]
+    for make in makers:
+        graph = graph_of(make())
+        shapes = {node.id: tuple(node.shape) for node in graph}
+        tables = reach_tables(graph, shapes.__getitem__)
+        assert tables is not None
+        cells = [
+            (node.id, [None if n > 1 and rng.random() < 0.1 else int(rng.integers(n)) for n in shapes[node.id]])
+            for node in graph
+            for _ in range(4)
+        ]
+        found = page.evaluate(_FIELDS, [table_words(shapes, tables), cells])
+        for (node, index), told in zip(cells, found, strict=True):
+            expected = receptive_field(graph, shapes.__getitem__, node, tuple(index))
+            assert [name for name, *_ in told] == list(expected), (node, index)
+            for name, masks, unclear in told:
+                assert unclear == expected[name].unclear
+                for mask, positions in zip(masks, expected[name].positions, strict=True):
+                    assert np.array_equal(np.array(mask, dtype=bool), positions), (node, index, name)

@@ -1,5 +1,6 @@
 // The content of an exported file: its words, and its tables of frames, which are read one part after the other.
 
+import { FieldMarks } from "./field_marks.js";
 import { Looks } from "./looks.js";
 import { PickWords } from "./pick_words.js";
 import { Store } from "./store.js";
@@ -10,7 +11,8 @@ const MOST_MOMENTS = 10000; // Of one table; a damaged or edited file may state 
 
 /** Frames of one layout, sample and quantity. */
 class FrameTable {
-  constructor(words, page, store) {
+  constructor(words, page, store, fields) {
+    this.fields = fields;
     this.words = words;
     this.store = store;
     this.looks = new Looks(words, page.looks, store, page.layers.map(({ id }) => id));
@@ -45,7 +47,8 @@ class FrameTable {
   /** Return the draw list of a moment, with the marks of a pick. */
   marked(moment, look, pick) {
     const frame = this.frame(moment, look);
-    const marks = this.pickWords(moment).marks(pick, this.#plain(moment));
+    const own = this.pickWords(moment).marks(pick, this.#plain(moment));
+    const marks = [...own, ...(own.length > 0 && pick.kind === "cell" ? (this.fields?.marks(pick, this.words.layout) ?? []) : [])];
     return marks.length > 0 ? { ...frame, primitives: [...frame.primitives, ...marks] } : frame;
   }
 
@@ -83,6 +86,7 @@ export class ExportedFile {
   constructor(words) {
     this.words = words;
     this.store = new Store();
+    this.fields = words.fields === null ? null : new FieldMarks(words.fields);
     this.tables = new Map();
     this.reading = Promise.resolve();
     this.read = 0;
@@ -109,6 +113,12 @@ export class ExportedFile {
     return found.reduce((best, one) => (closeness(one) > closeness(best) ? one : best));
   }
 
+  /** Return why a number of a sample is what it is, as the Python module pick_sums tells; null if the file does not say. */
+  sum(sample, { layer, index }) {
+    const { sums } = [...this.tables.values()].map(({ words }) => words).find((one) => one.sample === sample && one.sums.length > 0) ?? {};
+    return sums?.find((one) => one.layer === layer && one.index.join() === index.join()) ?? null;
+  }
+
   /** Whether a table with a value is in the file, as far as it was read. */
   holds(name, value) {
     return [...this.tables.values()].some(({ words }) => words[name] === value);
@@ -121,6 +131,6 @@ export class ExportedFile {
     ]);
     const { first_record, first_array } = part;
     this.store.add({ first_record, records, first_array, arrays });
-    this.tables.set(JSON.stringify([table.layout, table.sample, table.quantity]), new FrameTable(table, this.words, this.store));
+    this.tables.set(JSON.stringify([table.layout, table.sample, table.quantity]), new FrameTable(table, this.words, this.store, this.fields));
   }
 }

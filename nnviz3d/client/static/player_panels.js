@@ -1,6 +1,7 @@
 // The panels of an exported file: samples, looks and layers.
 
 import { ChoiceButtons, fieldRow, iconButton, make, pictureCanvas } from "./dom.js";
+import { PlayerPick } from "./player_pick.js";
 
 const LONG = 12; // Lists with more samples than this have a search field.
 
@@ -9,7 +10,8 @@ export class PlayerPanels {
   /** @param {object} player Has `words`, `file`, `state`, `choose(changes)` and `step(by)`. */
   constructor(player) {
     this.player = player;
-    this.element = make("div", { class: "panels" }, ...this.#samples(), ...this.#looks(), this.#layers());
+    this.pick = new PlayerPick(player);
+    this.element = make("div", { class: "panels" }, ...this.#samples(), ...this.#looks(), this.pick.element, this.#layers());
   }
 
   /** Show the player's state. */
@@ -21,6 +23,7 @@ export class PlayerPanels {
     }
     if (this.quantity !== undefined) this.quantity.value = state.quantity;
     if (this.threshold !== undefined) this.#showColors();
+    this.pick.synchronize();
     for (const [id, row] of this.rows) {
       row.setAttribute("aria-pressed", String(id === state.layer));
       row.classList.toggle("dimmed", state.layer !== null && id !== state.layer);

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nnviz3d.apps.export.html.looks import LookMoments, table_looks
+from nnviz3d.apps.export.html.pick_sums import sum_words
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.client.encoding import Encoder, Frame
 from nnviz3d.client.pick_tables import pick_tables
@@ -69,6 +70,8 @@ class FrameTable:
         Sentences on picks that the table does not describe.
     blocks
         The indices of the cells of each layer.
+    sums
+        Why some numbers are what they are, as `sum_words` tells; none if another table of the sample tells it.
     motions
         For arrays of moving points: the array of the points of all steps, and the moments between them.
     """
@@ -83,6 +86,7 @@ class FrameTable:
     left_out: tuple[str, ...]
     blocks: dict[str, set[int]]
     motions: dict[int, tuple[int, tuple[float, ...]]]
+    sums: list[dict[str, Any]]
 
 
 def moments(duration: float) -> list[float]:
@@ -125,6 +129,7 @@ def table_of(
     *,
     gradients: bool,
     dropped: frozenset[str] = frozenset(),
+    explains: bool = False,
 ) -> FrameTable:
     """Encode all frames of a scene.
 
@@ -134,6 +139,8 @@ def table_of(
         Layers whose cells are left out, and `POINT_PICTURES` if the pictures of points are.
     gradients
         Whether the description of a picked cell has its gradient.
+    explains
+        Whether the table tells why numbers of the sample are what they are.
     """
     chosen = selection_for(key, selection)
     frames: list[list[int]] = []
@@ -167,9 +174,9 @@ def table_of(
         for one in what.primitives:
             if isinstance(one, Voxels) and one.source is not None and one.source.layer is not None:
                 blocks.setdefault(one.source.layer, set()).add(encoder.cells(one))
-    return FrameTable(
-        key, background, frames, runs, encoder.arrays_in(shown), looks, picks, found.left_out, blocks, motions
-    )
+    sums = sum_words(scene, chosen) if explains else []
+    arrays = encoder.arrays_in(shown)
+    return FrameTable(key, background, frames, runs, arrays, looks, picks, found.left_out, blocks, motions, sums)
 
 
 def _motions(

@@ -123,6 +123,7 @@ class Packer:
                 "runs": table.runs,
                 "picks": table.picks[0],
                 "pick_of": table.picks[1],
+                "sums": table.sums,
                 **table.looks,
             },
         }

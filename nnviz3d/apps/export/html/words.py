@@ -16,6 +16,7 @@ from nnviz3d.apps.choices import QUANTITIES
 from nnviz3d.apps.export.html.fixed import fixed_choices
 from nnviz3d.apps.export.html.frames import LAYOUTS, TableKey, moments, selection_for
 from nnviz3d.apps.export.html.looks import page_looks
+from nnviz3d.apps.export.html.pick_fields import field_words
 from nnviz3d.apps.export.html.stories import story_words
 from nnviz3d.apps.provenance import answering_output, provenance_lines, sample_note
 from nnviz3d.client.encoding import Encoder
@@ -68,6 +69,7 @@ def page_words(
         "pose": None if scene.spec.camera.pose is None else scene.spec.camera.pose.model_dump(),
         "looks": page_looks(scene, selection, encoder),
         "fixed": list(fixed_choices(scene, samples, quantities, selection)),
+        "fields": field_words(scenes),
         "fonts": [encoder.array(_font(weight)) for weight in ("Regular", "SemiBold")],
     }
 

@@ -181,8 +181,8 @@ def _packed(
     lacks: dict[str, None] = {}
     for number, key in enumerate(keys):
         report(number, len(keys))
-        scene = scenes[key.layout]
-        table = table_of(encoder, scene, key, job.selection, gradients=gradients, dropped=dropped)
+        scene, first = scenes[key.layout], all(key.sample != one.key.sample for one in page.parts)
+        table = table_of(encoder, scene, key, job.selection, gradients=gradients, dropped=dropped, explains=first)
         page.parts.append(packer.pack(table, encoder.take()))
         lacks |= dict.fromkeys(table.left_out)
         if most is not None and number and _size(page, len(page.parts)) > most:
