@@ -48,8 +48,8 @@ def fixed_choices(
     if scene.blocks:
         yield (
             "a picked number",
-            "its value and what it depends on, and for outputs and small layers its sum; nnviz3d serve, on the same target, "
-            "shows the sum of every number",
+            "its value and what it depends on, and for outputs and small layers its sum; nnviz3d serve, on the same "
+            "target, shows the sum of every number",
         )
     yield "anything else", "nnviz3d serve, on the same target, also unfolds layers, opens groups and runs other inputs"
 
