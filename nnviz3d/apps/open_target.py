@@ -149,6 +149,10 @@ def opened(
     insights = _needed(found, wanted)
     if wanted.dataset:
         found = replace(found, spec=found.spec.untitled())  # the title describes other points
+    if "method" in chosen and worker is None and not found.spec.needs().attributions:
+        raise UserError(
+            "--method has no effect on this scene; choose one that shows attribution maps: --scene decisions."
+        )
     ready = _ready_capture(found, wanted)
     with ExitStack() as stack:
         opening = _Opening(found, insights, sample, run, worker, stack, rival)

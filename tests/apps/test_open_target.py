@@ -87,6 +87,7 @@ def test_class_that_the_model_does_not_have_is_refused_with_a_suggestion(explain
         (Insights(gradients=True, targets=("cat",)), ""),
         (Insights(targets=("dog",)), "does not explain 'dog'; capture the model with --class dog"),
         (Insights(attributions=("grad_cam",)), "no map by grad_cam; capture the model with --attribution grad_cam"),
+        (Insights(attributions=("automatic",)), "no map of a decision; capture the model with --attribution automatic"),
     ],
 )
 def test_lacking_is_one_sentence_or_empty(explained, wanted, words):
@@ -105,6 +106,15 @@ def test_ready_capture_without_a_model_is_refused_if_it_lacks_something(tmp_path
     with (
         pytest.raises(UserError, match="--gradients"),
         opened(str(tmp_path / "x.zarr"), None, ModelOptions(), print, wanted=wanted),
+    ):
+        pass
+
+
+def test_method_for_a_scene_without_maps_is_refused(tmp_path):
+    captures.small_capture(tmp_path / "x.zarr")
+    with (
+        pytest.raises(UserError, match=r"--method has no effect on this scene.*--scene decisions"),
+        opened(str(tmp_path / "x.zarr"), None, ModelOptions(), print, chosen={"method": "grad_cam"}),
     ):
         pass
 
@@ -289,7 +299,7 @@ def test_further_samples_get_the_same_insights_as_captured_samples():
     held = found.capture
     assert request.inputs == ("digits:18",)
     assert request.insights.targets == (PREDICTED, "dense_1[2]")
-    assert set(request.insights.attributions) == set(held.methods)
+    assert set(request.insights.attributions) == {"automatic", *held.methods}
     assert request.insights.layers == held.explanations().attribution_layers("grad_cam")
     assert request.insights.gradients == held.has_gradients()
 

@@ -160,7 +160,7 @@ class TestWords:
             scene.at(9.0, Selection(method="occlusion"))
         with pytest.raises(SceneError, match="no map of ant by grad_cam for sample 0; capture it with: "):
             scene.at(9.0, Selection(target=Target("scores", 0)))
-        assert scene.spec.needs().attributions == ("grad_cam",)
+        assert scene.spec.needs().attributions == ("automatic",)
         assert scene_of(explained_capture, method="vanilla").spec.needs().attributions == ("vanilla",)
 
 
@@ -200,10 +200,10 @@ def test_map_of_a_sequence_has_bars_and_map_of_a_volume_has_cells(tmp_path, shap
 
 
 @pytest.mark.parametrize("shape", [(4,), (40,)])
-def test_map_of_a_vector_is_left_of_its_block_with_the_same_cells(tmp_path, shape):
+def test_map_of_a_vector_is_right_of_its_block_with_the_same_cells(tmp_path, shape):
     scene, values = one_input(tmp_path, shape)
     block, cells = of(Voxels, scene)["in"], of(Voxels, scene)["map:in"]
-    assert cells.origin[0] + cells.size[0] < block.origin[0]
+    assert cells.origin[0] > block.origin[0] + block.size[0], "to its left are the numbers of the input"
     assert (cells.origin[1:], cells.cell, cells.count) == (block.origin[1:], block.cell, block.count)
     grid = scene.context.placement("in").grid
     assert np.array_equal(cells.values, grid.arrange(values))

@@ -12,12 +12,18 @@ from nnviz3d.capture.attributions.baselines import make_baselines
 from nnviz3d.capture.attributions.faithfulness import Faithfulness
 from nnviz3d.capture.attributions.input_axes import explained_inputs
 from nnviz3d.capture.attributions.method import Method, Settings
-from nnviz3d.capture.attributions.spatial_layers import chosen_layers, input_under
+from nnviz3d.capture.attributions.spatial_layers import chosen_layers, input_under, spatial_layers
 from nnviz3d.capture.programs.differentiable import DifferentiableModel, probability_of, score_of
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.targets import Slot
 from nnviz3d.capture.work import Work, share_of
-from nnviz3d.data.capabilities.attributions import TITLES, Attribution, write_attribution, write_attribution_layers
+from nnviz3d.data.capabilities.attributions import (
+    AUTOMATIC,
+    TITLES,
+    Attribution,
+    write_attribution,
+    write_attribution_layers,
+)
 from nnviz3d.data.request import Notice
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import Explained
@@ -41,9 +47,22 @@ def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
         if key not in METHODS:
             close = difflib.get_close_matches(key, METHODS, n=2)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
-            raise ModelError(f"There is no attribution method {name!r}; expected one of {', '.join(METHODS)}.{hint}")
+            known = ", ".join((AUTOMATIC, *METHODS))
+            raise ModelError(f"There is no attribution method {name!r}; expected one of {known}.{hint}")
         found.append(METHODS[key])
     return tuple(dict.fromkeys(found))
+
+
+def _named(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of single methods in a request."""
+    return tuple(name for name in names if name != AUTOMATIC)
+
+
+def methods_for(model: DifferentiableModel, outputs: Sequence[str], names: Sequence[str]) -> tuple[Method, ...]:
+    """Look methods up by name; ``automatic`` alone is the one that suits the outputs of a model."""
+    spatial = all(spatial_layers(model.described, output) for output in outputs)
+    suited = "grad_cam" if spatial else "integrated_gradients"
+    return find_methods(_named(names) or (suited,))
 
 
 def layers_for(method: Method, model: DifferentiableModel, output: str, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -61,7 +80,7 @@ def check_methods(work: Work) -> None:
     ModelError
         If there is such a method in the request.
     """
-    find_methods(work.insights.attributions)
+    find_methods(_named(work.insights.attributions))
 
 
 def write_attributions(writer: CaptureWriter, work: Work, report: Report) -> None:
@@ -76,7 +95,7 @@ def write_attributions(writer: CaptureWriter, work: Work, report: Report) -> Non
     """
     tell = share_of(report, "explain")
     tell(0)
-    methods = find_methods(work.insights.attributions)
+    methods = methods_for(work.model, [slot.output for slot in work.slots], work.insights.attributions)
     planned = [
         (method, slot, layers_for(method, work.model, slot.output, work.insights.layers))
         for method in methods

@@ -33,6 +33,10 @@ TITLES: Mapping[str, tuple[str, bool]] = {
 }
 """Display names of the attribution methods, and whether their numbers may be negative."""
 
+AUTOMATIC = "automatic"
+"""Stands in a request that names no method for the one that suits the model: Grad-CAM where layers have spatial axes such
+as rows and columns, else integrated gradients of the input."""
+
 Baseline = Literal["zero", "mean", "blur", "noise"]
 """Inputs without information."""
 
@@ -44,7 +48,7 @@ class AttributionFields:
     Attributes
     ----------
     attributions
-        Methods by name: ``grad_cam``, ``integrated_gradients``, ...
+        Methods by name: ``grad_cam``, ``integrated_gradients``, ...; ``automatic`` is the one that suits the model.
     layers
         The layers that class activation maps are of; empty: the last convolution.
     baseline
@@ -63,7 +67,7 @@ class AttributionOptions(CaptureOptions):
 
     attribution: Annotated[
         tuple[str, ...],
-        "Capture attribution maps: grad_cam, integrated_gradients, occlusion, ...; a wrong name gets the whole list.",
+        "Capture attribution maps: automatic, grad_cam, integrated_gradients, ...; a wrong name gets the whole list.",
     ] = ()
     at: Annotated[tuple[str, ...], "Layers for the class activation maps; by default the last convolution."] = ()
     baseline: Annotated[
@@ -217,13 +221,12 @@ def write_attribution_layers(writer: ArrayWriter, method: str, slot: str, layers
 
 def _missing(capture: CaptureContents, wanted: AttributionFields) -> str:
     methods = attribution_methods(capture.stored)
-    missing = [method for method in wanted.attributions if method not in methods]
+    missing = [m for m in wanted.attributions if m not in methods and not (m == AUTOMATIC and methods)]
     if not missing:
         return ""
     known = f" (it holds {', '.join(methods)})" if methods else ""
-    return (
-        f"{capture.path.name} holds no map by {missing[0]}{known}; capture the model with --attribution {missing[0]}."
-    )
+    by = "of a decision" if missing[0] == AUTOMATIC else f"by {missing[0]}"
+    return f"{capture.path.name} holds no map {by}{known}; capture the model with --attribution {missing[0]}."
 
 
 def _impossible(capture: CaptureContents, wanted: AttributionFields) -> str:

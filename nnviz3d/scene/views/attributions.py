@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.data.capabilities.attributions import Attribution, attribution_methods
+from nnviz3d.data.capabilities.attributions import AUTOMATIC, Attribution, attribution_methods
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
@@ -28,7 +28,6 @@ from nnviz3d.scene.derived.attribution_maps import laid_over, over_input, painte
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.cells import grid_for
 from nnviz3d.scene.layout.photo import lay_out_photo
-from nnviz3d.scene.layout.plan import Placement
 from nnviz3d.scene.layout.signals import is_signal
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Image, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels
@@ -49,9 +48,9 @@ _LIFT = 0.004
 """Distance between a picture and the map in front of it, as a share of its width."""
 _GAP = 0.12
 """Distance between a block and the map above it or in front of it, as a share of the block's height."""
-_ASIDE, _TOKEN_MAP = 1.0, 0.13
-"""Distance of a vector's map to the left of its block, in cells of the block; world width of the map of a sheet of tokens
-and its distance."""
+_ASIDE, _TOKEN_MAP = 0.6, 0.13
+"""Distance of a vector's map from its block, in cells of the block; world width of the map of a sheet of tokens and its
+distance."""
 
 _CUBE = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
 """The corners of a cube of side 1, ``(8, 3)``."""
@@ -76,7 +75,7 @@ class AttributionsSpec(ViewSpec):
     @property
     def needs(self) -> Insights:
         """The request for everything that this view needs beyond one forward pass."""
-        return Insights(attributions=(self.method or "grad_cam",))
+        return Insights(attributions=(self.method or AUTOMATIC,))
 
     def own_layers(self, capture: CaptureReader) -> Iterable[str]:
         """Return the layers that have maps."""
@@ -119,7 +118,7 @@ class AttributionsView(View):
         if not attribution_methods(context.capture.stored):
             raise SceneError(
                 f"method: {context.capture.path.name} holds no maps; capture it with: nnviz3d capture "
-                f"{context.capture.provenance.model} --attribution {spec.method or 'grad_cam'} -o run.zarr."
+                f"{context.capture.provenance.model} --attribution {spec.method or AUTOMATIC} -o run.zarr."
             )
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
@@ -155,7 +154,7 @@ class AttributionsView(View):
         return self.photo_layout.spans(row, column)
 
     def _extent(self) -> NDArray[np.float64]:
-        """Return the corners of the large pictures, and of all maps above or to the left of their block."""
+        """Return the corners of the large pictures, and of all maps above or beside their block."""
         corners = [] if self.photo_layout is None else [self.photo_layout.corners]
         explanations = self._context.explanations(0)
         for method in attribution_methods(self._context.capture.stored):
@@ -169,8 +168,27 @@ class AttributionsView(View):
         """Return the boxes beside blocks for a map that is not a picture: at its layer, and at its input."""
         reached = over_input(self._context, found)
         names = dict.fromkeys((found.layer, found.layer if reached is None else reached[0]))
-        placements = [self._context.placement(name) for name in names]
-        return [_room(placement) for placement in placements if len(placement.grid.location_shape) != 2]
+        return [self._room(n) for n in names if len(self._context.placement(n).grid.location_shape) != 2]
+
+    def _room(self, layer: str) -> tuple[Vector, Vector]:
+        """Return the smallest corner and the size of the box for a map that is not a picture, beside its block.
+
+        The map of a vector has one cell beside each cell of the block, and so has that of a sheet of tokens beside each
+        token: to the right of an input, whose numbers or words are written to its left, and to the left of other layers,
+        before which there is room. All other maps are above their block.
+        """
+        placement = self._context.placement(layer)
+        (x, y, z), (width, height, depth) = placement.origin, placement.size
+        of_input = layer in self._context.graph.inputs
+        if len(placement.grid.shape) < 2 and not is_signal(placement.grid):
+            gap = _ASIDE * placement.cell[0]
+            return (x + width + gap if of_input else x - width - gap, y, z), placement.size
+        if placement.grid.tokens:
+            beside = x + width + _TOKEN_MAP if of_input else x - placement.lead - 2 * _TOKEN_MAP
+            return (beside, y, z), (_TOKEN_MAP, height, depth)
+        above = y + height * (1 + _GAP)
+        flat = len(placement.grid.location_shape) == 1
+        return (x, above, z), (width, max(height, width * 0.3) if flat else height, depth)
 
     def _maps(self, selection: Selection) -> tuple[Attribution, ...]:
         """Return the method's map at its layer; for a map of the inputs, the map of each input."""
@@ -239,13 +257,13 @@ class AttributionsView(View):
     def _standing(
         self, layer: str, values: NDArray[np.float32], table: Colormap, limits: tuple[float, float]
     ) -> Primitive:
-        """Draw a map in its own resolution: a picture before its block, a vector to the left, other maps above."""
+        """Draw a map in its own resolution: a picture before its block, other maps beside it or above."""
         placement, name, source = self._context.placement(layer), f"map:{layer}", _source(layer)
         if values.ndim == 2:
             (x, y, z), (width, height, depth) = placement.origin, placement.size
             before = z + depth + _GAP * height
             return Image(name, painted(values, table, limits), (x, y, before), (width, height), source=source)
-        origin, size = _room(placement)
+        origin, size = self._room(layer)
         if len(placement.grid.shape) < 2 and not is_signal(placement.grid):
             cells, count = placement.grid.arrange(values), placement.grid.count
             return Voxels(name, cells, origin, placement.cell, table, limits, count=count, source=source)
@@ -343,25 +361,6 @@ def _colors(maps: Sequence[Attribution]) -> _Colors:
         statistics = replace(statistics, strong=max(strong, statistics.strong / 4))
     limits = limits_for(statistics, "symmetric" if signed else "layer")
     return colormap(DEFAULT_DIVERGING if signed else DEFAULT_SEQUENTIAL), limits
-
-
-def _room(placement: Placement) -> tuple[Vector, Vector]:
-    """Return the smallest corner and the size of the box for a map that is not a picture, beside its block.
-
-    The map of a vector is left of the block, one cell beside each cell, and so is that of a sheet of tokens, one cell
-    beside each token; all other maps are above it.
-    """
-    (x, y, z), (width, height, depth) = placement.origin, placement.size
-    if len(placement.grid.shape) < 2 and not is_signal(placement.grid):
-        return (x - width - _ASIDE * placement.cell[0], y, z), placement.size
-    if placement.grid.tokens:
-        return (x - placement.lead - 2 * _TOKEN_MAP, y, z), (_TOKEN_MAP, height, depth)
-    above = y + height * (1 + _GAP)
-    return (x, above, z), (
-        width,
-        max(height, width * 0.3) if len(placement.grid.location_shape) == 1 else height,
-        depth,
-    )
 
 
 def _curve(

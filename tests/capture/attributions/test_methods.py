@@ -16,6 +16,7 @@ from nnviz3d.capture.attributions.run import find_methods, layers_for
 from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.differentiable import score_of
 from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.request import CaptureRequest, Insights, Notice
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import ModelError
@@ -261,6 +262,18 @@ def test_each_picture_input_has_a_map(tmp_path, rng):
             assert abs(total - gap) < 0.01 * abs(gap), "complete, the other input staying as it is"
 
 
+@pytest.mark.parametrize(("shape", "suited"), [((6,), "integrated_gradients"), ((9, 2), "grad_cam")])
+def test_automatic_method_suits_the_model(tmp_path, rng, shape, suited):
+    x = keras.Input(shape, name="x")
+    hidden = layers.Dense(4, activation="tanh")(x) if len(shape) == 1 else layers.Conv1D(4, 3, activation="relu")(x)
+    model = keras.Model(x, layers.Dense(3, name="head")(layers.Flatten()(hidden)))
+    capture = nnviz3d.capture(
+        model, zoo.numbers(rng, 2, *shape), out=tmp_path / "x.zarr", insights=Insights(attributions=("automatic",))
+    )
+    assert attribution_methods(capture.stored) == (suited,)
+    assert capture.explanations(0).attribution(suited) is not None
+
+
 def test_methods_are_found_by_usual_spellings():
     assert [m.name for m in find_methods(["Integrated-Gradients", "vanilla", "VANILLA"])] == [
         "integrated_gradients",
@@ -268,7 +281,9 @@ def test_methods_are_found_by_usual_spellings():
     ]
     with pytest.raises(ModelError, match=r"no attribution method 'smothgrad'; .* Did you mean smoothgrad\?"):
         find_methods(["smothgrad"])
-    with pytest.raises(ModelError, match="no attribution method 'xyz'; expected one of vanilla, gradient_x_input"):
+    with pytest.raises(
+        ModelError, match="no attribution method 'xyz'; expected one of automatic, vanilla, gradient_x_input"
+    ):
         find_methods(["xyz"])
 
 
