@@ -201,7 +201,7 @@ def test_missing_numbers_of_a_sample_are_computed_kept_and_shown(asking, model):
     assert asking.samples.chosen == 1
     assert asking.choices.methods == ("grad_cam", "vanilla")
     (request,) = model.asked
-    assert (request.inputs, request.insights.attributions) == (("source 1",), ("grad_cam",))
+    assert (request.inputs, request.insights.attributions) == (("source 1",), ("automatic",))
     asking.look_at("activations")
     assert asking.perspectives.availability("decisions").state is State.HELD
     asking.look_at("decisions")

@@ -55,10 +55,6 @@ REFUSED = {
     ("examples", "reviews"): r"^reviews has no convolution; name one for --examples: ",
     ("features", "wine"): r"^Features need a model of one picture, .*; this model takes \(9,\).$",
     ("features", "reviews"): r"^Features need a model of one picture, .*; this model takes \(6,\).$",
-    (
-        "decisions",
-        "wine",
-    ): "^No layer before 'sort' has spatial axes such as rows and columns, .* such as integrated_gradients.$",
     **{(scene, name): NO_TRAINING for scene in ("history", "histograms") for name in MODELS},
     **{("landscape", name): "^The data set of the loss landscape .* --dataset DATA --labels FILE.$" for name in MODELS},
 }
@@ -130,6 +126,7 @@ def test_scene_shows_the_layer_of_its_kind_in_another_model(look):
     assert "filter 0 of wide" in shown(look("kernels", "wine"), Voxels), (
         "the first dense layer, for lack of a convolution"
     )
+    assert "map:measures" in shown(look("decisions", "wine"), Voxels), "integrated gradients, for lack of spatial axes"
     assert "filter 0 of mood" in shown(look("kernels", "reviews"), Voxels)
 
 
