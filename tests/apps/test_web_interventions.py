@@ -13,10 +13,11 @@ from nnviz3d import Intervention
 from nnviz3d.apps.sample_runner import Answer
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.panels.changes import ChangesPanel, ChangesState
 from nnviz3d.apps.web.panels.interventions import InterventionsPanel
 from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import score
+from nnviz3d.scene.colors import number, score
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick
 from nnviz3d.scene.spec import default_scene
@@ -150,6 +151,10 @@ def test_mute_shows_the_change_and_the_scores_and_undoing_it_the_activations(pan
     shown = {one["name"]: (one["before"], one["after"]) for one in state.whatif_scores}
     turned = zip(captures.CLASSES, scores, scores[::-1], strict=True)
     assert shown == {name: (score(float(a)), score(float(b))) for name, a, b in turned}
+    less = dict(zip(captures.CLASSES, scores[::-1].astype(float) - scores.astype(float), strict=True))
+    signs = {one["name"]: (one["difference"], one["sign"]) for one in state.whatif_scores}
+    assert signs == {n: (f"{'+' if d > 0 else ''}{number(d)}", np.sign(d)) for n, d in less.items()}
+    assert {one["sign"] for one in state.whatif_scores} == {-1, 0, 1}, "an equal score is no change"
     panel._intervene("Channel 1", "× 2")
     panel._intervene("Whole layer", "Freeze")
     asked = model.asked[-1].insights.interventions
@@ -164,6 +169,29 @@ def test_mute_shows_the_change_and_the_scores_and_undoing_it_the_activations(pan
     assert len(model.asked) == asked, "the unchanged run is known"
     assert (state.whatif_listed, state.whatif_scores) == ([], [])
     assert session.selection.quantity is None
+
+
+def test_sign_of_a_change_stays_in_every_perspective_shows_it_and_undoes_it(panel, model):
+    page, session = panel.page, panel.page.session
+    sign = ChangesPanel(page)
+    page.panels = [panel, sign]
+    page.synchronize()
+    assert sign.state == ChangesState()
+    places(panel, CellPick("conv", (2, 2, 1)))
+    panel._intervene("Channel 1", "Mute")
+    answered(panel, model)
+    session.look_at("network")
+    page.synchronize()
+    assert sign.state == ChangesState("1 change", "mute conv[1]", True)
+    assert session.selection.quantity is None
+    page.triggers["show_changes"]()
+    assert (session.perspectives.current, session.selection.quantity) == ("activations", "change")
+    panel._intervene("Whole layer", "Freeze")
+    answered(panel, model)
+    page.synchronize()
+    assert (sign.state.changes_words, sign.state.changes_told) == ("2 changes", "mute conv[1]\nfreeze conv")
+    page.triggers["reset_interventions"]()
+    assert sign.state == ChangesState()
 
 
 def test_interventions_go_along_to_another_sample_and_to_other_requests(panel, model):
@@ -309,8 +337,15 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         assert "mute conv2d[" in text(page, "#whatif")
         muted = changed(page, first)
         assert np.mean(np.abs(muted.astype(int) - first)) > 1, "the blocks show the change"
-        page.locator("#whatif-reset").click()
-        wait_until(lambda: page.locator("#whatif-scores").count() == 0, "nothing is changed")
+        page.locator("[data-perspective=neurons]").click()
+        neurons = changed(page, muted)
+        assert text(page, "#changes-show") == "1 change"
+        page.locator("#changes-show").click()
+        changed(page, neurons)
+        assert page.locator("[data-perspective=activations]").get_attribute("aria-selected") == "true"
+        assert "Change by interventions" in text(page, "#insights")
+        page.locator("#changes-reset").click()
+        wait_until(lambda: page.locator("#whatif-scores, #changes").count() == 0, "nothing is changed")
 
 
 @pytest.mark.chromium

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.appearance import AppearancePanel
 from nnviz3d.apps.web.panels.breadcrumbs import BreadcrumbsPanel
+from nnviz3d.apps.web.panels.changes import ChangesPanel
 from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
 from nnviz3d.apps.web.panels.histograms import HistogramsPanel
@@ -32,6 +33,7 @@ PanelClass = Callable[[PageContext], AnyPanel]
 
 PANELS: tuple[PanelClass | str, ...] = (
     PerspectivesPanel,
+    ChangesPanel,
     BreadcrumbsPanel,
     TourButtonPanel,
     SamplesPanel,

@@ -13,7 +13,7 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_index, asked_number
 from nnviz3d.data.capabilities.interventions import Action
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import score
+from nnviz3d.scene.colors import number, score
 
 _ACTIONS: dict[str, tuple[Action, float, str]] = {
     "Mute": ("mute", 0.0, "Set it to 0"),
@@ -41,7 +41,7 @@ class InterventionsState:
     whatif_undo
         Whether the last change can be undone.
     whatif_scores
-        The largest scores: ``name``, ``before``, ``after``, and ``sign``, -1, 0 or 1 of the change.
+        The largest scores: ``name``, ``before``, ``after``, their ``difference`` and its ``sign``, -1, 0 or 1.
     """
 
     whatif_places: list[str] = field(default_factory=list)
@@ -75,6 +75,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                 "name": one.name,
                 "before": score(one.before),
                 "after": score(one.after),
+                "difference": f"{'+' if one.after > one.before else ''}{number(one.after - one.before)}",
                 "sign": (one.after > one.before) - (one.after < one.before),
             }
             for one in found.scores()
@@ -174,11 +175,13 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                 html.Span("Score", classes="faint")
                 html.Span("before", classes="faint")
                 html.Span("after", classes="faint")
+                html.Span("change", classes="faint")
                 with html.Template(v_for="one in whatif_scores", key="one.name"):
                     html.Span("{{ one.name }}", classes="line")
                     html.Span("{{ one.before }}")
+                    html.Span("{{ one.after }}")
                     html.Span(
-                        "{{ one.after }}", classes=("{ 'whatif-more': one.sign > 0, 'whatif-less': one.sign < 0 }",)
+                        "{{ one.difference }}", classes=("['whatif-less', 'faint', 'whatif-more'][one.sign + 1]",)
                     )
 
 
