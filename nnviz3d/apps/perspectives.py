@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from glob import escape
+from typing import Any
 
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
@@ -61,6 +62,9 @@ PERSPECTIVES = (
     Perspective("landscape", "Landscape", "The loss around the weights that were learned", "landscape"),
 )
 """All perspectives, in the order of the bar."""
+_NO_LOOK: Mapping[str, Any] = {"threshold": None, "normalize": None, "ranking": None}
+"""The fields of a selection that each perspective keeps for itself, as they are at first: one threshold, scale or ranking
+does not suit what another perspective shows."""
 SIDE_BY_SIDE = Perspective("side_by_side", "Side by side", "Both models, one below the other, seen by one camera")
 """The perspective of a session that compares two models; its scene is the default one with the other network below."""
 
@@ -129,6 +133,7 @@ class Perspectives:
         }
         self.current = self.first = shown
         self._scenes: dict[str, Scene] = {}
+        self._own_looks: dict[str, Mapping[str, Any]] = {}
         self._opened = frame.scene.context.opened
         self._failed: dict[str, tuple[CaptureReader, str]] = {}
         self._known: tuple[tuple[object, ...], Mapping[str, Availability]] = ((), {})
@@ -219,12 +224,13 @@ class Perspectives:
             self._opened = frame.scene.context.opened
         try:
             scene = self._scene(name, capture)
-            selection = carried(frame.selection, scene)
+            selection = replace(carried(frame.selection, scene), **self._own_looks.get(name, _NO_LOOK))
             scene.at(scene.duration, selection)
         except UserError as error:
             self._failed[name], self._known = (capture, _plain(error)), ((), {})
             raise UserError(_plain(error)) from None
         self._scenes[self.current] = frame.scene
+        self._own_looks[self.current] = {field: getattr(frame.selection, field) for field in _NO_LOOK}
         self.current = name
         frame.show(scene, selection, scene.duration)
         frame.mark_drawn()
@@ -244,8 +250,8 @@ class Perspectives:
 def carried(selection: Selection, scene: Scene) -> Selection:
     """Return a selection for another scene of the same source, without what belongs to the earlier one alone.
 
-    Sample, layer, target, pick and training step stay, and so do colours. What the cells and channels show is as the other
-    scene says.
+    Sample, layer, target, pick and training step stay, and so do colours. What the cells and channels show, their scale and
+    their threshold are as the other scene says.
     """
     cloud, methods = scene.find(EmbeddingView), attribution_methods(scene.capture.stored)
     embeddings = () if cloud is None else cloud.names
@@ -262,6 +268,7 @@ def carried(selection: Selection, scene: Scene) -> Selection:
         unfolded=1.0,
         channel_order=None,
         channel_pictures=None,
+        **_NO_LOOK,
     )
 
 

@@ -77,6 +77,22 @@ def test_sample_layer_pick_and_colours_go_along_and_what_cells_show_is_as_the_sc
     assert session.choices.quantity == "gradient"
 
 
+def test_each_perspective_keeps_its_own_threshold_scale_and_ranking(explained_capture):
+    session = session_of(explained_capture)
+
+    def own():
+        return session.selection.threshold, session.selection.normalize, session.selection.ranking
+
+    session.select(threshold=0.6, normalize="global", ranking="contribution")
+    session.look_at("gradients")
+    assert own() == (None, None, None)
+    session.select(threshold=0.1)
+    session.look_at("activations")
+    assert own() == (0.6, "global", "contribution")
+    session.look_at("gradients")
+    assert own() == (0.1, None, None)
+
+
 def test_target_goes_along(explained_capture):
     session = session_of(explained_capture)
     target = session.choices.explained_targets[-1].target

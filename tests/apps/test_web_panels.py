@@ -41,6 +41,10 @@ class Page(SimpleNamespace):
     def on_trigger(self, name: str, triggered: object) -> None:
         self.triggers[name] = triggered
 
+    def select(self, *, moving: bool = False, **changes: object) -> None:
+        self.session.select(**changes)
+        self.synchronize()
+
     def synchronize(self) -> None:
         for panel in self.panels:
             panel.synchronize()
@@ -101,6 +105,22 @@ def test_values_of_the_session_are_no_change_of_the_session(page):
     for key, changed in page.changed.items():
         changed(page.values[key])
     assert (page.session.selection, page.session.clock.t) == (selection, t)
+
+
+def test_look_that_was_changed_is_reset_to_that_of_the_scene(page):
+    page.synchronize()
+    before, values = page.session.selection, dict(page.values)
+    assert not values["look_changed"]
+    for key, value in {
+        "threshold": 60,
+        "colormap": "viridis",
+        "normalize": "global",
+        "ranking": "contribution",
+    }.items():
+        page.changed[key](value)
+        assert page.values["look_changed"]
+    page.triggers["reset_look"]()
+    assert (page.session.selection, page.values) == (before, values)
 
 
 def test_no_key_belongs_to_two_panels(page):

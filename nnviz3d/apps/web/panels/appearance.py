@@ -18,6 +18,9 @@ from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.connections import ConnectionsSpec
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
+_FIELDS = ("threshold", "colormap", "normalize", "ranking")
+"""The fields of the selection that this panel sets."""
+_THRESHOLD = "Cells below this percentage of the end of their layer's colour scale are hidden"
 _STOPS = 12
 """Colours in the page's picture of a colour map."""
 
@@ -36,6 +39,8 @@ class AppearanceState:
         The chosen colour map, scale and ranking of connections.
     has_cells, has_lines
         Whether the scene shows numbers in cells, and connections as lines.
+    look_changed
+        Whether the user has changed any of these from what the scene says.
     """
 
     colormaps: list[dict[str, str]]
@@ -45,6 +50,7 @@ class AppearanceState:
     ranking: str = ""
     has_cells: bool = False
     has_lines: bool = False
+    look_changed: bool = False
 
 
 class AppearancePanel(PagePanel[AppearanceState]):
@@ -60,6 +66,7 @@ class AppearancePanel(PagePanel[AppearanceState]):
         page.on_change("colormap", self._set_colormap)
         page.on_change("normalize", self._set_normalize)
         page.on_change("ranking", self._set_ranking)
+        page.on_trigger("reset_look", self._reset)
 
     @property
     def _activations(self) -> ActivationsSpec | None:
@@ -75,7 +82,8 @@ class AppearancePanel(PagePanel[AppearanceState]):
         """Show the selection; fields that it leaves open as the scene sets them."""
         selection = self.page.session.selection
         has_cells, has_lines = self._activations is not None, self._connections is not None
-        state = replace(self.state, has_cells=has_cells, has_lines=has_lines)
+        changed = any(getattr(selection, name) is not None for name in _FIELDS)
+        state = replace(self.state, has_cells=has_cells, has_lines=has_lines, look_changed=changed)
         if (view := self._activations) is not None:
             threshold = view.threshold if selection.threshold is None else selection.threshold
             state = replace(
@@ -115,18 +123,31 @@ class AppearancePanel(PagePanel[AppearanceState]):
         if view is not None and ranking != (selection.ranking or view.ranking):
             self.page.select(ranking=asked_choice("ranking", ranking, RANKINGS))
 
+    def _reset(self) -> None:
+        nothing: dict[str, Any] = dict.fromkeys(_FIELDS)
+        self.page.select(**nothing)
+
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section appearance", id="appearance", v_if="has_cells || has_lines"):
             self._threshold()
             self._colors()
-            words = "One colour scale for each layer, or one for all"
+            words = "One colour scale for each layer, which leaves 0.2 % of its numbers above its end m, or one for all"
             choice_buttons("Scale", "normalize", get_args(Normalize), words, v_if="has_cells")
             words = "Which connections are strong: |weight|, or |weight × value|"
             choice_buttons("Lines by", "ranking", RANKINGS, words, v_if="has_lines")
+            html.Button(
+                "Reset to the scene's own look",
+                v_if="look_changed",
+                click="trigger('reset_look')",
+                type="button",
+                classes="cloud-button wide",
+                id="reset-look",
+                title="Threshold, colours, scale and ranking as the scene says",
+            )
 
     def _threshold(self) -> None:
-        with html.Div(classes="field", title="Hides cells below this share of their layer's range", v_if="has_cells"):
+        with html.Div(classes="field", title=_THRESHOLD, v_if="has_cells"):
             html.Span("Threshold", classes="field-name")
             v.VSlider(v_model=("threshold",), min=0, max=100, step=1, id="threshold", aria_label="Threshold")
             html.Span("{{ threshold }} %", classes="field-value")
