@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from nnviz3d.apps.provenance import answering_output, sample_note
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding, embedding_names, read_embedding
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.context import class_name, predicted_of_two, top_classes
@@ -38,20 +40,38 @@ def notes_of(session: Session) -> dict[int, SampleNote]:
     """
     capture = session.context.capture
     head = answering_output(capture)
-    try:
-        scores = None if head is None else capture.activations(head).values
-    except (CaptureError, ValueError, OSError):
-        scores = None  # drawing the picture reports the damaged capture
+    scores = {} if head is None else _answers(session, head)
     embedded = _embedded(session)
     listed = Counter(sample.name for sample in session.samples)
     found = {}
     for position, sample in enumerate(session.samples):
         if sample.index is not None:
-            own = None if scores is None else scores[sample.index]
-            found[position] = _note(capture, head, sample.index, own)
+            found[position] = _note(capture, head, sample.index, scores.get(sample.index))
         elif sample.name in embedded and listed[sample.name] == 1:
             found[position] = embedded[sample.name]
     return found
+
+
+def _answers(session: Session, head: str) -> dict[int, np.ndarray[Any, Any]]:
+    """Return the numbers of an output for all captured samples, by index, without runs that later ones have replaced."""
+    found: dict[int, np.ndarray[Any, Any]] = {}
+    start = 0
+    for capture, count in _parts(session):
+        # Drawing the picture reports a damaged capture.
+        with suppress(CaptureError, ValueError, OSError):
+            if capture is not None:
+                found.update(enumerate(capture.activations(head).values, start))
+        start += count
+    return found
+
+
+def _parts(session: Session) -> list[tuple[CaptureReader | None, int]]:
+    """Return the captures that the samples are in, each with the number of its samples; none for those removed."""
+    shown, series = session.context.capture, session.scene.capture
+    removed = isinstance(series, CaptureSeries) and any(part.capture is None for part in series.parts)
+    if not removed:
+        return [(shown, shown.committed)]
+    return [(part.capture, len(part.names)) for part in CaptureSeries.of(series).parts]
 
 
 def note_of(session: Session, position: int) -> SampleNote:

@@ -35,6 +35,7 @@ from nnviz3d.apps.web.security import Gate, address
 from nnviz3d.apps.web.server_environment import ServerEnvironment
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
@@ -324,6 +325,32 @@ def test_predictions_of_samples_that_were_not_run_are_those_of_their_embedding(s
     twice = Session(Scene.build(default_scene(), capture), session.renderer, samples=[*samples, Sample(found.names[1])])
     assert 1 in notes_of(listed)
     assert 1 not in notes_of(twice), "which of the two is the point is not known"
+
+
+def test_predictions_stay_known_after_a_later_run_of_a_sample_has_replaced_an_earlier_one(session, tmp_path):
+    first, values = session.scene.context.capture, captures.small_values()
+    series = CaptureSeries.of(first)
+    for run in range(2):
+        again = {name: numbers[run : run + 1] for name, numbers in values.items()}
+        series = series.plus(captures.write(tmp_path / f"{run}.zarr", first.graph, again, classes=captures.CLASSES))
+    series = series.without(first.committed)
+    indices = [*range(first.committed), first.committed + 1]
+    samples = [Sample(f"sample {index}", index) for index in indices]
+    again = Session(Scene.build(default_scene(), series), session.renderer, samples=samples)
+    found = notes_of(again)
+    assert [found[position] for position in range(len(indices))] == [note_of(again, i) for i in range(len(indices))]
+    assert all(note.text.startswith("predicted") for note in found.values())
+
+
+def test_list_says_that_captured_samples_come_first(session):
+    captured = [Sample(f"sample {index}", index) for index in range(3)]
+    others = [Sample("a.png"), Sample("b.png")]
+    panels = [
+        SamplesPanel(Page(Session(session.scene, session.renderer, samples=samples)))
+        for samples in ([*captured, *others], captured, [captured[0], *others])
+    ]
+    words = "First the 3 samples of the capture, then the others in the order of the data set."
+    assert [panel.state.samples_order for panel in panels] == [words, "", ""]
 
 
 def test_samples_have_names_pictures_and_classes(session, digits):

@@ -37,6 +37,8 @@ class SamplesState:
         prediction is wrong.
     predictions_words, predictions_findable
         How many samples' predictions are known; and whether the perspective of embeddings finds all.
+    samples_order
+        The order of the list in words; empty if it is plain.
     pictures
         Whether the samples can be shown as pictures.
     uploads
@@ -51,6 +53,7 @@ class SamplesState:
     sample: int = 0
     predictions_words: str = ""
     predictions_findable: bool = False
+    samples_order: str = ""
 
 
 class SamplesPanel(PagePanel[SamplesState]):
@@ -67,6 +70,7 @@ class SamplesPanel(PagePanel[SamplesState]):
             samples_wrong=[],
             pictures=has_pictures(session),
             uploads=session.queries.runner is not None,
+            samples_order=order_words(session),
         )
         super().__init__(page, _with_notes(state, self._told, session))
         page.client_only(sample_menu=False, sample_filter="", sample_wrong=False)
@@ -196,13 +200,14 @@ class SamplesPanel(PagePanel[SamplesState]):
                 classes="faint empty",
                 id="no-sample",
             )
+            html.Div("{{ samples_order }}", v_if="samples_order", classes="faint sample-words", id="samples-order")
             with html.Div(v_if="predictions_words", classes="faint sample-words", id="predictions"):
                 html.Div("{{ predictions_words }}")
                 html.Button(
                     "Find all of them: open Embedding",
                     v_if="predictions_findable",
                     click="sample_menu = false; trigger('look_at', ['embedding'])",
-                    classes="pick-ask",
+                    classes="cloud-button wide",
                     id="find-predictions",
                 )
 
@@ -248,6 +253,14 @@ def sample_items(session: Session) -> list[dict[str, Any]]:
         {"index": index, "name": sample.name, "version": (sample.index or 0) if sample.drawing else 0}
         for index, sample in enumerate(session.samples)
     ]
+
+
+def order_words(session: Session) -> str:
+    """Return the order of the samples in words, if captured ones come before others; else nothing."""
+    captured = next((i for i, sample in enumerate(session.samples) if sample.index is None), 0)
+    if captured < 2:
+        return ""
+    return f"First the {captured:,} samples of the capture, then the others in the order of the data set."
 
 
 def has_pictures(session: Session) -> bool:
