@@ -23,11 +23,13 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.activations import picture_of
+from nnviz3d.scene.views.attributions import AttributionsSpec
 from tests.support import captures
 from tests.support.captures import explained_maps
 from tests.support.graphs import chain
 
 OTHER = Target("scores", 1)
+OPACITY = AttributionsSpec(kind="attributions").opacity
 
 
 def scene_of(capture, *others, **view):
@@ -76,14 +78,14 @@ class TestOverThePicture:
         fine = upsampled(explained_maps()["conv"][:1], (8, 9))[0]
         top = limits_for(statistics_of(explained_maps()["conv"][0]), "layer")[1]
         picture = picture_of(explained_capture.activation("input", 0))
-        assert np.array_equal(image.pixels, laid_over(picture, fine, colormap("inferno"), (0, top), 0.9))
+        assert np.array_equal(image.pixels, laid_over(picture, fine, colormap("inferno"), (0, top), OPACITY))
 
     def test_scale_has_the_colours_of_the_map_over_a_middle_grey(self, scene):
         (scale,) = (row for row in rows(scene, "attribution", method="vanilla") if isinstance(row, ScaleRow))
         low, high = (float(row.strip("≤≥ ").replace("−", "-")) for row in (scale.ticks[0][1], scale.ticks[2][1]))
         assert low == -high
         grey, values = np.full((1, 3, 3), 128, np.uint8), np.array([[low, low * 25 / 255, high]], np.float32)
-        seen = laid_over(grey, values, colormap("ember-ice"), (low, high), 0.9)[0].astype(int)
+        seen = laid_over(grey, values, colormap("ember-ice"), (low, high), OPACITY)[0].astype(int)
         assert np.abs(scale.colormap.table[[0, 115, 255]].astype(int) - seen).max() <= 2
 
     def test_map_is_in_front_of_the_input_with_its_size(self, scene):

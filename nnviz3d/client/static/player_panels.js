@@ -98,7 +98,7 @@ export class PlayerPanels {
     );
     this.scale = new ChoiceButtons("Scale", scales.map((name) => ({ name, title: name })), (normalize) => player.choose({ normalize }));
     return [
-      fieldRow("Threshold", "Hides cells below this share of their layer's range", this.threshold, this.reach),
+      fieldRow("Threshold", "Cells below this percentage of the end of their layer's colour scale are hidden", this.threshold, this.reach),
       fieldRow("Colours", "The colours of the numbers", make("span", { class: "map" }, this.strip, this.colormap)),
       make("div", { class: "field", title: "One colour scale for each layer, or one for all" }, make("span", { class: "field-name" }, "Scale"), this.scale.element),
     ];

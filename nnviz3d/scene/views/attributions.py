@@ -70,7 +70,7 @@ class AttributionsSpec(ViewSpec):
     kind: Literal["attributions"]
     explains: ClassVar[bool] = True
     method: str | None = None
-    opacity: Share = 0.9
+    opacity: Share = 0.8
 
     @property
     def needs(self) -> Insights:

@@ -66,7 +66,7 @@ def scale_panels(
     what
         Name of the quantity.
     threshold
-        Share of each layer's range below which cells are not drawn.
+        Share of each layer's scale below which cells are not drawn.
     shared
         Whether all layers have one scale.
     chosen
@@ -86,7 +86,10 @@ def scale_panels(
         shown, total = cells_shown(cut)
         cells = "cells" if len(cut) == len(blocks) else "cells of maps"
         scales[0].append(
-            TextRow(f"{shown:,} of {total:,} {cells} reach {threshold:.0%} of their layer's range", "quiet")
+            TextRow(
+                f"{shown:,} of {total:,} {cells} reach {threshold:.0%} of the scale; others hidden",
+                "quiet",
+            )
         )
     nans, infinities = sum(s.nans for s in statistics), sum(s.infinities for s in statistics)
     for color, count, kind in ((NAN_COLOR, nans, "NaN"), (INF_COLOR, infinities, "infinite")):

@@ -40,7 +40,11 @@ def title_panel(context: SceneContext, sample: int, answer: str | None = None) -
         words.append(answer)
     mode, _ = capture.preprocessing(sample)
     records = capture.step_records
-    step = [] if records is None or records.probe_step is None else [f"after training step {records.probe_step:,}"]
+    step = (
+        []
+        if records is None or records.probe_step is None
+        else [f"activations recorded after training step {records.probe_step:,}"]
+    )
     text = mode == "none" and capture.tokens(sample) is not None
     meaning = [] if text else [short_meaning(mode)]
     notes = (note.rstrip(".") for note in capture.provenance.notes_of(sample) if not told_elsewhere(note))

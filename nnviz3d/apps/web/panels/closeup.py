@@ -146,7 +146,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
                     "Find the samples that activate its channels most",
                     v_if="examples_findable",
                     click="trigger('find_examples')",
-                    classes="pick-ask",
+                    classes="cloud-button wide",
                     id="find-examples",
                 )
 

@@ -173,7 +173,12 @@ class ExplanationPanel(PagePanel[ExplanationState]):
             ):
                 _search("explained", _ALL, "Class", no_data_text=("no_class",))
             with labelled("Map", "Attribution method of the map", v_if="methods.length"):
-                v.VSelect(v_model=("method",), items=("methods",), id="method", aria_label="Map")
+                v.VSelect(
+                    v_model=("method",), items=("methods",), id="method", aria_label="Map", v_if="methods.length > 1"
+                )
+                html.Span(
+                    "{{ methods[0].title }}", v_if="methods.length === 1", classes="field-single", id="method-only"
+                )
 
 
 def _natural(name: str) -> list[str | int]:

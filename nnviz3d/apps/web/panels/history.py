@@ -126,7 +126,7 @@ class HistoryPanel(PagePanel[HistoryState]):
         parting = parting_of(training.epoch_ends) if state.charted == PROGRESS else None
         state = replace(state, chart_parting=parting_words(parting) if parting else "")
         if state.charted != PROGRESS and len(self._found.names) > 1:
-            words += " · first layer dark, last bright"
+            words += " · lines from dark (first layer) to bright (last layer)"
         other = self.page.session.scene.context.counterpart
         return replace(state, chart=chart_of(self._found, "" if other is None else other.name), chart_words=words)
 
