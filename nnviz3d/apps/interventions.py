@@ -16,6 +16,7 @@ from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouped_capture import originals
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
@@ -154,6 +155,10 @@ class Interventions:
         """Show the sample without interventions."""
         self._change(())
 
+    def change_to(self, interventions: tuple[Intervention, ...], quantity: Quantity | None) -> None:
+        """Ask for another list of interventions, and show a quantity when the run with them arrives."""
+        self._change(interventions, quantity)
+
     def undo(self) -> bool:
         """Ask for the list of interventions before the last change; returns whether there is one."""
         listed, position = self.listed, self._samples.chosen
@@ -213,12 +218,14 @@ class Interventions:
             return False
         return self._queries.run_again(Insights(interventions=listed), {}, _WORDS, position)
 
-    def _change(self, interventions: Sequence[Intervention], *, goes_on: bool = False) -> None:
+    def _change(
+        self, interventions: Sequence[Intervention], quantity: Quantity | None = "change", *, goes_on: bool = False
+    ) -> None:
         """Ask for another list of interventions, unless it is the same; `undo` returns to the list before."""
         before = self.listed
         if tuple(interventions) == before:
             return
-        self._ask(tuple(interventions))
+        self._ask(tuple(interventions), quantity)
         if not goes_on or not self._past:
             self._past = [*self._past[1 - _MOST :], before]
 
@@ -234,8 +241,8 @@ class Interventions:
         best = top_classes(np.maximum(before, after), _SCORES)
         return tuple(ChangedScore(context.name_of(Target(head, i)), float(before[i]), float(after[i])) for i in best)
 
-    def _ask(self, interventions: tuple[Intervention, ...]) -> None:
-        then = {"quantity": "change" if interventions else None}
+    def _ask(self, interventions: tuple[Intervention, ...], quantity: Quantity | None = "change") -> None:
+        then = {"quantity": quantity if interventions or quantity != "change" else None}
         if not self._queries.run_changed(interventions, then, _WORDS):
             raise UserError("There is no model to run with interventions; open the model's file, not only its capture.")
 

@@ -100,9 +100,15 @@ class ModelQueries:
         """Whether there is a model to ask."""
         return self.runner is not None
 
-    def run(self, position: int, more: Insights) -> None:
-        """Run the model on a sample for the first time, and show the sample when the answer arrives."""
-        self._requests.run(position, self._samples[position], more)
+    def run(self, position: int, more: Insights, then: Mapping[str, Any] = _NOTHING) -> None:
+        """Run the model on a sample for the first time, and show the sample when the answer arrives.
+
+        Parameters
+        ----------
+        then
+            Fields of `Selection` that are set when the answer arrives.
+        """
+        self._requests.run(position, self._samples[position], more, then)
 
     def run_again(
         self,

@@ -62,9 +62,9 @@ class ModelRequests:
         """Whether the model can be run on a sample."""
         return self._runner is not None and sample.source is not None
 
-    def run(self, position: int, sample: Sample, more: Insights) -> bool:
+    def run(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any]) -> bool:
         """Request the first run on a sample; returns whether that is possible."""
-        return self._send(position, sample, Insights(), more, {}, PendingRequest.words)
+        return self._send(position, sample, Insights(), more, then, PendingRequest.words)
 
     def run_again(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from nnviz3d.apps.choices import Choices
@@ -27,7 +28,8 @@ from nnviz3d.apps.training_control import TrainingControl
 from nnviz3d.apps.training_follower import TrainingFollower
 from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.apps.unfolding import Unfolding
-from nnviz3d.data.quantities import OF_GRADIENTS
+from nnviz3d.data.capabilities.interventions import Intervention
+from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, Insights
 from nnviz3d.errors import UserError
@@ -207,6 +209,11 @@ class Session:
         self._last_tried = None
         self._choose(position)
 
+    def choose_changed(self, position: int, interventions: tuple[Intervention, ...], quantity: Quantity | None) -> None:
+        """Run the model for the first time on a sample, with interventions, and show a quantity of it."""
+        self._last_tried = None
+        self._run(position, interventions, {"quantity": quantity})
+
     def choose_next(self, by: int = 1) -> None:
         """Choose the sample that is `by` positions further, around the ends.
 
@@ -236,14 +243,28 @@ class Session:
             self.queries.cancel()
             self._frame.select_sample(sample.index)
 
-    def _run(self, position: int) -> None:
-        """Run the model on a sample for the first time, and show it when the answer arrives."""
+    def _run(
+        self,
+        position: int,
+        interventions: tuple[Intervention, ...] | None = None,
+        then: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Run the model on a sample for the first time, and show it when the answer arrives.
+
+        Parameters
+        ----------
+        interventions
+            By default those of the shown sample.
+        then
+            As for `ModelQueries.run`.
+        """
         selection = self.selection
         targets = () if selection.target is None else (selection.target.text,)
         needs = self.scene.spec.needs().of_samples
-        changes = Insights(interventions=self.interventions.going_to(position))
+        listed = self.interventions.going_to(position) if interventions is None else interventions
         gradients = selection.quantity in OF_GRADIENTS
-        self.queries.run(position, Insights(targets=targets, gradients=gradients).plus(needs).plus(changes))
+        wanted = Insights(targets=targets, gradients=gradients).plus(needs).plus(Insights(interventions=listed))
+        self.queries.run(position, wanted, then)
 
     def on_news(self, call: Callable[[], None]) -> None:
         """Call a function, in another thread, whenever `poll`, `queries.busy` or `training_status` has news."""

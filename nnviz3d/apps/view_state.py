@@ -7,6 +7,7 @@ from dataclasses import replace
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.saved_scene import look_of
 from nnviz3d.apps.session import Session
+from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.targets import Target
@@ -25,10 +26,11 @@ def view_of(session: Session) -> ViewState:
     look = look_of(session.scene, session.clock.t, selection)
     against = None if selection.against is None else session.choices.against
     perspectives = session.perspectives
+    changes = tuple(one.text for one in session.interventions.listed if one.in_words)
     return ViewState(
         perspective=None if perspectives.current == perspectives.first else perspectives.current,
         sample=samples.chosen,
-        look=look.model_copy(update={"against": against}),
+        look=look.model_copy(update={"against": against, "interventions": changes or None}),
     )
 
 
@@ -51,7 +53,7 @@ def show_view(session: Session, view: ViewState) -> None:
     if wanted == before:
         _show(session, view)
     elif perspectives.availability(wanted).state is State.COMPUTABLE:
-        _show(session, view.model_copy(update={"look": LookSpec(layer=view.look.layer, pick=view.look.pick)}))
+        _show(session, view.model_copy(update={"look": _until_computed(view.look)}))
         session.look_at(wanted)
     else:
         selection, t = session.selection, session.clock.t
@@ -62,6 +64,11 @@ def show_view(session: Session, view: ViewState) -> None:
             session.look_at(before)
             session.show(session.scene, selection, t)
             raise
+
+
+def _until_computed(look: LookSpec) -> LookSpec:
+    """Return the part of a look that is shown before the model has computed a perspective."""
+    return LookSpec(layer=look.layer, pick=look.pick, interventions=look.interventions)
 
 
 def _show(session: Session, view: ViewState) -> None:
@@ -85,10 +92,15 @@ def _show(session: Session, view: ViewState) -> None:
         session.selection.sample if sample is None else sample,
         scene.capture,
     )
-    later, found = _asked(session, found)
+    changes = _other_changes(session, position, look)
+    later, found = _asked(session, found, changes is not None)
     check_shown(scene, found)
     session.show(scene, found, scene.duration if look.time is None else look.time)
-    if sample is None:
+    if changes is not None and sample is None:
+        session.choose_changed(position, changes, look.quantity)
+    elif changes is not None:
+        session.interventions.change_to(changes, look.quantity)
+    elif sample is None:
         session.choose(position)
     if later.target is not None:
         session.choices.explain(later.target)
@@ -96,8 +108,36 @@ def _show(session: Session, view: ViewState) -> None:
         session.choices.show(later.quantity)
 
 
-def _asked(session: Session, found: Selection) -> tuple[Selection, Selection]:
+def _other_changes(session: Session, position: int, look: LookSpec) -> tuple[Intervention, ...] | None:
+    """Return the interventions of a look if the shown run of a sample has other ones, else `None`.
+
+    Raises
+    ------
+    SceneError
+        If there is no model to run with them.
+    """
+    if look.interventions is None:
+        return None
+    changes, sample = tuple(map(Intervention.of_text, look.interventions)), session.samples[position]
+    known: tuple[Intervention, ...] = ()
+    if position == session.samples.chosen:
+        known = session.interventions.listed
+    elif sample.index is not None:
+        known = session.scene.context.capture.explanations(sample.index).interventions
+    if changes == tuple(one for one in known if one.in_words):
+        return None
+    if sample.source is None or not session.queries.can_ask:
+        raise SceneError("look.interventions: there is no model to run with them; open the model's file.")
+    return changes
+
+
+def _asked(session: Session, found: Selection, changes: bool) -> tuple[Selection, Selection]:
     """Split a selection: the quantity and the target for which the model is asked, and the rest.
+
+    Parameters
+    ----------
+    changes
+        Whether the model is asked for a run with interventions.
 
     Raises
     ------
@@ -112,6 +152,8 @@ def _asked(session: Session, found: Selection) -> tuple[Selection, Selection]:
         later, found = replace(later, target=found.target), replace(found, target=None)
     if found.quantity in OF_GRADIENTS and asks and not context.has_gradients(found):
         later, found = replace(later, quantity=found.quantity), replace(found, quantity=None)
+    if changes and found.quantity == "change":
+        found = replace(found, quantity=None)  # until the run arrives
     return later, found
 
 

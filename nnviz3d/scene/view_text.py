@@ -270,5 +270,6 @@ _FIELDS: Mapping[str, tuple[str, _Kind]] = {
     "x": ("pick", _Kind(_pick, _read_pick)),
     "w": ("opened", _Kind(_words, _read_words)),
     "j": ("perspective", _NAME),
+    "I": ("interventions", _Kind(_words, _read_words)),
 }
 """The fields by their letters: the name, and the kind of its values."""

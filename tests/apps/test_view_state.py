@@ -64,6 +64,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "step": SMALL,
     "pick": st.builds(PickSpec, layer=LAYERS, index=st.none() | st.lists(SMALL, max_size=4).map(tuple)),
     "opened": st.lists(LAYERS, max_size=1).map(tuple),
+    "interventions": st.sampled_from([("mute conv2d[3]",), ("freeze nothing",), ()]),
 }
 # Few fields each, so that many views can be shown.
 LOOKS = (

@@ -13,14 +13,17 @@ from nnviz3d import Intervention
 from nnviz3d.apps.sample_runner import Answer
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
+from nnviz3d.apps.view_state import show_view, view_of
 from nnviz3d.apps.web.panels.changes import ChangesPanel, ChangesState
 from nnviz3d.apps.web.panels.interventions import InterventionsPanel
 from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number, score
+from nnviz3d.scene.look import LookSpec
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.view_text import ViewState, decode_view, encode_view
 from nnviz3d.scene.views.connections import EdgePick
 from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
@@ -85,8 +88,9 @@ def model(tmp_path):
     return Model(tmp_path)
 
 
-def panel_of(capture, model):
-    samples = tuple(Sample(f"sample {i}", i, f"digits:{i}") for i in range(capture.committed))
+def panel_of(capture, model, *, further=0):
+    count = capture.committed
+    samples = tuple(Sample(f"sample {i}", i if i < count else None, f"digits:{i}") for i in range(count + further))
     page = Page(Session(Scene.build(default_scene(), capture), SimpleNamespace(), samples=samples, runner=model))
     panel = InterventionsPanel(page)
     page.panels = [panel]
@@ -105,7 +109,7 @@ def panel_of_file(model, tmp_path):
     capture = captures.write(
         tmp_path / "run.zarr", captures.small_graph(), captures.small_values(), classes=captures.CLASSES, sha256="ab"
     )
-    return panel_of(capture, model)
+    return panel_of(capture, model, further=1)
 
 
 def answered(panel, model):
@@ -237,6 +241,43 @@ def test_model_that_cannot_have_changed_computes_the_changed_run_alone(panel_of_
     assert model.asked[-1].insights.gradients
 
 
+def test_view_of_an_address_asks_for_its_interventions_and_shows_its_quantity(panel_of_file, model):
+    panel, session = panel_of_file, panel_of_file.page.session
+    assert view_of(session).look.interventions is None
+    places(panel, CellPick("conv", (2, 2, 1)))
+    panel._intervene("Channel 1", "× ½")
+    answered(panel, model)
+    view = decode_view(encode_view(view_of(session)))
+    assert (view.look.interventions, view.look.quantity) == (("scale conv[1] by 0.5",), "change")
+    asked = len(model.asked)
+    show_view(session, view)
+    assert len(model.asked) == asked, "it is shown already"
+    panel._reset()
+    show_view(session, view)
+    assert session.selection.quantity is None, "the change is shown when it is known"
+    assert answered(panel, model).whatif_listed == ["scale conv[1] by 0.5"]
+    assert session.selection.quantity == "change"
+    show_view(session, view.model_copy(update={"look": LookSpec(interventions=("mute conv",), layer="conv")}))
+    assert answered(panel, model).whatif_listed == ["mute conv"]
+    assert (session.selection.quantity, session.selection.layer) == (None, "conv")
+    panel._undo()
+    assert answered(panel, model).whatif_listed == ["scale conv[1] by 0.5"]
+    later = len(session.samples) - 1
+    assert session.samples[later].index is None
+    show_view(session, view.model_copy(update={"sample": later}))
+    assert model.asked[-1].insights.interventions == (Intervention("conv", unit=1, action="scale", factor=0.5),)
+    answered(panel, model)
+    assert (session.samples.chosen, session.selection.quantity) == (later, "change")
+
+
+def test_view_with_interventions_without_a_model_changes_nothing(small_capture):
+    session = Session(Scene.build(default_scene(), small_capture), SimpleNamespace(size=(160, 90)))
+    before = (session.selection, session.clock.t)
+    with pytest.raises(UserError, match="interventions: there is no model"):
+        show_view(session, ViewState(sample=1, look=LookSpec(interventions=("mute conv",))))
+    assert (session.selection, session.clock.t) == before
+
+
 def test_undo_goes_back_list_by_list_and_a_slide_is_one_step(panel_of_file, model):
     panel = panel_of_file
     places(panel, CellPick("conv", (2, 2, 1)))
@@ -344,8 +385,15 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         changed(page, neurons)
         assert page.locator("[data-perspective=activations]").get_attribute("aria-selected") == "true"
         assert "Change by interventions" in text(page, "#insights")
+        wait_until(lambda: "~Imute!20conv2d" in page.evaluate("location.search"), "the address holds the change")
+        address = page.evaluate("location.href")
         page.locator("#changes-reset").click()
         wait_until(lambda: page.locator("#whatif-scores, #changes").count() == 0, "nothing is changed")
+        wait_until(lambda: "~I" not in page.evaluate("location.search"), "nor does the address hold a change")
+        page.goto(address)
+        wait_until(lambda: page.locator("#whatif-scores").count() == 1, "the address shows the change again")
+        page.locator("#whatif-reset").click()
+        wait_until(lambda: page.locator("#whatif-scores").count() == 0, "nothing is changed")
 
 
 @pytest.mark.chromium

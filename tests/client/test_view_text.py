@@ -69,6 +69,11 @@ LOOKS = st.builds(
     step=maybe(COUNTS),
     pick=maybe(st.builds(PickSpec, layer=NAMES, index=maybe(st.lists(COUNTS, max_size=4).map(tuple)))),
     opened=maybe(st.lists(NAMES, max_size=4).map(tuple)),
+    interventions=maybe(
+        st.lists(st.sampled_from(["mute conv2d[3]", "scale a/b[0,5,3]->é by -0.5", "freeze a,b~c!"]), max_size=3).map(
+            tuple
+        )
+    ),
 )
 
 
@@ -143,6 +148,9 @@ WRONG = [
     "1~xa,1,b",
     "1~xa," + ",".join("1" * 40),
     "1~wa,",
+    "1~Imute,",
+    "1~Imute",
+    "1~Ipaint!20a",
     "1~yz",
     "1~yw1",
     "1~yn",
@@ -161,7 +169,7 @@ WRONG = [
     "\u0000",
     "1~l\ud800",
 ]
-LOOSE = {"1~cjet", "1~nbad", "1~qfoo", "1~xa," + ",".join("1" * 40)}
+LOOSE = {"1~Imute", "1~Ipaint!20a", "1~cjet", "1~nbad", "1~qfoo", "1~xa," + ",".join("1" * 40)}
 """Texts whose names and lengths are checked by what the view is applied to in the browser."""
 
 

@@ -66,7 +66,7 @@ class Saves:
         session = self._session
         pose = self._view.pose() if self._view.camera_set_by_user else None
         shown = (session.perspectives.current, session.scene.context.opened, len(session.samples))
-        now = (session.selection, session.clock.t, *shown, pose)
+        now = (session.selection, session.clock.t, session.interventions.listed, *shown, pose)
         if now != self._last:
             self._last = now
             self._page.set({"view": encode_view(self._shown())})

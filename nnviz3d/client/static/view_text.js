@@ -41,6 +41,7 @@ export const VIEW_FIELDS = {
   x: ["pick", "pick"],
   w: ["opened", "names"],
   j: ["perspective", "name"],
+  I: ["interventions", "names"],
 };
 
 /** Least and greatest values of the fields that are single numbers. */
