@@ -92,7 +92,7 @@ def looking(chromium: Browser, server: Served) -> Iterator[Page]:
     wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the page shows the picture")
     yield page
     context.close()
-    assert not logged
+    assert not logged, logged
 
 
 def serving(*arguments: str) -> Iterator[Served]:
