@@ -8,6 +8,7 @@ from PIL import Image
 
 import nnviz3d
 from nnviz3d import Insights, Intervention
+from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.capabilities.interventions import read_changed, read_interventions
@@ -204,8 +205,18 @@ def test_range_of_an_array_that_is_painted_over_is_that_of_all_samples(tmp_path,
     given[k] *= 400
     Image.new("RGBA", (9, 10), (255, 0, 51, 255)).save(tmp_path / "paint.png")
     one = Intervention("start", action="paint", picture=str(tmp_path / "paint.png"))
-    _, numbers = changed(tmp_path, model, given, one)
-    assert np.array_equal(numbers("start"), np.broadcast_to(np.array([255, 0, 51], np.float32), given.shape))
+    np.save(tmp_path / "x.npy", given)
+    np.savez(tmp_path / "packed.npz", start=given)
+    for x in (given, *(f"{tmp_path}/{name}[{row}]" for name in ("x.npy", "packed.npz") for row in (0, 1))):
+        run, numbers = changed(tmp_path, model, x, one)
+        assert np.all(numbers("start") == np.array([255, 0, 51], np.float32))
+        assert run.picture("start", 0).max() == np.rint(run.activation("start", 0).max()), "what people see is as dark"
+    held = prepare_live_model(model, given)
+    asked = CaptureRequest(
+        model="live", inputs=("x[0]",), out=tmp_path / "live.zarr", insights=Insights(interventions=(one,))
+    )
+    held.answer(asked, lambda _: None)
+    assert np.all(read_changed(open_capture(asked.out).stored, "start", 0, 0) == np.array([255, 0, 51], np.float32))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-3, 3), (0, 300), (-1, 2), (0, np.nan)])

@@ -154,6 +154,22 @@ def test_byte_arrays_are_pictures(tmp_path):
     assert samples.labels.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize(("searched", "expected"), [(2**28, (-4.0, 200.0)), (3 * 6 * 5 * 3 * 4, (-4.0, 100.0))])
+def test_range_of_some_rows_is_that_of_the_file(tmp_path, monkeypatch, searched, expected):
+    """Of a large file, it is that of rows spread evenly: of nine rows the first, the fourth and the seventh."""
+    monkeypatch.setattr("nnviz3d.capture.inputs.arrays._SEARCHED", searched)
+    spec = InputSpec("image", (6, 5, 3), "float32")
+    given = np.full((9, 6, 5, 3), 0.5, np.float32)
+    given[3, 0, 0, 0], given[4, 1, 1, 1], given[6, 2, 2, 2] = -4, 200, 100
+    np.save(tmp_path / "x.npy", given)
+    np.savez(tmp_path / "x.npz", image=given)
+    assert read_samples((f"{tmp_path}/x.npy[8]",), [spec]).spans == {"image": expected}
+    packed = read_samples((f"{tmp_path}/x.npz[8]",), [spec]).spans
+    assert packed == {"image": expected if searched > 2**20 else (0.5, 0.5)}, "not unpacked as a whole if it is large"
+    np.save(tmp_path / "x.npy", given / 2)
+    assert read_samples((f"{tmp_path}/x.npy[8]",), [spec]).spans["image"][0] == -2, "the file has changed"
+
+
 def test_arrays_of_several_inputs_are_matched_by_name_or_order():
     specs = [InputSpec("left", (4,), "float32"), InputSpec("right", (3,), "float32")]
     left, right = np.ones((2, 4), np.float32), np.zeros((2, 3), np.float32)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,10 @@ from nnviz3d.errors import SampleError
 
 _EXTRA = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
 """Types of numbers that other packages add to NumPy, and that float32 represents exactly."""
+_SEARCHED = 2**28
+"""Most bytes of an array in a file that are read to find its range; of a larger array, samples spread evenly are read."""
+Span = tuple[float, float]
+"""The smallest and the largest of some numbers, NaN if one is NaN."""
 
 
 def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
@@ -44,12 +51,15 @@ def file_samples(located: SampleFile, specs: Sequence[InputSpec]) -> Samples:
     labels = file.read(key).reshape(-1) if key is not None and truth is None else None
     known = labels is not None and labels.size == count and labels.dtype.kind in "iu"
     alone = count == 1 and located.rows is None
+    some = len(rows) < count
+    spans = [_span_in(file, key, fit) if some else None for key, fit in zip(keys, fits, strict=True)]
     return _samples(
         arrays,
         specs,
         (name,) if alone else tuple(f"{name}[{i}]" for i in rows),
         labels[rows.start : rows.stop].astype(np.int64) if labels is not None and known else None,
         truth,
+        spans,
     )
 
 
@@ -108,7 +118,15 @@ def _samples(
     names: tuple[str, ...],
     labels: NDArray[np.int64] | None = None,
     truth: Rows | None = None,
+    spans: Sequence[Span | None] = (),
 ) -> Samples:
+    """Make samples of arrays.
+
+    Parameters
+    ----------
+    spans
+        For each input, the range of the array that the samples are only a part of; `None` if they are all of it.
+    """
     arrays = [
         converted(array, lambda values: values.astype(np.float32)) if array.dtype.name in _EXTRA else array
         for array in arrays
@@ -119,7 +137,13 @@ def _samples(
                 f"{names[0]} holds fractions, but the model's input {spec.name!r} takes whole numbers ({spec.dtype}); "
                 "round them first, array.round()."
             )
-    shown = {spec.name: _shown(array, spec) for array, spec in zip(arrays, specs, strict=True)}
+    found = {
+        spec.name: (span or span_of(array))
+        for array, spec, span in zip(arrays, specs, spans or [None] * len(arrays), strict=True)
+        if _may_be_pictures(array.shape, array.dtype, spec)
+    }
+    ranged = {name: span for name, span in found.items() if span is not None}
+    shown = {spec.name: _shown(array, spec, ranged.get(spec.name)) for array, spec in zip(arrays, specs, strict=True)}
     return Samples(
         tuple(arrays),
         names,
@@ -127,6 +151,7 @@ def _samples(
         {key: value for key, value in shown.items() if value is not None},
         labels,
         truth=truth if truth is not None and truth.dtype.kind in "biuf" else None,
+        spans=ranged,
     )
 
 
@@ -139,23 +164,52 @@ def _is_whole(values: NDArray[Any]) -> bool:
     return np.array_equal(values, np.trunc(values))
 
 
-def _shown(rows: Rows, spec: InputSpec) -> Rows | None:
+def _may_be_pictures(shape: tuple[int, ...], dtype: np.dtype[Any], spec: InputSpec) -> bool:
+    """Whether an array has the shape of pictures, and holds numbers."""
+    return PictureShape.of(shape[1:], spec.axes) is not None and dtype.kind in "uif"
+
+
+def _shown(rows: Rows, spec: InputSpec, span: Span | None) -> Rows | None:
     """Return samples as pictures for people; `None` if they are none."""
-    if PictureShape.of(rows.shape[1:], spec.axes) is None or rows.dtype.kind not in "uif":
-        return None
-    span = span_of(rows)
     if span is None or pictures_from(rows[:1], spec.axes, span) is None:
         return None
     return converted(rows, lambda values: _as_pictures(values, spec.axes, span))
 
 
-def span_of(rows: Rows) -> tuple[float, float] | None:
-    """Return the smallest and the largest number of all samples, NaN if one is NaN; `None` if there are no numbers."""
-    ends = [(float(part.min()), float(part.max())) for part in _parts(rows) if part.size]
+def span_of(rows: Rows) -> Span | None:
+    """Return the smallest and the largest number of all samples; `None` if there are no numbers."""
+    return _span(_parts(rows))
+
+
+def _span(parts: Iterable[NDArray[Any]]) -> Span | None:
+    ends = [(float(part.min()), float(part.max())) for part in parts if part.size]
     if not ends:
         return None
     # A minimum of Python's would lose a NaN.
     return float(np.min([low for low, _ in ends])), float(np.max([high for _, high in ends]))
+
+
+def _span_in(file: ArrayFile, key: str, fit: tuple[int, ...]) -> Span | None:
+    """Return the range of an array in a file, whatever samples of it are taken; `None` if it would take too long."""
+    status = file.path.stat()
+    return _kept_span(file.path.absolute(), key, fit, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _kept_span(path: Path, key: str, fit: tuple[int, ...], modified: int, size: int) -> Span | None:
+    """Return the range of an array in a file that was modified at a time, in nanoseconds, and has a size in bytes."""
+    del modified, size
+    file = ArrayFile(path)
+    dtype = file.headers[key].dtype
+    total = math.prod(fit) * dtype.itemsize
+    if dtype.kind not in "uif" and dtype.name not in _EXTRA:
+        return None
+    if total > _SEARCHED and not file.reads_rows(key):
+        return None
+    rows = _rows_in(file, key, range(fit[0]), fit)
+    step = math.ceil(total / _SEARCHED)
+    parts = _parts(rows) if step <= 1 else (rows[i : i + 1] for i in range(0, fit[0], step))
+    return _span(part.astype(np.float32) if dtype.name in _EXTRA else part for part in parts)
 
 
 def _as_pictures(values: NDArray[Any], axes: Axes, span: tuple[float, float]) -> NDArray[np.uint8]:

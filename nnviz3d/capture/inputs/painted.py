@@ -53,7 +53,7 @@ def painted_input(
     inputs, specs
         Node ids and types of the model's inputs.
     samples
-        The samples that are painted over. If they are arrays, pixels become numbers of the range of all of them.
+        The samples that are painted over. If they are of an array, pixels become numbers of the range of that array.
     prepare
         The preprocessing of the samples.
 
@@ -71,7 +71,7 @@ def painted_input(
     shape = PictureShape.of(array.shape[1:], specs[position].axes)
     if shape is None or array.dtype.kind not in "uif":
         raise ModelError(f"{one.text}: {one.layer} takes no pictures, so it cannot be painted over.")
-    span = (0.0, 255.0) if array.dtype == np.uint8 else span_of(array)
+    span = (0.0, 255.0) if array.dtype == np.uint8 else samples.spans.get(specs[position].name) or span_of(array)
     if span is None:
         raise ModelError(f"{one.text}: {one.layer} holds no numbers, so it cannot be painted over.")
     path = Path(one.picture)

@@ -39,6 +39,9 @@ class Samples:
         ``(N, *shape)``: the true output of each sample if it is more than a class, such as a mask.
     sounds
         For each input, whether it holds sounds; empty if none does.
+    spans
+        The smallest and the largest number of the array that the samples come from, also of its other samples, by the
+        name of the input; only of arrays in the shape of pictures.
     """
 
     arrays: tuple[Rows, ...]
@@ -51,6 +54,7 @@ class Samples:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     truth: Rows | None = None
     sounds: tuple[bool, ...] = ()
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -108,7 +112,13 @@ def join(parts: Sequence[Samples]) -> Samples:
         {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
         joined(truths) if alike else None,
         parts[0].sounds,
+        {name: _over([p.spans[name] for p in parts]) for name in parts[0].spans if all(name in p.spans for p in parts)},
     )
+
+
+def _over(spans: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the range of all numbers of several ranges, NaN if one is NaN."""
+    return float(np.min([low for low, _ in spans])), float(np.max([high for _, high in spans]))
 
 
 def beside(names: Sequence[str], each: Sequence[Samples]) -> Samples:
@@ -141,4 +151,5 @@ def beside(names: Sequence[str], each: Sequence[Samples]) -> Samples:
         {name: columns for one in each for name, columns in one.columns.items()},
         next((one.truth for one in each if one.truth is not None), None),
         tuple(sound for one in each for sound in one.sounds or (False,) * len(one.arrays)),
+        {name: span for one in each for name, span in one.spans.items()},
     )
