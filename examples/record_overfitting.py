@@ -22,7 +22,7 @@ import keras
 from record_training import as_input, small_digits_network
 
 import nnviz3d
-from nnviz3d.analysis.overfitting import parting_of, parting_words
+from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.storage.capture_writer import zip_folder
 
@@ -68,8 +68,8 @@ def main() -> None:
         )
         training = nnviz3d.open_capture(run).training
         assert training is not None
-        found = parting_of(training.epoch_ends)
-        print("The validation loss does not part from the training's." if found is None else parting_words(found))
+        found = overfitting_in(training.epoch_ends)
+        print("The model does not overfit." if found is None else overfitting_words(found))
         if arguments.tensorboard is not None:
             print(f"{recorder.to_tensorboard(arguments.tensorboard)}: event files for tensorboard --logdir")
         packed = arguments.out / "histograms.zarr.zip"

@@ -15,8 +15,8 @@ RISE = 0.05
 
 
 @dataclass(frozen=True)
-class Parting:
-    """A validation loss that has parted from the training's loss.
+class Overfitting:
+    """A validation loss that rises while the training loss falls.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class Parting:
         return (last - least) / abs(least) if least else np.inf
 
 
-def parting_of(ends: EpochEnds, until: int | None = None) -> Parting | None:
-    """Find whether the validation loss has parted from the training's.
+def overfitting_in(ends: EpochEnds, until: int | None = None) -> Overfitting | None:
+    """Find whether the validation loss rises while the training loss falls.
 
     The rule: each of the last `LEAST` validations has a loss that lies more than `RISE` above the least validation loss
     so far, and in each of these epochs the training's mean loss is smaller than in the epoch of the least one. So one
-    noisy epoch is no parting, and neither is a training whose two losses rise together. Epochs without both numbers do
+    noisy epoch does not count, and neither does a training whose two losses rise together. Epochs without both numbers do
     not count, and neither do those of an earlier call of `fit`, which may have had other data: a call begins where the
     number of the epoch does not rise.
 
@@ -74,7 +74,7 @@ def parting_of(ends: EpochEnds, until: int | None = None) -> Parting | None:
     if last[0] <= least or not (validation[last] > limit).all() or not (own[last] < own[least]).all():
         return None
     now = last[-1]
-    return Parting(
+    return Overfitting(
         int(ends.steps[least]),
         int(ends.epochs[least]),
         int(ends.epochs[now]),
@@ -83,18 +83,18 @@ def parting_of(ends: EpochEnds, until: int | None = None) -> Parting | None:
     )
 
 
-def short_words(found: Parting) -> str:
-    """Return a line about a parted validation loss."""
+def short_words(found: Overfitting) -> str:
+    """Return a line about overfitting."""
     rise = "" if np.isinf(found.rise) else f"+{found.rise:.0%} "
     return f"val_loss {found.validation[1]:.3g}, {rise}since epoch {found.epoch + 1}: overfits"
 
 
-def parting_words(found: Parting) -> str:
-    """Return a sentence about a parted validation loss: when it parted, and by how much."""
+def overfitting_words(found: Overfitting) -> str:
+    """Return a sentence about overfitting: since when, and by how much the losses differ."""
     (least, last), (before, now) = found.validation, found.training
     rise = "" if np.isinf(found.rise) else f", by {found.rise:.0%}"
     return (
-        f"The validation loss parts from the training's after epoch {found.epoch + 1} (step {found.step:,}): until epoch "
-        f"{found.last_epoch + 1} it rises from {least:.3g} to {last:.3g}{rise}, while the training loss falls from "
-        f"{before:.3g} to {now:.3g}. The model overfits."
+        f"The model overfits after epoch {found.epoch + 1} (step {found.step:,}): until epoch {found.last_epoch + 1} the "
+        f"validation loss rises from {least:.3g} to {last:.3g}{rise}, while the training loss falls from {before:.3g} to "
+        f"{now:.3g}."
     )

@@ -13,7 +13,7 @@ from nnviz3d.scene.views.node_link.picks import ChannelPick
 
 @dataclass(frozen=True)
 class Crumb:
-    """One step of the path.
+    """One entry of the path.
 
     Attributes
     ----------

@@ -9,8 +9,8 @@ from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.story.stop import StoryStop
-from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.story import Walk
 
 _LONGEST = 2.4

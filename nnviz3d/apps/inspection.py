@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nnviz3d.analysis.health import alarms, first_alarms, summaries
-from nnviz3d.analysis.overfitting import parting_of, parting_words
+from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words
 from nnviz3d.analysis.statistics import layer_statistics
 from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
 from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
@@ -57,7 +57,7 @@ def describe(
     ``statistics``),
     ``numbers_of``, the last step with stored weights, ``weights_of``, and ``alarms``: for each fault of a layer the
     step at which it began, the figure, the threshold, a sentence, and whether it is still present at the last step;
-    ``overfits``: the fields of a `Parting`, or `None`.
+    ``overfits``: the fields of an `Overfitting`, or `None`.
 
     Raises
     ------
@@ -113,14 +113,14 @@ def _read_connections(capture: CaptureReader, samples: Sequence[int]) -> None:
 
 def _training(capture: CaptureReader, training: Training) -> dict[str, Any]:
     now = {(alarm.kind, alarm.layer) for alarm in alarms(training, capture.graph)}
-    parting = parting_of(training.epoch_ends)
+    overfitting = overfitting_in(training.epoch_ends)
     return {
         "recorded": len(training),
         "last": int(training.steps[-1]) if len(training) else None,
         "numbers_of": _kept_last(training.probe_steps),
         "weights_of": _kept_last(training.weight_steps),
         "finished": training.finished,
-        "overfits": asdict(parting) if parting else None,
+        "overfits": asdict(overfitting) if overfitting else None,
         "alarms": [
             {
                 "kind": alarm.kind,
@@ -254,8 +254,8 @@ def _health(capture: CaptureReader) -> list[str]:
     weights = _kept_last(training.weight_steps)
     head += "" if weights is None else f", weights stored after step {weights:,}"
     told = summaries(first_alarms(training, capture.graph), training.layers)
-    parting = parting_of(training.epoch_ends)
-    told = (*told, *([parting_words(parting)] if parting else []))
+    overfitting = overfitting_in(training.epoch_ends)
+    told = (*told, *([overfitting_words(overfitting)] if overfitting else []))
     return ["", f"{head}; {'alarms, when first seen:' if told else 'no alarms'}", *told]
 
 

@@ -1,4 +1,4 @@
-"""The part of a look that says which samples of an embedding are meant, and indices of samples as a short text."""
+"""The part of a look that says which samples of an embedding are shown in full, and indices of samples as a short text."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _checked(text: str) -> str:
 
 
 class PointsSpec(Strict):
-    """The samples of an embedding that are meant; the fields are those of `PointFilter`.
+    """The filter of an embedding's samples; the fields are those of `PointFilter`.
 
     Attributes
     ----------

@@ -60,7 +60,7 @@ class PointFilter:
     of_class
         Their class, by label or by prediction as the points are coloured; `None`: any class.
     wrong
-        Whether only samples with a wrong prediction are meant.
+        Whether only samples with a wrong prediction match.
     column
         Name of a column; empty: none.
     value
@@ -85,7 +85,7 @@ class PointFilter:
 
     @property
     def everything(self) -> bool:
-        """Whether all samples are meant."""
+        """Whether all samples match."""
         limited = bool(self.value) or self.low is not None or self.high is not None
         column = self.column if limited else ""
         return replace(self, column=column, isolated=False) == EVERY_POINT

@@ -1,11 +1,11 @@
-"""A validation loss that parts from the training's is found by the written rule, and nothing else is."""
+"""Overfitting is found by the written rule, and nothing else is."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nnviz3d.analysis.overfitting import parting_of, parting_words, short_words
+from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words, short_words
 from nnviz3d.data.training_epochs import EpochEnds
 
 
@@ -19,22 +19,22 @@ FALLING = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2]
 
 
 def test_a_rising_validation_loss_is_named_with_its_epoch_and_its_rise():
-    found = parting_of(ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2]))
+    found = overfitting_in(ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2]))
     assert found is not None
     assert (found.step, found.epoch, found.last_epoch) == (30, 2, 6)
     assert (found.validation, found.training) == ((0.8, 1.2), (0.6, 0.2))
     assert found.rise == pytest.approx(0.5)
-    assert parting_words(found) == (
-        "The validation loss parts from the training's after epoch 3 (step 30): until epoch 7 it rises from 0.8 to 1.2, "
-        "by 50%, while the training loss falls from 0.6 to 0.2. The model overfits."
+    assert overfitting_words(found) == (
+        "The model overfits after epoch 3 (step 30): until epoch 7 the validation loss rises from 0.8 to 1.2, by 50%, "
+        "while the training loss falls from 0.6 to 0.2."
     )
     assert short_words(found) == "val_loss 1.2, +50% since epoch 3: overfits"
 
 
 def test_it_is_named_from_the_third_validation_above_the_least_one_on():
     both = ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2])
-    assert parting_of(both, until=50) is None
-    assert parting_of(both, until=60) is not None
+    assert overfitting_in(both, until=50) is None
+    assert overfitting_in(both, until=60) is not None
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_it_is_named_from_the_third_validation_above_the_least_one_on():
     ],
 )
 def test_other_trainings_are_not_named(own, validation):
-    assert parting_of(ends(own, validation)) is None
+    assert overfitting_in(ends(own, validation)) is None
 
 
 def test_epochs_without_validation_and_negative_losses_are_understood():
     """A log-likelihood may be negative; with ``validation_freq=2`` every other epoch has no number."""
     own = -np.arange(1.0, 11.0)
     validation = np.array([-1.0, np.nan, -2.0, np.nan, -1.8, np.nan, -1.7, np.nan, -1.6, np.nan])
-    found = parting_of(ends(own, validation))
+    found = overfitting_in(ends(own, validation))
     assert found is not None
     assert (found.epoch, found.last_epoch) == (2, 8)
     assert found.rise == pytest.approx(0.2)
@@ -66,20 +66,20 @@ def test_calls_of_fit_are_not_joined():
     """The second call begins at epoch 0 again, here with harder data: its losses are above those of the first call."""
     first, second = [0.3, 0.2, 0.19], [0.17, 0.16, 0.15, 0.14]
     joined = ends(first + second, [0.3, 0.2, 0.19, 0.5, 0.49, 0.48, 0.47])
-    assert parting_of(joined) is not None
+    assert overfitting_in(joined) is not None
     joined.epochs[3:] -= 3
-    assert parting_of(joined) is None
+    assert overfitting_in(joined) is None
     both = ends(FALLING + FALLING, 2 * [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2])
     both.epochs[7:] -= 7
-    found = parting_of(both)
+    found = overfitting_in(both)
     assert found is not None
     assert (found.step, found.epoch, found.last_epoch) == (100, 2, 6)
-    earlier = parting_of(both, until=70)  # at a step of the first call, the second has not begun
+    earlier = overfitting_in(both, until=70)  # at a step of the first call, the second has not begun
     assert earlier is not None
     assert earlier.step == 30
-    assert parting_of(both, until=80) is None
+    assert overfitting_in(both, until=80) is None
 
 
 def test_metrics_without_a_loss_are_no_parting():
     numbers = np.arange(5)
-    assert parting_of(EpochEnds(numbers, numbers, {"val_accuracy": np.ones(5)})) is None
+    assert overfitting_in(EpochEnds(numbers, numbers, {"val_accuracy": np.ones(5)})) is None

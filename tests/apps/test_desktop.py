@@ -34,8 +34,8 @@ from nnviz3d.scene.primitives import Callout, Lines, Tiles, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, read_scene
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.story.stop import StoryStop
-from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.story import caption_of
 from tests.support import captures, waiting
 from tests.support.graphs import chain

@@ -23,7 +23,7 @@ from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import SceneSpec, default_scene, read_scene
-from nnviz3d.scene.story.tell import story_of
+from nnviz3d.scene.story.captions import story_of
 
 SIZE, FPS, SECONDS = (128, 96), 4, 2.0
 CHILD = """

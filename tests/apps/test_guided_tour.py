@@ -11,7 +11,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene
-from nnviz3d.scene.story.tell import story_of
+from nnviz3d.scene.story.captions import story_of
 from tests.support.scenes import bundled_scene
 
 ASPECT = 1.55

@@ -156,7 +156,9 @@ class TestKeys:
     def test_every_key_of_the_page_has_one_action_that_exists(self):
         names = Counter(name for key in KEYS for name in key.names)
         assert set(names.values()) == {1}
-        scripts = "".join((Path(web.__file__).parent / "static" / name).read_text() for name in ("saves.js", "way.js"))
+        scripts = "".join(
+            (Path(web.__file__).parent / "static" / name).read_text() for name in ("saves.js", "navigation.js")
+        )
         for key in KEYS:
             if key.local:
                 assert re.search(rf"^    (?:async )?{key.action}(?:[:,(]| =)", scripts, re.MULTILINE), key.action

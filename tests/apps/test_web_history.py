@@ -114,7 +114,7 @@ def test_validation_is_charted_with_the_training_its_parting_is_told_and_histogr
         slope, error = np.polyfit(training.epoch_ends.metrics["val_loss"], heights, 1, full=True)[:2]
         assert slope[0] < 0
         assert error[0] < 0.2, "all dots lie on the scale of the loss"
-        assert text(page, "#chart-parting").startswith("The validation loss parts from the training's after epoch 13")
+        assert text(page, "#chart-overfitting").startswith("The model overfits after epoch 13")
 
         before = still(page)
         page.locator("#histogram_of button", has_text="updates").click()

@@ -14,8 +14,8 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.story.stop import StoryStop
-from nnviz3d.scene.story.tell import story_of
 from tests.apps.conftest import Served
 from tests.support.browser import back, changed, looking, serving, still, text, wait_until
 

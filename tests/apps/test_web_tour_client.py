@@ -12,7 +12,7 @@ from nnviz3d.data.capture import open_capture
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
-from nnviz3d.scene.story.tell import story_of
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.tours.story import Walk
 from tests.support.browser import serving, wait_until
 from tests.support.browser_log import logged_by

@@ -20,5 +20,5 @@ def test_short_training_is_recorded_with_its_validation(tmp_path: Path):
     assert training.epoch_ends.steps.tolist() == [10, 20]
     assert set(training.epoch_ends.validation) == {"val_loss", "val_accuracy"}
     assert training.histograms.steps.tolist() == [1, 20]
-    assert "The validation loss does not part from the training's." in done.stdout
+    assert "The model does not overfit." in done.stdout
     assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["train", "validation"]

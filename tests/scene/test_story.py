@@ -19,10 +19,10 @@ from nnviz3d.scene.colors import number, score
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.story.decision import decision_of
 from nnviz3d.scene.story.responses import strongest_channel
 from nnviz3d.scene.story.stop import StoryStop
-from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.make_tour import make_tour
 from nnviz3d.scene.tours.motion import MOST_ZOOM
 from nnviz3d.scene.tours.story import Walk

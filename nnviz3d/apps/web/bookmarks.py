@@ -1,4 +1,4 @@
-"""Menu of bookmarks: named views, which the browser keeps, by `static/way.js`."""
+"""Menu of bookmarks: named views, which the browser keeps, by `static/navigation.js`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flights of a page's camera to a layer or a group, which `static/way.js` asks for."""
+"""Flights of a page's camera to a layer or a group, which `static/navigation.js` asks for."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class PageKey:
     words
         What the key does.
     action
-        The name of the action: one of the application or of a panel, or a function of `saves.js` or `way.js`.
+        The name of the action: one of the application or of a panel, or a function of `saves.js` or `navigation.js`.
     local
         Whether a script of the page carries it out, because it needs the page's own camera or widgets.
     """

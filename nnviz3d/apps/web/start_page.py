@@ -24,7 +24,8 @@ MODULE = {
     "serve": {"nnviz3d_web": str(STATIC), "nnviz3d_fonts": str(_FONTS)},
     "styles": ["nnviz3d_web/style.css"],
     "scripts": [
-        f"nnviz3d_web/{name}.js" for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint", "way")
+        f"nnviz3d_web/{name}.js"
+        for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint", "navigation")
     ],
 }
 """Styles and scripts that trame serves and loads beside its own."""

@@ -1,4 +1,4 @@
-"""Record the metrics at the ends of epochs, and find a validation loss that parts from the training's."""
+"""Record the metrics at the ends of epochs, and find overfitting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nnviz3d.analysis.overfitting import parting_of, parting_words
+from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words
 from nnviz3d.data.storage.training_writer import TrainingWriter
 from nnviz3d.data.training_epochs import EpochEnds
 
@@ -34,7 +34,7 @@ class EpochRecording:
         self._told = False
 
     def add(self, step: int, epoch: int, metrics: Mapping[str, float]) -> str:
-        """Record the metrics of an epoch; return a sentence if its validation loss parts from the training's, once."""
+        """Record the metrics of an epoch; return a sentence if the model overfits, once."""
         self._writer.epoch_end(step, epoch, metrics)
         began = time.perf_counter()
         if began >= self._due:
@@ -47,6 +47,6 @@ class EpochRecording:
         self._rows.append((step, epoch, own, validation))
         steps, epochs, *losses = np.array(self._rows).T
         ends = EpochEnds(steps.astype(np.int64), epochs.astype(np.int64), dict(zip(_COMPARED, losses, strict=True)))
-        found = parting_of(ends)
+        found = overfitting_in(ends)
         self._told = found is not None
-        return parting_words(found) if found else ""
+        return overfitting_words(found) if found else ""

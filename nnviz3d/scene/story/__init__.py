@@ -1,1 +1,1 @@
-"""Stories: the way of a sample through a network in a few stops with captions; `nnviz3d.scene.story.tell` tells them."""
+"""Stories: a few stops with captions from the input to the decision; `nnviz3d.scene.story.captions` makes them."""

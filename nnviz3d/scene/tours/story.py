@@ -15,8 +15,8 @@ from nnviz3d.scene.panel_rows import TextRow, text_height
 from nnviz3d.scene.primitives import Panel, vector
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.story.stop import StoryStop
-from nnviz3d.scene.story.tell import story_of
 from nnviz3d.scene.tours.motion import ease, haste
 from nnviz3d.scene.tours.track import Floats, Framing, Tour, Track
 

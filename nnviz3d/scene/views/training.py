@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.overfitting import parting_of, short_words
+from nnviz3d.analysis.overfitting import overfitting_in, short_words
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
@@ -120,8 +120,10 @@ def _rows(training: Training, index: int, other: tuple[str, Training] | None = N
         rows.append(TextRow(f"thin line: {told}", "quiet"))
     elif training.epoch_ends.validation:
         told = " · ".join(validation_figures(training, index)) or "validation"
-        parting = parting_of(training.epoch_ends, int(steps[index]))
-        rows.append(TextRow(f"dots: {told}", "quiet") if parting is None else TextRow(f"dots: {short_words(parting)}"))
+        overfitting = overfitting_in(training.epoch_ends, int(steps[index]))
+        rows.append(
+            TextRow(f"dots: {told}", "quiet") if overfitting is None else TextRow(f"dots: {short_words(overfitting)}")
+        )
     return tuple(rows)
 
 

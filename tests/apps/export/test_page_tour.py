@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.story.tell import story_of
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.tours.story import Walk
 from tests.support.exported import ExportedPage
 from tests.support.player import pixels, settled, shown, until

@@ -10,7 +10,7 @@ from nnviz3d.data.quantities import Quantity
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
-from nnviz3d.scene.story.tell import story_of
+from nnviz3d.scene.story.captions import story_of
 from nnviz3d.scene.tours.story import Walk
 
 _ASPECTS: Mapping[str, tuple[float, ...]] = {"wide": (0.9, 1.2, 16 / 9, 2.4), "tall": (0.4, 0.52, 0.9)}

@@ -1,4 +1,4 @@
-"""Panel with the path to what is chosen: model, groups, layer, channel, cell; each step leads back to it."""
+"""Panel with the path to what is chosen: model, groups, layer, channel, cell; each entry leads back to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BreadcrumbsState:
     Attributes
     ----------
     crumbs
-        The steps of the path: ``kind``, ``name`` and ``words`` as in `Crumb`, and ``title``, what a click does.
+        The entries of the path: ``kind``, ``name`` and ``words`` as in `Crumb`, and ``title``, what a click does.
     """
 
     crumbs: list[dict[str, str]] = field(default_factory=list)

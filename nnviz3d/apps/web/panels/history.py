@@ -11,7 +11,7 @@ from trame.widgets import vuetify3 as v
 from trame_client.widgets.core import HtmlElement
 
 from nnviz3d.analysis.history import PROGRESS, History, compared, history_of, progress_of
-from nnviz3d.analysis.overfitting import parting_of, parting_words
+from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
@@ -44,8 +44,8 @@ class HistoryState:
         The shown step, in pixels from the left edge of the chart.
     chart_layer
         The highlighted layer.
-    chart_parting
-        A sentence about a validation loss that has parted from the training's.
+    chart_overfitting
+        A sentence about overfitting; empty if there is none.
     """
 
     charted: str
@@ -54,7 +54,7 @@ class HistoryState:
     chart_words: str = ""
     chart_now: float = _NOWHERE
     chart_layer: str | None = None
-    chart_parting: str = ""
+    chart_overfitting: str = ""
 
 
 class HistoryPanel(PagePanel[HistoryState]):
@@ -121,10 +121,10 @@ class HistoryPanel(PagePanel[HistoryState]):
         else:
             self._found = history_of(training, graph, state.charted, columns(len(graph)))
         if self._found is None:
-            return replace(state, chart=_EMPTY, chart_words="", chart_parting="")
+            return replace(state, chart=_EMPTY, chart_words="", chart_overfitting="")
         words = recorded_words(self._found)
-        parting = parting_of(training.epoch_ends) if state.charted == PROGRESS else None
-        state = replace(state, chart_parting=parting_words(parting) if parting else "")
+        overfitting = overfitting_in(training.epoch_ends) if state.charted == PROGRESS else None
+        state = replace(state, chart_overfitting=overfitting_words(overfitting) if overfitting else "")
         if state.charted != PROGRESS and len(self._found.names) > 1:
             words += " · lines from dark (first layer) to bright (last layer)"
         other = self.page.session.scene.context.counterpart
@@ -157,7 +157,11 @@ class HistoryPanel(PagePanel[HistoryState]):
             self._names()
             html.Div("{{ chart_words }}", classes="faint chart-words")
             html.Div(
-                "{{ chart_parting }}", v_if="chart_parting", classes="chart-parting", id="chart-parting", role="status"
+                "{{ chart_overfitting }}",
+                v_if="chart_overfitting",
+                classes="chart-overfitting",
+                id="chart-overfitting",
+                role="status",
             )
 
     def _names(self) -> None:

@@ -280,7 +280,7 @@ class LayersPanel(PagePanel[LayersState]):
                 html.Span("{{ pair[1] }}")
 
     def _found_inside(self) -> None:
-        """Make the rows of the layers that a search finds in a closed group; a click opens it, by `static/way.js`."""
+        """Make the rows of the layers that a search finds in a closed group; `static/navigation.js` opens it."""
         with html.Button(
             v_for=f"inner in {_FOUND_INSIDE}.slice(0, {_MOST_FOUND})",
             key="inner[0]",

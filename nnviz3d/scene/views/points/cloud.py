@@ -229,20 +229,20 @@ class Cloud:
         if wanted.everything:
             return painted
         if (by, wanted) not in self._searched:  # only the last search is kept
-            meant = matching(self._found, wanted, by, self.columns)
-            self._searched = {(by, wanted): self._with_small(painted, meant, isolated=wanted.isolated)}
+            matched = matching(self._found, wanted, by, self.columns)
+            self._searched = {(by, wanted): self._with_small(painted, matched, isolated=wanted.isolated)}
         return self._searched[by, wanted]
 
     @staticmethod
-    def _with_small(painted: Painted, meant: NDArray[np.bool_], *, isolated: bool) -> Painted:
+    def _with_small(painted: Painted, matched: NDArray[np.bool_], *, isolated: bool) -> Painted:
         # Small, because otherwise they would cover points that are searched for.
         # Fainter balls are mixed with the background, not blended with balls behind them, so isolated ones hide the others.
         faint = 0.0 if isolated else _FAINT
-        sizes = np.where(meant, painted.sizes, painted.sizes.min() * _SMALL).astype(np.float32)
-        colors = painted.colors * np.where(meant[:, np.newaxis], 1, faint).astype(np.float32)
-        rings = None if painted.rings is None else painted.rings * meant[:, np.newaxis]
+        sizes = np.where(matched, painted.sizes, painted.sizes.min() * _SMALL).astype(np.float32)
+        colors = painted.colors * np.where(matched[:, np.newaxis], 1, faint).astype(np.float32)
+        rings = None if painted.rings is None else painted.rings * matched[:, np.newaxis]
         others = "the others are hidden" if isolated else "the others are small"
-        words = f"{int(meant.sum()):,} of {len(meant):,} samples searched for; {others}"
+        words = f"{int(matched.sum()):,} of {len(matched):,} samples searched for; {others}"
         legend = replace(painted.legend, rows=(*painted.legend.rows, TextRow(words)))
         return painted._replace(colors=colors, sizes=sizes, rings=rings, legend=legend)
 

@@ -16,7 +16,7 @@ from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn
 def matching(
     found: Embedding, wanted: PointFilter, by: ColoredBy | None, columns: Mapping[str, PointColumn]
 ) -> NDArray[np.bool_]:
-    """Return which samples of an embedding are meant, ``(M,)``.
+    """Return which samples of an embedding match a filter, ``(M,)``.
 
     Parameters
     ----------
@@ -26,31 +26,33 @@ def matching(
     columns
         What is known of the samples.
     """
-    meant = np.ones(len(found.names), dtype=bool)
+    matched = np.ones(len(found.names), dtype=bool)
     if wanted.name:
-        meant &= _named(found.names, columns, wanted.name.casefold())
+        matched &= _named(found.names, columns, wanted.name.casefold())
     classes = _colored(found, by)
     if wanted.of_class is not None:
-        meant &= classes == wanted.of_class if len(classes) else False
+        matched &= classes == wanted.of_class if len(classes) else False
     if wanted.wrong:
-        meant &= found.labels != found.predictions if can_be_wrong(found) else False
+        matched &= found.labels != found.predictions if can_be_wrong(found) else False
     if wanted.column:
-        meant &= _within(columns.get(wanted.column), wanted, len(meant))
+        matched &= _within(columns.get(wanted.column), wanted, len(matched))
     if wanted.chosen is not None:
-        enclosed = np.zeros(len(meant), dtype=bool)
+        enclosed = np.zeros(len(matched), dtype=bool)
         indices = np.array(wanted.chosen, dtype=np.int64)
-        enclosed[indices[(indices >= 0) & (indices < len(meant))]] = True
-        meant &= enclosed
-    return meant
+        enclosed[indices[(indices >= 0) & (indices < len(matched))]] = True
+        matched &= enclosed
+    return matched
 
 
 def _named(names: tuple[str, ...], columns: Mapping[str, PointColumn], part: str) -> NDArray[np.bool_]:
     """Return the samples with a part of a text in their names, or in a word of the table about them."""
-    meant = np.fromiter((part in name.casefold() for name in names), dtype=bool, count=len(names))
+    matched = np.fromiter((part in name.casefold() for name in names), dtype=bool, count=len(names))
     for column in columns.values():
         if column.codes is not None and column.name not in CLASSES:
-            meant |= np.isin(column.codes, [code for code, title in column.titles.items() if part in title.casefold()])
-    return meant
+            matched |= np.isin(
+                column.codes, [code for code, title in column.titles.items() if part in title.casefold()]
+            )
+    return matched
 
 
 def _within(column: PointColumn | None, wanted: PointFilter, count: int) -> NDArray[np.bool_]:
@@ -61,13 +63,13 @@ def _within(column: PointColumn | None, wanted: PointFilter, count: int) -> NDAr
         code = column.code_of(wanted.value)
         return np.ones(count, dtype=bool) if not wanted.value else np.asarray(column.codes == code)
     numbers = np.empty(0) if column.numbers is None else column.numbers
-    meant = np.ones(count, dtype=bool)
+    matched = np.ones(count, dtype=bool)
     with np.errstate(invalid="ignore"):  # what is no number is not within any limits
         if wanted.low is not None:
-            meant &= numbers >= wanted.low
+            matched &= numbers >= wanted.low
         if wanted.high is not None:
-            meant &= numbers <= wanted.high
-    return meant
+            matched &= numbers <= wanted.high
+    return matched
 
 
 def can_be_wrong(found: Embedding) -> bool:
@@ -88,11 +90,11 @@ def classes_of(found: Embedding, names: tuple[str, ...] | None, by: ColoredBy | 
     return [(int(k), class_name(names, int(k))) for k in np.unique(_colored(found, by)) if k != NO_CLASS]
 
 
-def counts_of(column: PointColumn, meant: NDArray[np.bool_]) -> list[tuple[str, int]]:
-    """Return the categories of the meant samples with their numbers, the most frequent first; empty for numbers."""
+def counts_of(column: PointColumn, matched: NDArray[np.bool_]) -> list[tuple[str, int]]:
+    """Return the categories of the matched samples with their numbers, the most frequent first; empty for numbers."""
     if column.codes is None:
         return []
-    codes, counts = np.unique(column.codes[meant], return_counts=True)
+    codes, counts = np.unique(column.codes[matched], return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return [(column.titles.get(int(codes[k]), "none"), int(counts[k])) for k in order]
 
@@ -105,7 +107,7 @@ def counted_column(columns: Mapping[str, PointColumn], by: ColoredBy | None) -> 
 
 
 def _colored(found: Embedding, by: ColoredBy | None) -> NDArray[np.int64]:
-    """Return the classes that are meant by a class: those of the colours, if these show classes."""
+    """Return the classes that a class stands for: those of the colours, if these show classes."""
     if by == LABEL or (by not in CLASSES and by is not None and len(found.labels)):
         return found.labels
     return found.predictions

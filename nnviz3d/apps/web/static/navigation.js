@@ -1,4 +1,4 @@
-// Finding one's way: flights to layers, the search, the tree of layers, the help, bookmarks, and hints on a first visit.
+// Navigation: flights to layers, the search, the tree of layers, the help, bookmarks, and hints on a first visit.
 (() => {
   const trame = window.trame;
   const state = (name) => trame.state.get(name);

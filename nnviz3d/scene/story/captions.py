@@ -1,4 +1,4 @@
-"""Tell the way of a sample through a network, from the input to the decision, by the capture's own numbers."""
+"""Captions of a sample's story, from the input to the decision, made from the numbers of the capture."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def story_of(scene: Scene, selection: Selection) -> tuple[StoryStop, ...]:
     """
     if not scene.blocks:
         raise UserError("This scene shows no layers, so there is no way through them to tell of; use --scene digits.")
-    return _Teller(scene.as_of(scene.duration, selection), selection).stops()
+    return _StoryMaker(scene.as_of(scene.duration, selection), selection).stops()
 
 
-class _Teller:
+class _StoryMaker:
     def __init__(self, scene: Scene, selection: Selection) -> None:
         self._scene = scene
         self._context = scene.context
