@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.capture_model import CaptureSettings, versions, with_real_shapes
+from nnviz3d.capture.inputs.painted import with_digest
 from nnviz3d.capture.inputs.preprocess import Preparation, family_of
 from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
@@ -121,7 +122,7 @@ def _write(
         transient=settings.transient,
         float16=settings.float16,
     ) as writer:
-        write_interventions(writer, settings.insights.interventions)
+        write_interventions(writer, tuple(map(with_digest, settings.insights.interventions)))
         for node_id, output in changed:
             numbers = changed.numbers(node_id, output)
             if numbers is not None:

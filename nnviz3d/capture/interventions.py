@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.inputs.painted import PaintedNumbers, painted_input
+from nnviz3d.capture.inputs.painted import PaintedNumbers, painted_input, with_digest
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.changed_run import Change, ChangedRun, Site
 from nnviz3d.capture.programs.differentiable import DifferentiableModel
@@ -59,7 +59,7 @@ def compute_interventions(writer: CaptureWriter, work: Work, report: Report) -> 
     """
     tell = share_of(report, "interventions")
     tell(0)
-    write_interventions(writer, work.insights.interventions)
+    write_interventions(writer, tuple(map(with_digest, work.insights.interventions)))
     for batch in changed_batches(work, work.program.batches(work.arrays)):
         for node_id, output in batch:
             numbers = batch.numbers(node_id, output) if writer.keeps(node_id) else None

@@ -1,5 +1,7 @@
 """Runs with interventions equal models whose weights are edited by hand, and the model itself stays as it is."""
 
+import hashlib
+
 import keras
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from nnviz3d.capture.model_cache import CachedModel
 from nnviz3d.data.capabilities.interventions import read_changed, read_interventions
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.request import CaptureRequest
-from nnviz3d.errors import ModelError, UserError
+from nnviz3d.errors import ModelError, SampleError, UserError
 
 
 def perturbed(model):
@@ -217,6 +219,24 @@ def test_range_of_an_array_that_is_painted_over_is_that_of_all_samples(tmp_path,
     )
     held.answer(asked, lambda _: None)
     assert np.all(read_changed(open_capture(asked.out).stored, "start", 0, 0) == np.array([255, 0, 51], np.float32))
+
+
+def test_runs_with_two_contents_of_one_picture_are_not_mixed(tmp_path, model):
+    given = np.full((2, 10, 9, 3), 0.5, np.float32)
+    picture = tmp_path / "patch.png"
+    Image.new("RGBA", (9, 10), "white").save(picture)
+    one = Intervention("start", action="paint", picture=str(picture))
+    run, _ = changed(tmp_path, model, given, one)
+    listed = read_interventions(run.stored)
+    mute = Intervention("conv", unit=1)
+    assert listed == (one,)
+    assert listed[0].digest == hashlib.sha256(picture.read_bytes()).hexdigest()
+    changed(tmp_path, model, given, *listed, mute)
+    Image.new("RGBA", (9, 10), "red").save(picture)
+    with pytest.raises(SampleError, match=r"patch\.png has changed since it was painted over start"):
+        changed(tmp_path, model, given, *listed, mute)
+    changed(tmp_path, model, given, one)
+    assert read_interventions(open_capture(run.path).stored)[0].digest != listed[0].digest
 
 
 @pytest.mark.parametrize(("low", "high"), [(-3, 3), (0, 300), (-1, 2), (0, np.nan)])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.inputs.arrays import span_of
 from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
+from nnviz3d.capture.loading.loaded_model import sha256_of
 from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.files.picture_files import PictureShape, numbers_like, read_header, read_image
@@ -39,6 +40,11 @@ class PaintedNumbers:
     values: NDArray[Any]
 
 
+def with_digest(one: Intervention) -> Intervention:
+    """Return an intervention with the digest of its picture, if it has one."""
+    return replace(one, digest=sha256_of(Path(one.picture))) if one.picture and not one.digest else one
+
+
 def painted_input(
     one: Intervention,
     inputs: Sequence[str],
@@ -62,7 +68,7 @@ def painted_input(
     ModelError
         If the intervention is at no input that takes pictures, or the range of its numbers is none of pictures.
     SampleError
-        If the picture cannot be read, or is not of the input's size.
+        If the picture cannot be read, is not of the input's size, or is another one than that of the digest.
     """
     if one.layer not in inputs:
         raise ModelError(f"{one.text}: only an input can be painted over; the model has {', '.join(inputs)}.")
@@ -76,6 +82,11 @@ def painted_input(
         raise ModelError(f"{one.text}: {one.layer} holds no numbers, so it cannot be painted over.")
     path = Path(one.picture)
     given = read_header(path).size
+    if one.digest and sha256_of(path) != one.digest:
+        raise SampleError(
+            f"{path.name} has changed since it was painted over {one.layer}, so earlier runs show another picture; undo "
+            "this change, or capture the model with the picture again."
+        )
     if given != (shape.width, shape.height):
         raise SampleError(
             f"{path.name} is {given[0]} x {given[1]} pixels; a picture to paint over {one.layer} is "

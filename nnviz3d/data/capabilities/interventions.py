@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
@@ -54,6 +54,9 @@ class Intervention:
         the layer's own: with both ends a single weight, or the kernel from one channel to another.
     picture
         Path of the picture of ``paint``, of the input's height and width; where it is transparent nothing changes.
+    digest
+        SHA-256 of that file, as a capture tells it: a run with another content of the file is refused. Two interventions
+        are equal whatever their digests.
     """
 
     layer: str
@@ -65,6 +68,7 @@ class Intervention:
     reader_unit: int | None = None
     reader_index: tuple[int, ...] = ()
     picture: str = ""
+    digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if (self.unit is not None and self.index) or (self.reader_unit is not None and self.reader_index):
@@ -264,6 +268,7 @@ def _read(data: Any) -> Intervention:
         reader_unit=None if of_reader is None else int(of_reader),
         reader_index=tuple(map(int, data.get("reader_index", ()))),
         picture=str(data.get("picture", "")),
+        digest=str(data.get("digest", "")),
     )
 
 
