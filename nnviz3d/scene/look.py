@@ -166,6 +166,7 @@ class LookSpec(Strict):
     against: Count | None = None
     target: Name | None = None
     method: Name | None = None
+    map_opacity: Share | None = None
     unfold: Name | None = None
     unfolded: Share | None = None
     channel_order: ChannelOrder | None = None
@@ -232,7 +233,7 @@ _OTHERWISE = ("sample", "target", "unfolded", "pick", "points")
 """The fields of `Selection` that a look leaves out or holds in another form."""
 _PLAIN = tuple(field.name for field in fields(Selection) if field.name not in _OTHERWISE)
 """The fields of `Selection` that a look holds as they are."""
-_ANYWHERE = ("threshold", "colormap", "normalize", "ranking", "channel_order", "channel_pictures")
+_ANYWHERE = ("threshold", "colormap", "normalize", "ranking", "map_opacity", "channel_order", "channel_pictures")
 """The fields of a look that mean the same for every model."""
 _ANY_COLORS = ("label", "prediction", "score")
 """The colourings of points that mean the same for every model."""

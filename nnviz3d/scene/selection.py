@@ -120,6 +120,8 @@ class Selection:
         One of the explained targets; by default the model's prediction.
     method
         Attribution method of the shown map.
+    map_opacity
+        How much of the picture the strongest colour of the map hides, 0 to 1.
     unfold
         A layer whose channels are unfolded side by side before the network.
     unfolded
@@ -153,6 +155,7 @@ class Selection:
     against: int | None = None
     target: Target | None = None
     method: str | None = None
+    map_opacity: float | None = None
     unfold: str | None = None
     unfolded: float = 1.0
     channel_order: ChannelOrder | None = None

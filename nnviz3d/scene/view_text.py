@@ -271,5 +271,6 @@ _FIELDS: Mapping[str, tuple[str, _Kind]] = {
     "w": ("opened", _Kind(_words, _read_words)),
     "j": ("perspective", _NAME),
     "I": ("interventions", _Kind(_words, _read_words)),
+    "O": ("map_opacity", _REAL),
 }
 """The fields by their letters: the name, and the kind of its values."""

@@ -46,6 +46,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "against": SMALL,
     "target": st.sampled_from(["9", "4", "dense_1[3]", "dense_1[999]", "not dense_1[4]", "mask[:,:]", "x"]),
     "method": st.sampled_from(["grad_cam", "occlusion", "smoothgrad", "../x"]),
+    "map_opacity": st.floats(0, 1),
     "unfold": LAYERS,
     "unfolded": st.floats(0, 1),
     "channel_order": st.sampled_from(["index", "mean", "contribution"]),

@@ -15,7 +15,7 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.scene.colors import score
 from tests.apps.conftest import Served
-from tests.support.browser import changed, choose, looking, serving, still, text, wait_until
+from tests.support.browser import back, changed, choose, looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -54,6 +54,15 @@ def test_choosing_a_class_or_a_method_changes_the_map(chromium: Browser, decisio
         choose(page, "method", "Occlusion")
         changed(page, second)
         assert "Occlusion" in text(page, "#insights")
+        third = still(page)
+        page.locator("#map-opacity input, #map-opacity").first.focus()
+        page.locator("#appearance .v-slider-thumb").first.press("Home")
+        clear = changed(page, third)
+        assert "0 %" in text(page, "#appearance")
+        colorful = [np.ptp(p.astype(int), axis=2).mean() for p in (third, clear)]
+        assert colorful[1] < colorful[0], "the picture is seen without the map's colours"
+        page.locator("#reset-look").click()
+        back(page, third)
 
 
 def last_run(server: Served) -> Capture:

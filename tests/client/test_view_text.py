@@ -60,6 +60,7 @@ LOOKS = st.builds(
     against=maybe(COUNTS),
     target=maybe(NAMES),
     method=maybe(NAMES),
+    map_opacity=maybe(SHARES),
     unfold=maybe(NAMES),
     unfolded=maybe(SHARES),
     channel_order=maybe(st.just("mean")),

@@ -73,6 +73,19 @@ class TestOverThePicture:
         assert (pixels[1:] == grey[1:, :, np.newaxis]).all()
         assert (pixels[0, 0] == colormap("ember-ice").table[-1]).all()
 
+    def test_less_opaque_map_lets_more_of_the_picture_be_seen(self, scene, explained_capture):
+        picture = picture_of(explained_capture.activation("input", 0))
+        own = of(Image, scene, method="vanilla")["map:input"].pixels
+        clear = of(Image, scene, method="vanilla", map_opacity=0.0)["map:input"].pixels
+        zero = np.zeros(picture.shape[:2], np.float32)
+        assert np.array_equal(clear, laid_over(picture, zero, colormap("ember-ice"), (-1, 1), 1.0)), "the grey picture"
+        full = of(Image, scene, method="vanilla", map_opacity=1.0)["map:input"].pixels
+        assert np.array_equal(of(Image, scene, method="vanilla", map_opacity=OPACITY)["map:input"].pixels, own)
+        assert not np.array_equal(full, own)
+        greys = [rows(scene, "attribution", method="vanilla", map_opacity=o)[2].colormap.table[-1] for o in (0.0, 1.0)]
+        assert len(set(greys[0].tolist())) == 1, "the legend's colours are those that are seen"
+        assert len(set(greys[1].tolist())) == 3
+
     def test_coarse_map_is_upsampled_in_the_same_way_as_for_faithfulness(self, scene, explained_capture):
         image = of(Image, scene, method="grad_cam")["map:input"]
         fine = upsampled(explained_maps()["conv"][:1], (8, 9))[0]

@@ -42,10 +42,11 @@ export const VIEW_FIELDS = {
   w: ["opened", "names"],
   j: ["perspective", "name"],
   I: ["interventions", "names"],
+  O: ["map_opacity", "real"],
 };
 
 /** Least and greatest values of the fields that are single numbers. */
-const VIEW_RANGES = { time: [0, 3600], threshold: [0, 1], unfolded: [0, 1], aspect: [1e-3, 1e3] };
+const VIEW_RANGES = { time: [0, 3600], threshold: [0, 1], unfolded: [0, 1], map_opacity: [0, 1], aspect: [1e-3, 1e3] };
 
 /** The fields of points by their letters: the name, and the kind of its values; none for what is true if it is there. */
 const POINTS_FIELDS = {

@@ -123,7 +123,12 @@ class AttributionsView(View):
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the map, which fades in, and the large photograph."""
-        key = Selection(selection.sample, target=selection.target, method=selection.method)
+        key = Selection(
+            selection.sample,
+            target=selection.target,
+            method=selection.method,
+            map_opacity=selection.map_opacity,
+        )
         if key not in self._still:
             maps = self._maps(key)
             colors = _colors(maps)
@@ -207,6 +212,9 @@ class AttributionsView(View):
         others = (explanations.attribution(method, selection.target, layer) for layer in layers if layer != found.layer)
         return (found, *(other for other in others if other is not None and other.layer in inputs))
 
+    def _opacity(self, selection: Selection) -> float:
+        return self._spec.opacity if selection.map_opacity is None else selection.map_opacity
+
     # Primitives in the world.
 
     def _things(self, found: Attribution, colors: _Colors, selection: Selection) -> list[Primitive]:
@@ -226,7 +234,7 @@ class AttributionsView(View):
         placement = self._context.placement(name)
         x, y, z = placement.origin
         width, height, depth = placement.size
-        pixels = laid_over(picture, values, table, limits, self._spec.opacity)
+        pixels = laid_over(picture, values, table, limits, self._opacity(selection))
         things.append(
             Image(f"map:{name}", pixels, (x, y, z + depth + _LIFT * width), (width, height), source=_source(name))
         )
@@ -300,7 +308,7 @@ class AttributionsView(View):
             TextRow(f"{title}{where}"),
             TextRow(f"for {score_text(self._context, found.explained)}", "quiet"),
             ScaleRow(
-                self._seen(found, colors, selection.sample),
+                self._seen(found, colors, selection),
                 ((0.0, ends[0]), (0.5, ends[1]), (1.0, f"≥ {number(high)}")),
             ),
         ]
@@ -330,14 +338,14 @@ class AttributionsView(View):
             words.append(Panel("best", "top-right", tuple(best_rows(self._head, scores, names))))
         return words
 
-    def _seen(self, found: Attribution, colors: _Colors, sample: int) -> Colormap:
+    def _seen(self, found: Attribution, colors: _Colors, selection: Selection) -> Colormap:
         """Return the colours as seen over a picture: mixed with a middle grey."""
         table, limits = colors
         reached = over_input(self._context, found)
-        if reached is None or self._under(*reached, sample) is None:
+        if reached is None or self._under(*reached, selection.sample) is None:
             return table
         grey, values = np.full((1, 256, 3), 128, np.uint8), np.linspace(*limits, 256, dtype=np.float32)[np.newaxis]
-        return replace(table, table=laid_over(grey, values, table, limits, self._spec.opacity)[0])
+        return replace(table, table=laid_over(grey, values, table, limits, self._opacity(selection))[0])
 
 
 def _source(layer: str) -> Source:

@@ -15,10 +15,11 @@ from nnviz3d.apps.web.value_checks import asked_choice, asked_number
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, colormap
 from nnviz3d.scene.views.activations import ActivationsSpec
+from nnviz3d.scene.views.attributions import AttributionsSpec
 from nnviz3d.scene.views.connections import ConnectionsSpec
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 
-_FIELDS = ("threshold", "colormap", "normalize", "ranking")
+_FIELDS = ("threshold", "colormap", "normalize", "ranking", "map_opacity")
 """The fields of the selection that this panel sets."""
 _THRESHOLD = "Cells below this percentage of the end of their layer's colour scale are hidden"
 _STOPS = 12
@@ -37,8 +38,10 @@ class AppearanceState:
         Percent of a layer's range below which cells are not drawn.
     colormap, normalize, ranking
         The chosen colour map, scale and ranking of connections.
-    has_cells, has_lines
-        Whether the scene shows numbers in cells, and connections as lines.
+    map_opacity
+        Percent of the picture that the strongest colour of an attribution map hides.
+    has_cells, has_lines, has_map
+        Whether the scene shows numbers in cells, connections as lines, and an attribution map over a picture.
     look_changed
         Whether the user has changed any of these from what the scene says.
     """
@@ -49,7 +52,9 @@ class AppearanceState:
     normalize: str = ""
     ranking: str = ""
     has_cells: bool = False
+    map_opacity: int = 0
     has_lines: bool = False
+    has_map: bool = False
     look_changed: bool = False
 
 
@@ -66,6 +71,7 @@ class AppearancePanel(PagePanel[AppearanceState]):
         page.on_change("colormap", self._set_colormap)
         page.on_change("normalize", self._set_normalize)
         page.on_change("ranking", self._set_ranking)
+        page.on_change("map_opacity", self._set_map_opacity)
         page.on_trigger("reset_look", self._reset)
 
     @property
@@ -78,12 +84,21 @@ class AppearancePanel(PagePanel[AppearanceState]):
         views = self.page.session.scene.spec.views
         return next((view for view in views if isinstance(view, ConnectionsSpec | NodesSpec)), None)
 
+    @property
+    def _map(self) -> AttributionsSpec | None:
+        scene = self.page.session.scene
+        inputs = (scene.context.placement(name) for name in scene.context.graph.inputs)
+        if not any(len(one.grid.location_shape) == 2 for one in inputs):
+            return None
+        return next((view for view in scene.spec.views if isinstance(view, AttributionsSpec)), None)
+
     def synchronize(self) -> None:
         """Show the selection; fields that it leaves open as the scene sets them."""
         selection = self.page.session.selection
         has_cells, has_lines = self._activations is not None, self._connections is not None
         changed = any(getattr(selection, name) is not None for name in _FIELDS)
         state = replace(self.state, has_cells=has_cells, has_lines=has_lines, look_changed=changed)
+        state = replace(state, has_map=self._map is not None)
         if (view := self._activations) is not None:
             threshold = view.threshold if selection.threshold is None else selection.threshold
             state = replace(
@@ -92,6 +107,9 @@ class AppearancePanel(PagePanel[AppearanceState]):
                 colormap=selection.colormap or view.colormap,
                 normalize=selection.normalize or view.normalize,
             )
+        if (over := self._map) is not None:
+            opacity = over.opacity if selection.map_opacity is None else selection.map_opacity
+            state = replace(state, map_opacity=round(100 * opacity))
         if (lines := self._connections) is not None:
             state = replace(state, ranking=selection.ranking or lines.ranking)
         self.show(state)
@@ -123,13 +141,26 @@ class AppearancePanel(PagePanel[AppearanceState]):
         if view is not None and ranking != (selection.ranking or view.ranking):
             self.page.select(ranking=asked_choice("ranking", ranking, RANKINGS))
 
+    def _set_map_opacity(self, percent: Any) -> None:
+        over, selection = self._map, self.page.session.selection
+        share = min(max(asked_number("opacity", percent) / 100, 0.0), 1.0)
+        shown = selection.map_opacity if over is None or selection.map_opacity is not None else over.opacity
+        if shown is not None and over is not None and abs(share - shown) >= 0.005:
+            self.page.select(moving=True, map_opacity=share)
+
     def _reset(self) -> None:
         nothing: dict[str, Any] = dict.fromkeys(_FIELDS)
         self.page.select(**nothing)
 
     def build(self) -> None:
         """Make the widgets."""
-        with html.Div(classes="section appearance", id="appearance", v_if="has_cells || has_lines"):
+        with html.Div(classes="section appearance", id="appearance", v_if="has_cells || has_lines || has_map"):
+            with html.Div(
+                classes="field", title="How much of the picture the strongest colour of the map hides", v_if="has_map"
+            ):
+                html.Span("Map opacity", classes="field-name")
+                v.VSlider(v_model=("map_opacity",), min=0, max=100, step=1, id="map-opacity", aria_label="Map opacity")
+                html.Span("{{ map_opacity }} %", classes="field-value")
             self._threshold()
             self._colors()
             words = "One colour scale for each layer, which leaves 0.2 % of its numbers above its end m, or one for all"
@@ -143,7 +174,7 @@ class AppearancePanel(PagePanel[AppearanceState]):
                 type="button",
                 classes="cloud-button wide",
                 id="reset-look",
-                title="Threshold, colours, scale and ranking as the scene says",
+                title="Threshold, colours, scale, ranking and opacity as the scene says",
             )
 
     def _threshold(self) -> None:
