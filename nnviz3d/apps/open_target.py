@@ -135,6 +135,11 @@ def opened(
         If there is no such target or sample, or it cannot be captured, or what it is compared with has other layers.
     """
     found = resolve(target, scene, options)
+    if chosen.get("interventions") and not any(view.fills_blocks for view in found.spec.views):
+        raise UserError(
+            "--mute, --scale and --freeze have no effect on this scene; choose one that shows the numbers of layers, such "
+            "as digits."
+        )
     found = replace(found, spec=_with_table(found.spec.looking(chosen, groups), metadata, alone=worker is None))
     rival = None if other is None else other.found(found, DEFAULT if target is None else target)
     if rival is not None:

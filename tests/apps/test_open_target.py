@@ -187,6 +187,16 @@ def test_capture_with_the_interventions_of_the_command_line_is_not_made_again():
         pass
 
 
+@pytest.mark.parametrize("scene", ["embedding", "structure", "landscape"])
+def test_interventions_on_a_scene_without_numbers_of_layers_are_refused(scene):
+    look = Look(mute=("dense",))
+    with (
+        pytest.raises(UserError, match="--mute, --scale and --freeze have no effect on this scene"),
+        opened(scene, None, ModelOptions(), pytest.fail, wanted=look.wanted(), chosen=look.chosen()),
+    ):
+        pass
+
+
 def test_difference_needs_both_samples():
     assert Look(quantity="difference", against=1).whole
     with pytest.raises(UserError, match="--against"):
