@@ -44,9 +44,10 @@ def story_words(
         return []
     chosen = replace(selection, quantity="activation" if "activation" in quantities else None)
     stops = story_of(scene, chosen)
+    # The caption is below the picture, but in a tall one the scales take as much room as a caption in it.
     walks = {
-        name: [(aspect, Walk.of(scenes[name], aspect, chosen, stops, captioned=False)) for aspect in _ASPECTS[name]]
-        for name in scenes
+        name: [(aspect, Walk.of(one, aspect, chosen, stops, captioned=name == "tall")) for aspect in _ASPECTS[name]]
+        for name, one in scenes.items()
     }
     walk = walks["wide"][0][1]
     if any(scene.step(t, chosen) != one.step for t, one in zip(walk.times, walk.selections, strict=True)):
