@@ -240,6 +240,16 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
         wait_until(lambda: int(text(page, "#meant").split()[0].replace(",", "")) != left, "the lasso replaces the box")
         page.locator("#clear-points").click()
         wait_until(lambda: page.locator("#meant").count() == 0, "all are shown alike")
+        choose(page, "filter-column", "ink")
+        for which, number in (("low", "10"), ("high", "20.5")):
+            page.locator(f"#filter-{which}").fill(number)
+            page.locator(f"#filter-{which}").press("Enter")
+        within = int(((INK >= 10) & (INK <= 20.5)).sum())
+        wait_until(lambda: text(page, "#meant").startswith(f"{within} of 1,000"), "those in the range are counted")
+        choose(page, "filter-column", "writer")
+        choose(page, "filter-value", "Ada")
+        adas = int((WRITERS == "Ada").sum())
+        wait_until(lambda: text(page, "#meant").startswith(f"{adas} of 1,000"), "those of a writer are counted")
 
 
 @pytest.fixture(scope="module")

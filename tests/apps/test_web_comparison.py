@@ -24,7 +24,7 @@ from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
 from tests.scene.test_model_difference import layer_sizes, other_values
 from tests.support import captures, trainings
-from tests.support.browser import changed, looking, serving, still, text, wait_until
+from tests.support.browser import changed, choose, looking, serving, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -217,6 +217,8 @@ def test_click_on_a_place_highlights_it_and_flies_there_in_the_browser(chromium:
         page.locator(".diff-place").first.click()
         after = changed(page, before)
         wait_until(lambda: page.evaluate("window.trame.state.get('layer')") == first, "the layer is highlighted")
+        choose(page, "diff-kind", "channels")
+        wait_until(lambda: " · channel " in text(page, ".diff-place .line"), "channels are listed")
         page.get_by_text("Side by side").click()
         changed(page, after)
         assert page.locator("#differences").count() == 1, "the list stays"

@@ -110,8 +110,8 @@ def test_muted_channel_gives_the_scores_of_a_model_without_it(page: Page, networ
     page.locator(".whatif-place", has_text=f"Channel {channel}").get_by_text("Mute").click()
     wait_until(lambda: page.locator("#whatif-scores").count() == 1, "the scores are compared")
     assert f"mute head_relu[{channel}]" in text(page, ".whatif-change")
-    cells = page.locator("#whatif-scores span").all_inner_texts()[3:]
-    told = {name: (before, after) for name, before, after in zip(*(cells[k::3] for k in range(3)), strict=True)}
+    cells = page.locator("#whatif-scores span").all_inner_texts()[4:]
+    told = {name: (before, after) for name, before, after in zip(*(cells[k::4] for k in range(3)), strict=True)}
     before, after = network.numbers["scores"][0], network.scores_without(channel)
     assert network.classes[PALACE] in told
     for name, (shown_before, shown_after) in told.items():
