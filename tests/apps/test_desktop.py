@@ -66,9 +66,11 @@ def x_server() -> Iterator[str]:
     os.close(write)
     with os.fdopen(read) as pipe:
         name = f":{pipe.readline().strip()}"
-    yield name
-    server.terminate()
-    server.wait()
+    try:
+        yield name
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def on_display(display: str) -> dict[str, str]:
