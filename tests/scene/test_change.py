@@ -62,6 +62,23 @@ def test_layer_that_no_change_reaches_is_called_unchanged_not_odd(changed_captur
     assert origins["dense"] not in words
 
 
+def test_layer_whose_numbers_stay_though_a_change_reaches_it_is_called_unchanged(tmp_path):
+    stay = captures.small_values()["scores"]
+
+    def also(writer):
+        write_interventions(writer, MUTED)
+        for node, values in (numbers() | {"scores": stay}).items():
+            write_changed(writer, node, 0, 0, values)
+
+    capture = captures.write(tmp_path / "run.zarr", captures.small_graph(), captures.small_values(), also=(also,))
+    scene = Scene.build(default_scene(), capture)
+    found = scene.at(scene.duration, Selection(sample=1, quantity="change")).primitives
+    (odd,) = (p for p in found if isinstance(p, Labels) and p.name == "odd numbers")
+    words = {tuple(label.anchor): label.lines for label in odd.labels}
+    assert words[tuple(scene.context.placement("scores").origin)] == ("unchanged",)
+    assert tuple(scene.context.placement("dense").origin) not in words
+
+
 def test_sample_without_a_changed_run_is_refused_with_the_option(small_capture):
     scene = Scene.build(default_scene(), small_capture)
     with pytest.raises(SceneError, match=r"no run of .* with an intervention; capture the model with --mute"):

@@ -184,6 +184,9 @@ class ActivationsView(View):
         changed = self._quantity(selection) == "change"
         among = layers if changed else self._context.graph.inputs
         unchanged = {name for name in among if name in layers and not self._reached(name, selection)}
+        if changed:  # a change may reach a layer and leave all of its numbers as they are
+            inner = [(name, one.values) for name, one in layers.items() if name not in self._context.graph.inputs]
+            unchanged |= {name for name, values in inner if values.size and not values.any()}
         words = (
             Labels("columns", tuple(column_labels(self._context, selection.sample))),
             Labels("odd numbers", tuple(odd_labels(self._context, layers, self._nodes, selection.sample, unchanged))),

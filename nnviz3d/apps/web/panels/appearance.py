@@ -158,7 +158,7 @@ class AppearancePanel(PagePanel[AppearanceState]):
             with html.Div(
                 classes="field", title="How much of the picture the strongest colour of the map hides", v_if="has_map"
             ):
-                html.Span("Map opacity", classes="field-name")
+                html.Span("Opacity", classes="field-name")
                 v.VSlider(v_model=("map_opacity",), min=0, max=100, step=1, id="map-opacity", aria_label="Map opacity")
                 html.Span("{{ map_opacity }} %", classes="field-value")
             self._threshold()

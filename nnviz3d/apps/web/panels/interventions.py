@@ -136,14 +136,15 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                     _button("Reset", "reset_interventions", "whatif_listed.length", "Undo all changes", "whatif-reset")
             with html.Div(v_for="place in whatif_places", key="place", classes="whatif-place"):
                 html.Span("{{ place }}", classes="line", title=("place",))
-                for words, (_, _, told) in _ACTIONS.items():
-                    html.Button(
-                        words,
-                        click=f"trigger('intervene', [place, '{words}'])",
-                        classes="whatif-button",
-                        title=told,
-                        type="button",
-                    )
+                with html.Span(classes="whatif-buttons"):
+                    for words, (_, _, told) in _ACTIONS.items():
+                        html.Button(
+                            words,
+                            click=f"trigger('intervene', [place, '{words}'])",
+                            classes="whatif-button",
+                            title=told,
+                            type="button",
+                        )
             with html.Template(v_for="(text, index) in whatif_listed", key="index"):
                 with html.Div(classes="whatif-change"):
                     html.Span("{{ text }}")
