@@ -133,8 +133,8 @@ class ValueStatistics:
     low, high
         Smallest and largest finite number; 0 if there is none.
     strong
-        The 99.8th percentile of the finite |numbers|, at least a twentieth of the largest. It keeps a few outliers from
-        turning all other numbers dark.
+        The 99.8th percentile of the finite |numbers|, of those that are not 0 where they are few; at least a twentieth of
+        the largest. It keeps a few outliers from turning all other numbers dark.
     """
 
     count: int
@@ -146,6 +146,8 @@ class ValueStatistics:
 
 
 _SAMPLE = 200_000
+_SPARSE = 0.05
+"""Share of nonzero numbers below which they alone set the end of the colour scale."""
 
 
 def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
@@ -167,6 +169,9 @@ def statistics_of(values: NDArray[np.float32]) -> ValueStatistics:
         low, high = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     largest = max(abs(low), abs(high))
     sampled = np.abs(flat[:: max(1, flat.size // _SAMPLE)])
+    nonzero = sampled[sampled > 0]
+    # Among many zeros, as where one channel of many has changed, a percentile of all would give most others one colour.
+    sampled = nonzero if 0 < nonzero.size < _SPARSE * sampled.size else sampled
     strong = float(np.percentile(sampled, 99.8)) if flat.size else 0.0
     return ValueStatistics(values.size, low, high, max(strong, largest / 20), nans, infinities)
 

@@ -106,7 +106,12 @@ class TestStatistics:
     def test_single_outlier_among_zeros_keeps_its_colour(self):
         values = np.zeros(10_000, dtype=np.float32)
         values[77] = 10.0
-        assert statistics_of(values).strong == pytest.approx(0.5)
+        assert statistics_of(values).strong == pytest.approx(10.0)
+
+    def test_few_numbers_among_zeros_are_told_apart(self):
+        values = np.zeros(10_000, dtype=np.float32)
+        values[::500] = np.linspace(1, 2, 20)
+        assert limits_for(statistics_of(values), "symmetric")[1] == pytest.approx(2.0, rel=0.01)
 
     def test_extremes_of_a_large_tensor_are_exact(self):
         values = np.random.default_rng(1).random(1_000_003, dtype=np.float32)

@@ -50,7 +50,8 @@ const quietRow = (text) => ({ kind: "TextRow", text, style: "quiet" });
 const legendRow = (colormap, ticks, hidden) => ({ kind: "ScaleRow", colormap, ticks, hidden });
 
 function absoluteScale({ limits: [low, high], colormap, threshold }, of, what) {
-  const ticks = [[0, shortNumber(low)], [0.5, shortNumber((low + high) / 2)], [1, `≥ ${shortNumber(high)}`]];
+  const lowest = low < 0 ? `≤ ${shortNumber(low)}` : shortNumber(low);
+  const ticks = [[0, lowest], [0.5, shortNumber((low + high) / 2)], [1, `≥ ${shortNumber(high)}`]];
   const hidden = of === null ? [] : rangesBelow(high ? threshold / high : 0, low < 0);
   return [quietRow(`${what}, ${of ?? "one scale for all layers"}`), legendRow(colormap, ticks, hidden)];
 }

@@ -111,7 +111,8 @@ def cells_shown(blocks: Iterable[Voxels]) -> tuple[int, int]:
 def _absolute_scale(block: Voxels, of: str | None, what: str) -> list[Row]:
     """Return a scale with absolute numbers, of one layer or of all; the threshold is marked only for one layer."""
     low, high = block.limits
-    ticks = ((0.0, number(low)), (0.5, number((low + high) / 2)), (1.0, f"≥ {number(high)}"))
+    lowest = f"≤ {number(low)}" if low < 0 else number(low)
+    ticks = ((0.0, lowest), (0.5, number((low + high) / 2)), (1.0, f"≥ {number(high)}"))
     hidden = _hidden(block.threshold / high if high else 0.0, low < 0) if of is not None else ()
     return [
         TextRow(f"{what}, {of or 'one scale for all layers'}", "quiet"),
