@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -148,12 +149,14 @@ def _checked(
     sources, name = _sources(context, layer), originals(context.capture).get(layer, layer)
     if not sources:
         return CellExplanation((), None)
+    value = stored()
+    if not math.isfinite(value):
+        return CellExplanation(sources, None, "The number is NaN or infinite, which no sum explains.")
     try:
         taken = _Taken.of(context, layer, sample)
         found = compute(taken)
     except UnknownSumError as unknown:
         return CellExplanation(sources, None, f"{name} is not taken apart: {unknown}.")
-    value = stored()
     if not found.equals(value, taken.step):
         return CellExplanation(
             sources,

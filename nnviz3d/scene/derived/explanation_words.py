@@ -98,7 +98,8 @@ def _line(found: CellSum, sources: Sequence[str], term: int, top: float, origin:
     weight, taken = float(found.weights[term]), float(found.inputs[term])
     words = f"{number(taken)} × {found.weight_name} {number(weight)}"
     product = float(found.products[term])
-    return TermLine(place, words, product, abs(product) / top if top else 0.0, layer, index)
+    share = 1.0 if np.isinf(product) else abs(product) / top if top else 0.0
+    return TermLine(place, words, product, share, layer, index)
 
 
 def arithmetic(found: CellSum | None) -> Pairs:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.apps.export.html.frames import LAYOUTS
 from nnviz3d.apps.export.html.pick_sums import sum_words
 from nnviz3d.apps.pick_explanation import explanation_of
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.derived.cell_fields import field_of
-from nnviz3d.scene.derived.explanation_words import field_boxes
+from nnviz3d.scene.derived.explanation_words import field_boxes, term_lines
+from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
+from nnviz3d.scene.spec import default_scene
 from nnviz3d.scene.views.field_marks import field_marks
+from tests.support.captures import write
+from tests.support.graphs import chain
 from tests.support.player import shown
 from tests.support.scenes import bundled_scene
 
@@ -92,3 +99,18 @@ def test_numbers_of_a_training_have_no_sum_of_another_step():
     [*_, last] = scene.capture.training.steps
     assert sum_words(scene, Selection(step=int(last)))
     assert sum_words(bundled_scene("embedding"), Selection()) == []
+
+
+def test_odd_numbers_are_told_without_a_sum_and_can_be_written_as_json(tmp_path):
+    x = np.array([[1, np.inf, -2, np.nan]], dtype=np.float32)
+    graph = chain([("input", "InputLayer", (4,)), ("relu", "ReLU", (4,))])
+    capture = write(tmp_path / "odd.zarr", graph, {"input": x, "relu": np.maximum(x, 0)})
+    found = sum_words(Scene.build(default_scene(), capture), Selection())
+    json.dumps(found, allow_nan=False)
+    odd = "The number is NaN or infinite, which no sum explains."
+    assert [one["reason"] for one in found] == ["", odd, "", odd]
+
+
+def test_share_of_an_infinite_product_is_a_number():
+    largest = CellSum(np.zeros(2, np.int64), np.array([[0], [1]]), np.ones(2), np.array([3.0, -np.inf]), largest=True)
+    assert [line.share for line in term_lines(largest, ["a"], 5, lambda place: place)] == [0.0, 1.0]
