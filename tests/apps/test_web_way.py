@@ -176,6 +176,17 @@ class TestSearchAndPath:
         wait_until(lambda: distance(page) > 1.5 * close, "the layer is farther away than its cell")
         assert not page.locator("#pick").is_visible()
 
+    def test_number_behind_a_layer_picks_its_channel_and_flies_there(self, page: Page):
+        far = distance(page)
+        page.locator("#filter").fill("conv2d_2 12")
+        page.locator("#filter").press("Enter")
+        wait_until(lambda: path_of(page)[:3] == ["digits", "conv2d_2", "channel 12"], "the channel is picked")
+        flown(page, far)
+        page.locator("#filter").fill("conv2d_2 99")
+        page.locator("#filter").press("Enter")
+        wait_until(lambda: "No layer has that name and channel" in text(page, "#message"), "it has no such channel")
+        page.locator("#filter").fill("")
+
     def test_key_f_needs_a_choice(self, page: Page):
         page.keyboard.press("f")
         wait_until(lambda: "Choose a layer" in text(page, "#message"), "the page says what to do")

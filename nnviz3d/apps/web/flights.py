@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.apps.flight import around_layers, around_pick, pose_before
+from nnviz3d.apps.layer_search import find_places, show_place
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.picture_view import RemoteView
-from nnviz3d.apps.web.value_checks import asked_choice
+from nnviz3d.apps.web.value_checks import asked_choice, asked_text
 from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
@@ -46,6 +47,7 @@ class Flights:
         self._camera = camera
         self._home = home
         page.on_trigger("fly_to", self.fly_to)
+        page.on_trigger("show_channel", self.show_channel)
 
     def fly_to(self, name: Any = None, sent: Any = None, *, at_once: Any = False) -> dict[str, Any] | None:
         """Show a layer or a group, and move the camera there.
@@ -88,6 +90,18 @@ class Flights:
             (self._view.look if at_once is True else self._view.fly)(found)
             return None
         return asdict(found)
+
+    def show_channel(self, text: Any) -> bool:
+        """Pick the channel or neuron that a text means, such as ``conv2d 3``; returns whether there is one."""
+        session, page = self._page.session, self._page
+        found = find_places(session, asked_text("channel", text))
+        if not found or found[0].channel is None:
+            page.say("No layer has that name and channel; type a layer's name and a number, such as conv2d 3.")
+            return False
+        page.group = None
+        show_place(session, found[0])
+        page.refresh()
+        return True
 
     def _points(self, name: str | None, layout: Scene) -> NDArray[np.float64]:
         session = self._page.session

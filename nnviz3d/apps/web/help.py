@@ -40,8 +40,9 @@ def build_help(page: PageContext) -> None:
                     html.H3("Finding a layer")
                     html.P(
                         "Type a part of its name or kind above the list of layers: layers inside closed groups are found "
-                        "too. Enter, or a click on a result, opens its group and flies to it. The path above the picture "
-                        "leads back, step by step, from a cell to the whole network."
+                        "too. Enter, or a click on a result, opens its group and flies to it. A number behind the name is "
+                        "a channel or neuron: conv2d 3. The path above the picture leads back, step by step, from a cell "
+                        "to the whole network."
                     )
 
 

@@ -42,7 +42,13 @@ POINTER = (
 
 KEYS = (
     PageKey(("?", "F1"), "?", "show this help", "help", local=True),
-    PageKey(("/",), "/", "search the layers; Enter flies to the first one", "search", local=True),
+    PageKey(
+        ("/",),
+        "/",
+        "search the layers; Enter flies to the first one, or to a channel such as conv2d 3",
+        "search",
+        local=True,
+    ),
     PageKey(("f", "F"), "f", "fly to the layer that is picked or highlighted", "fly", local=True),
     PageKey(("r", "R", "Home"), "r", "show everything", "home"),
     PageKey(("ArrowLeft",), "← →", "previous, next sample", "previous"),

@@ -214,7 +214,8 @@ class LayersPanel(PagePanel[LayersState]):
                         self._row()
                         self._found_inside()
                 html.Div(
-                    "No layer matches “{{ layer_filter }}”. Names and kinds are searched, those in closed groups too.",
+                    "No layer matches “{{ layer_filter }}”. Names and kinds are searched, those in closed groups too. "
+                    "A number behind a layer's name is a channel or neuron, such as conv2d 3: Enter picks it.",
                     classes="faint empty",
                     v_if=f"!layer_groups.some((group) => group.nodes.some((node) => {_MATCH}))",
                 )

@@ -23,6 +23,11 @@
     else await fly(name);
   }
 
+  /** Pick the channel that a text means, such as "conv2d 3", and fly there. */
+  async function showChannel(text) {
+    if (await trame.trigger("show_channel", [text])) await fly(null);
+  }
+
   const search = () => document.getElementById("filter");
   const sought = () => (state("layer_filter") ?? "").trim();
   const rows = () => [...document.querySelectorAll(".layer-list [role=treeitem]")];
@@ -91,8 +96,10 @@
     if (list && walk(event, list)) return event.preventDefault();
     if (event.target === search() && search() !== null) {
       const first = rows().find((row) => row.dataset.layer && row.getAttribute("aria-expanded") === null);
-      if (event.key === "Enter" && sought()) (first ?? rows()[0])?.click();
-      else if (event.key === "ArrowDown") rows()[0]?.focus();
+      if (event.key === "Enter" && sought()) {
+        if (rows().length) (first ?? rows()[0]).click();
+        else showChannel(sought());
+      } else if (event.key === "ArrowDown") rows()[0]?.focus();
       else if (event.key === "Escape") trame.state.set("layer_filter", "");
       else return;
       event.preventDefault();
