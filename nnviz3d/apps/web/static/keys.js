@@ -19,6 +19,12 @@
     if (moves && (at.closest(movable) || at.matches(lists))) return;
     // A button that was focused by the keyboard, not by a click, uses the space bar.
     if (event.key === " " && at.closest("button:focus-visible")) return;
+    // Vuetify may miss an Escape that comes soon after the dialog has opened.
+    if (event.key === "Escape" && window.trame.state.get("help")) {
+      event.preventDefault();
+      window.trame.state.set("help", false);
+      return;
+    }
     // Escape closes an open menu or dialog first.
     if (event.key === "Escape" && document.querySelector(".v-overlay--active:is(.v-menu, .v-dialog)")) return;
     event.preventDefault();
