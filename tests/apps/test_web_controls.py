@@ -85,6 +85,7 @@ class TestWhatIf:
         show(page, "1~xconv2d_1,5,4,7")
         wait_until(lambda: place(page, "Whole layer").count() == 1, "the layer can be changed")
         place(page, "Whole layer").get_by_text("Freeze").click()
+        wait_until(lambda: page.locator(".whatif-change").count() == 1 and scores(page), "it is frozen")
         show(page, "1~xconv2d,5,4,7")
         wait_until(lambda: "conv2d [" in text(page, "#pick .section-title"), "a cell before it is picked")
         place(page, "Whole layer").get_by_text("Mute").click()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnviz3d.scene.spec import read_scene
 from nnviz3d.scene.view_text import ViewState, decode_view
 from tests.apps.conftest import Served
-from tests.support.browser import back, changed, looking, same, serving, still, text, wait_until
+from tests.support.browser import SHOWS_WHOLE_PICTURE, back, changed, looking, same, serving, still, text, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -149,6 +149,8 @@ def test_hostile_views_are_one_sentence_and_the_default_view(chromium: Browser, 
             assert sentence.startswith("The view in the address"), (view, sentence)
             wait_until(lambda: address_of(page) == before, f"the address has the view that is shown, not {view[:30]}")
             silence(page)
+            # The browser logs the answers that a page still waits for when it is left.
+            wait_until(lambda: page.evaluate(SHOWS_WHOLE_PICTURE), "the page shows the picture")
         back(page, first)
         assert not dialogs
 
