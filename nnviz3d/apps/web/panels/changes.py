@@ -9,6 +9,8 @@ from trame.widgets import html
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 
+_WHERE = "Activations, gradients and maps are those of the model without this; a click shows what it changes."
+
 
 @dataclass(frozen=True)
 class ChangesState:
@@ -63,7 +65,7 @@ class ChangesPanel(PagePanel[ChangesState]):
                 type="button",
                 classes="changes-words",
                 id="changes-show",
-                title=("`${changes_told}\\n\\nClick to see what this changes.`",),
+                title=(f"`${{changes_told}}\\n\\n{_WHERE}`",),
             )
             html.Button(
                 "Reset",
