@@ -256,10 +256,13 @@ echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": '$$', "sec
 
 def test_steps_beside_a_request_end_with_its_answer(tmp_path, monkeypatch):
     finished = """echo '{"event": "finished", "out": "run.zarr", "samples": 1, "nodes": 1, "seconds": {}}'"""
-    stand_in(tmp_path, monkeypatch, f"read request; {finished}; read request; exec sleep 600")
+    go = tmp_path / "go"
+    waits = f"until [ -e '{go}' ]; do sleep 0.02; done"
+    stand_in(tmp_path, monkeypatch, f"read request; {waits}; {finished}; read request; exec sleep 600")
     worker, taken = Worker(), []
 
     def answered():
+        go.touch()
         for thread in threading.enumerate():
             if thread.name == "nnviz3d worker":
                 thread.join(30)

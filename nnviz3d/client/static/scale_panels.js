@@ -26,7 +26,7 @@ export function scalePanels(blocks, { what, threshold, normalize, layer, odd }) 
     const shown = cut.reduce((sum, one) => sum + cellsFrom(one.values, one.threshold), 0);
     const total = cut.reduce((sum, one) => sum + one.values.data.length, 0);
     const cells = cut.length === blocks.length ? "cells" : "cells of maps";
-    const reach = `${Math.round(100 * threshold)}% of the scale; others hidden`;
+    const reach = `${Math.round(100 * threshold)}% of the scale (drawn)`;
     scales[0].push(quietRow(`${grouped(shown)} of ${grouped(total)} ${cells} reach ${reach}`));
   }
   scales[scales.length - 1].push(...odd);

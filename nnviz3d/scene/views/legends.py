@@ -85,12 +85,7 @@ def scale_panels(
     if cut:
         shown, total = cells_shown(cut)
         cells = "cells" if len(cut) == len(blocks) else "cells of maps"
-        scales[0].append(
-            TextRow(
-                f"{shown:,} of {total:,} {cells} reach {threshold:.0%} of the scale; others hidden",
-                "quiet",
-            )
-        )
+        scales[0].append(TextRow(f"{shown:,} of {total:,} {cells} reach {threshold:.0%} of the scale (drawn)", "quiet"))
     nans, infinities = sum(s.nans for s in statistics), sum(s.infinities for s in statistics)
     for color, count, kind in ((NAN_COLOR, nans, "NaN"), (INF_COLOR, infinities, "infinite")):
         if count:
