@@ -11,7 +11,7 @@ import numpy as np
 from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
-from nnviz3d.data.axes import CHANNEL
+from nnviz3d.data.axes import strongest_of_channel
 from nnviz3d.data.compared import counterpart_of
 from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.targets import Target
@@ -172,14 +172,8 @@ class DifferencePlaces:
         context: SceneContext = self._frame.context
         if layer not in context.graph:
             return None
-        node, change = context.graph.node(layer), np.abs(context.difference(layer, self._selection))
-        if CHANNEL not in node.axes or len(node.axes) != change.ndim:
-            return None
-        axis = node.axes.index(CHANNEL)
-        inside = np.nan_to_num(np.take(change, unit, axis=axis))
-        place = [int(i) for i in np.unravel_index(int(inside.argmax()), inside.shape)]
-        place.insert(axis, unit)
-        return tuple(place)
+        axes, change = context.graph.node(layer).axes, context.difference(layer, self._selection)
+        return strongest_of_channel(change, axes, unit) if len(axes) == change.ndim else None
 
     def _listed(self, place: DifferingPlace, kind: str) -> ListedPlace:
         capture = without_groups(self._frame.scene.context.capture)

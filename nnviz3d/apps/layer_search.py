@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from nnviz3d.apps.session import Session
-from nnviz3d.data.axes import CHANNEL, channel_axis
+from nnviz3d.data.axes import CHANNEL, channel_axis, strongest_of_channel
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.selection import CellPick, Pick
 from nnviz3d.scene.views.node_link.picks import ChannelPick
@@ -112,15 +110,10 @@ def _pick(session: Session, layer: str, channel: int) -> Pick | None:
     """Return the pick of a channel: as a unit where units are drawn, or else its number that is farthest from 0."""
     context, sample = session.context, session.selection.sample
     node = context.graph.node(layer)
-    axis = channel_axis(node.axes)
-    if axis is None or not context.capture.has_activations(layer):
+    if channel_axis(node.axes) is None or not context.capture.has_activations(layer):
         return None
     values = context.values(layer, sample).values
     if values.ndim > 1 and session.scene.find(NodesView) is not None:
         return ChannelPick(layer, channel)
-    if values.ndim <= axis or channel >= values.shape[axis]:
-        return None
-    inside = np.abs(np.nan_to_num(np.take(values, channel, axis=axis)))
-    index = [int(i) for i in np.unravel_index(int(inside.argmax()), inside.shape)]
-    index.insert(axis, channel)
-    return CellPick(layer, tuple(index))
+    index = strongest_of_channel(values, node.axes, channel)
+    return None if index is None else CellPick(layer, index)

@@ -93,6 +93,17 @@ def channel_axis(axes: Axes) -> int | None:
     return axes.index(CHANNEL) if CHANNEL in axes else None
 
 
+def strongest_of_channel(values: NDArray[Any], axes: Axes, channel: int) -> tuple[int, ...] | None:
+    """Return the index of a channel's number that is farthest from 0; `None` if the array has no such channel."""
+    axis = channel_axis(axes)
+    if axis is None or axis >= values.ndim or channel >= values.shape[axis]:
+        return None
+    inside = np.abs(np.nan_to_num(np.take(values, channel, axis=axis)))
+    index = [int(i) for i in np.unravel_index(int(inside.argmax()), inside.shape)]
+    index.insert(axis, channel)
+    return tuple(index)
+
+
 def location_shape(shape: Sequence[Any], axes: Axes) -> tuple[Any, ...]:
     """Return a shape without its channel axis."""
     at = channel_axis(axes)

@@ -32,16 +32,12 @@ def enclosed(points: NDArray[np.floating], pose: CameraPose, outline: NDArray[np
         ``(k, 2)``: its corners, to the right and upwards from the picture's middle, as shares of the picture's height. The
         last one is joined with the first.
     """
-    position = np.array(pose.position)
-    ahead = np.array(pose.target) - position
-    ahead /= np.linalg.norm(ahead)
-    right = np.cross(ahead, pose.up)
-    right /= np.linalg.norm(right)
+    position, ahead, right, up = _camera(pose)
     away = points.astype(np.float64) - position
     depth = away @ ahead
     seen = depth > _NEAREST
     unit = 2 * math.tan(math.radians(pose.field_of_view / 2)) * np.where(seen, depth, 1.0)
-    x, y = away @ right / unit, away @ np.cross(right, ahead) / unit
+    x, y = away @ right / unit, away @ up / unit
     inside = np.zeros(len(points), dtype=bool)
     for (ax, ay), (bx, by) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
         if ay == by:
@@ -63,14 +59,22 @@ def traced(outline: NDArray[np.float64], pose: CameraPose, behind: NDArray[np.fl
     behind
         ``(n, 3)`` world coordinates of what the line is drawn before, as far as the camera is not among it.
     """
-    position = np.array(pose.position)
-    ahead = np.array(pose.target) - position
-    distance = np.linalg.norm(ahead)
-    ahead /= distance
-    right = np.cross(ahead, pose.up)
-    right /= np.linalg.norm(right)
+    position, ahead, right, up = _camera(pose)
+    distance = math.dist(pose.target, pose.position)
     nearest = ((behind - position) @ ahead).min(initial=distance)
     depth = max(_BEFORE * nearest, _CLOSEST * distance)
     unit = 2 * math.tan(math.radians(pose.field_of_view / 2)) * depth
     x, y = np.concatenate([outline, outline[:1]]).T[:, :, np.newaxis] * unit
-    return np.asarray(position + ahead * depth + right * x + np.cross(right, ahead) * y)
+    return np.asarray(position + ahead * depth + right * x + up * y)
+
+
+def _camera(
+    pose: CameraPose,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the camera's position, and the unit vectors ahead, to the right and upwards of its picture."""
+    position = np.array(pose.position, dtype=np.float64)
+    ahead = np.array(pose.target) - position
+    ahead /= np.linalg.norm(ahead)
+    right = np.cross(ahead, pose.up)
+    right /= np.linalg.norm(right)
+    return position, ahead, right, np.cross(right, ahead)

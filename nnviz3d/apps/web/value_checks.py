@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from nnviz3d.errors import SceneError, UserError
 from nnviz3d.scene.look import PoseSpec
+
+T = TypeVar("T", bound=str)
 
 _LARGEST = 1e12
 """No number that a page asks for is larger."""
@@ -125,7 +127,7 @@ def asked_text(what: str, value: object) -> str:
     return value
 
 
-def asked_choice(what: str, value: object, choices: Collection[str]) -> str:
+def asked_choice(what: str, value: object, choices: Collection[T]) -> T:
     """Return one of several words that a page asks for.
 
     Raises
@@ -133,11 +135,12 @@ def asked_choice(what: str, value: object, choices: Collection[str]) -> str:
     UserError
         If it is none of them.
     """
-    if not isinstance(value, str) or value not in choices:
+    found = next((one for one in choices if isinstance(value, str) and one == value), None)
+    if found is None:
         named = sorted(choices)
         known = f"; there are {', '.join(named)}" if 0 < len(named) <= _NAMED else ""
         raise UserError(f"The page asked for an unknown {what}, {shown(value)}{known}.")
-    return value
+    return found
 
 
 def shown(value: object) -> str:

@@ -97,8 +97,10 @@ class AppearancePanel(PagePanel[AppearanceState]):
         selection = self.page.session.selection
         has_cells, has_lines = self._activations is not None, self._connections is not None
         changed = any(getattr(selection, name) is not None for name in _FIELDS)
-        state = replace(self.state, has_cells=has_cells, has_lines=has_lines, look_changed=changed)
-        state = replace(state, has_map=self._map is not None)
+        over = self._map
+        state = replace(
+            self.state, has_cells=has_cells, has_lines=has_lines, has_map=over is not None, look_changed=changed
+        )
         if (view := self._activations) is not None:
             threshold = view.threshold if selection.threshold is None else selection.threshold
             state = replace(
@@ -107,7 +109,7 @@ class AppearancePanel(PagePanel[AppearanceState]):
                 colormap=selection.colormap or view.colormap,
                 normalize=selection.normalize or view.normalize,
             )
-        if (over := self._map) is not None:
+        if over is not None:
             opacity = over.opacity if selection.map_opacity is None else selection.map_opacity
             state = replace(state, map_opacity=round(100 * opacity))
         if (lines := self._connections) is not None:

@@ -15,7 +15,6 @@ from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_limit, asked_outline, asked_pose
-from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import OTHERS, Color, number
 from nnviz3d.scene.selection import EVERY_POINT, PointFilter
 from nnviz3d.scene.views.points.columns import CLASSES
@@ -209,10 +208,7 @@ class CloudPanel(PagePanel[CloudState]):
             As for `enclosed`.
         """
         session = self.page.session
-        if self._cloud is None:
-            raise UserError("The scene shows no points.")
-        asked = asked_choice("way to enclose", way, WAYS)
-        how = next(one for one in WAYS if one == asked)
+        how = asked_choice("way to enclose", way, WAYS)
         camera = session.renderer.pose() if pose is None else asked_pose(pose).pose(_ANY_ASPECT)
         found = with_enclosed(session, camera, asked_outline(outline), how)
         if found != session.selection.points:
