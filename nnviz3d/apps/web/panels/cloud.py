@@ -241,10 +241,10 @@ class CloudPanel(PagePanel[CloudState]):
                 html.Span("", classes="field-name")
                 with html.Div(classes="limits"):
                     for which, at, words in (("low", 0, "at least"), ("high", 1, "at most")):
+                        # A lazy model leaves what is being typed alone when the page changes elsewhere meanwhile.
                         html.Input(
-                            value=(f"filter_{which}",),
+                            v_model_lazy=(f"filter_{which}",),
                             placeholder=(f"filter_range[{at}]",),
-                            change=f"filter_{which} = $event.target.value",
                             id=f"filter-{which}",
                             title=words,
                             aria_label=words,
