@@ -22,6 +22,7 @@ from nnviz3d.data.json_lines import invitation_in
 from nnviz3d.errors import CaptureError, UserError
 from nnviz3d.scene.derived.differences import differences_of
 from nnviz3d.scene.selection import Selection
+from tests.support import command_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
@@ -126,6 +127,15 @@ def test_model_objects_are_compared_on_the_same_samples(made):
     held = {other.sample_name(i): other.activation(dense, i) for i in range(3)}
     for i in range(3):
         np.testing.assert_allclose(held[f"x[{i}]"], said["b"]["values"][-1][i], rtol=1e-5, atol=1e-7)
+
+
+def test_preprocessing_of_two_models_is_printed_once_if_it_is_the_same(made):
+    folder, _ = made
+    said = command_line.run(
+        "snapshot", "a.keras", "--against", "b.keras", "--input", "x.npy", "-o", "d.png", cwd=folder
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stderr.count("Preprocessing") == 1, said.stderr
 
 
 def test_file_and_object_are_not_mixed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Self
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from nnviz3d.apps.compared_notices import ComparedNotices
 from nnviz3d.apps.trajectory import trajectory_of
 from nnviz3d.apps.worker import Worker, run_capture
 from nnviz3d.data import request as messages
@@ -36,6 +38,7 @@ def capture_with_progress(
     *,
     worker: Worker | None = None,
     beside: Sequence[Callable[[], object]] = (),
+    compared: ComparedNotices | None = None,
     console: Console | None = None,
 ) -> Finished:
     """Capture a model; show notices, and after one second a progress bar, on standard error.
@@ -46,6 +49,8 @@ def capture_with_progress(
         The worker to use, which keeps its process; by default a new process for this request.
     beside
         Other work of this thread meanwhile; see `Worker.run`.
+    compared
+        Takes the notices, if two models are compared, and prints them later.
 
     Raises
     ------
@@ -53,7 +58,8 @@ def capture_with_progress(
         As `run_capture`.
     """
     screen = console or Console(stderr=True)
-    with CaptureBar(screen) as bar:
+    hold = None if compared is None else partial(compared.hear, request.model)
+    with CaptureBar(screen, hold=hold) as bar:
         return run_capture(request, bar.hear) if worker is None else worker.run(request, bar.hear, beside=beside)
 
 
@@ -71,6 +77,12 @@ def embed_with_progress(capture: CaptureReader, *, console: Console | None = Non
 
     with CaptureBar(console or Console(stderr=True), "embed") as bar:
         return trajectory_of(capture, report=report)
+
+
+def print_notice(console: Console, text: str) -> None:
+    """Print a notice of a capture as one dim line."""
+    # As `Text`, because names may contain [brackets] and :cat:, which rich replaces in a string.
+    console.print(Text(sentence(text, None)), style="dim", soft_wrap=True)
 
 
 def one_line(console: Console, *columns: ProgressColumn) -> Progress:
@@ -116,10 +128,16 @@ class LateLine:
 
 
 class CaptureBar(LateLine):
-    """One line with the current stage of the work."""
+    """One line with the current stage of the work.
 
-    def __init__(self, console: Console, stage: str = "import") -> None:
-        self._console = console
+    Parameters
+    ----------
+    hold
+        Takes the notices, which are printed by default.
+    """
+
+    def __init__(self, console: Console, stage: str = "import", *, hold: Callable[[str], None] | None = None) -> None:
+        self._tell = hold or partial(print_notice, console)
         line = one_line(
             console,
             SpinnerColumn(),
@@ -141,8 +159,7 @@ class CaptureBar(LateLine):
     def hear(self, event: Event) -> None:
         """Show a notice, or the progress of a stage."""
         if isinstance(event, messages.Notice):
-            # As `Text`, because names may contain [brackets] and :cat:, which rich replaces in a string.
-            self._console.print(Text(sentence(event.text, None)), style="dim", soft_wrap=True)
+            self._tell(event.text)
         elif isinstance(event, messages.Progress):
             words = messages.STAGES[event.stage]
             self.progress.update(self._task, description=words, total=event.total, completed=event.done)

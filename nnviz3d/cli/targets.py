@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nnviz3d.options import Look, Model
 from nnviz3d.options import selection_of as selection_of
 
 if TYPE_CHECKING:
+    from nnviz3d.apps.compared_notices import ComparedNotices
     from nnviz3d.apps.comparison import Compared
     from nnviz3d.apps.open_target import Opened
     from nnviz3d.apps.worker import Worker
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
     from nnviz3d.data.request import CaptureRequest, Finished, Invitation
 
 
+class Run(Protocol):
+    """A function that makes a capture with a progress bar; `ComparedNotices`, if it gets any, take the notices."""
+
+    def __call__(self, request: CaptureRequest, compared: ComparedNotices | None = None) -> Finished:
+        """Make a capture."""
+
+
 @contextmanager
-def capturing(
-    target: str | None, beside: Callable[[], Sequence[Callable[[], object]]] = tuple
-) -> Iterator[Callable[[CaptureRequest], Finished]]:
+def capturing(target: str | None, beside: Callable[[], Sequence[Callable[[], object]]] = tuple) -> Iterator[Run]:
     """Yield a function that makes the captures of a command, with a progress bar, and ends their process.
 
     If the target names a model, the process starts at once, so that it imports TensorFlow while this one imports the rest.
@@ -40,10 +46,10 @@ def capturing(
         if target is not None and names_model(target):
             worker.start()
 
-        def run(request: CaptureRequest) -> Finished:
+        def run(request: CaptureRequest, compared: ComparedNotices | None = None) -> Finished:
             from nnviz3d.apps.progress import capture_with_progress
 
-            done = capture_with_progress(request, worker=worker, beside=beside())
+            done = capture_with_progress(request, worker=worker, beside=beside(), compared=compared)
             worker.finish()
             return done
 
@@ -74,7 +80,7 @@ def open_target(
     target: str | None,
     model: Model,
     look: Look,
-    run: Callable[[CaptureRequest], object],
+    run: Run,
     *,
     backward: bool = False,
     whole: bool = False,
@@ -94,12 +100,12 @@ def open_target(
 
     wanted = look.wanted()
     with (
-        _compared(look.other, live=worker is not None) as other,
+        _compared(look.other, live=worker is not None) as (other, notices),
         opened(
             target,
             look.scene,
             model.options(),
-            run,
+            partial(run, compared=notices),
             sample=look.sample,
             whole=whole or look.whole,
             groups=look.groups,
@@ -117,36 +123,51 @@ def open_target(
 
 
 @contextmanager
-def _compared(name: str | None, *, live: bool) -> Iterator[Compared | None]:
-    """Yield the model or capture that is compared, with a worker of its own if it is a model.
+def _compared(name: str | None, *, live: bool) -> Iterator[tuple[Compared | None, ComparedNotices | None]]:
+    """Yield the model or capture that is compared, and what takes the notices of both models if it is a model.
 
     Parameters
     ----------
     live
-        Whether the worker runs the model on further samples, too.
+        Whether a worker runs the model on further samples, too.
     """
     from nnviz3d.data.model_sources import names_model
 
     if name is None:
-        yield None
+        yield None, None
         return
+    from nnviz3d.apps.compared_notices import ComparedNotices
     from nnviz3d.apps.comparison import Compared
 
     worker = new_worker()
+    notices = None
     try:
         if names_model(name):
             worker.start()  # imports TensorFlow while the target is captured
+            notices = ComparedNotices(name)
 
         def run(request: CaptureRequest) -> None:
             from nnviz3d.apps.progress import capture_with_progress
 
-            capture_with_progress(request, worker=worker)
+            capture_with_progress(request, worker=worker, compared=notices)
+            _release(notices)
             if not live:
                 worker.finish()
 
-        yield Compared(name, run, worker if live else None)
+        yield Compared(name, run, worker if live else None), notices
     finally:
+        _release(notices)  # those of a target whose counterpart could not be run
         worker.close()
+
+
+def _release(notices: ComparedNotices | None) -> None:
+    """Print the notices that are held back."""
+    if notices is not None:
+        from rich.console import Console
+
+        from nnviz3d.apps.progress import print_notice
+
+        notices.release(partial(print_notice, Console(stderr=True)))
 
 
 @contextmanager
@@ -186,10 +207,10 @@ def open_live_target(
         if invitation is None and target is not None and names_model(target):
             worker.start()
 
-        def run(request: CaptureRequest) -> Finished:
+        def run(request: CaptureRequest, compared: ComparedNotices | None = None) -> Finished:
             from nnviz3d.apps.progress import capture_with_progress
 
-            return capture_with_progress(request, worker=worker, beside=beside())
+            return capture_with_progress(request, worker=worker, beside=beside(), compared=compared)
 
         with open_target(target, model, look, run, worker=worker, invitation=invitation) as found:
             if ready and invitation is None and found.runner is not None:
