@@ -61,6 +61,14 @@ def test_story_of_digits_goes_from_the_whole_over_input_and_stages_to_the_answer
     assert [stop.ranks for stop in stops] == sorted(stop.ranks for stop in stops)
 
 
+def test_tour_counts_the_layers_like_the_list_of_layers_with_the_input(scene, digits):
+    stops = story_of(scene, Selection(sample=7))
+    assert len(digits.graph) == 9
+    assert digits.graph.inputs == ("input",)
+    assert stops[0].text.startswith("A network of 9 layers with ")
+    assert "has passed 9 layers;" in stops[-1].text
+
+
 @pytest.mark.parametrize("sample", [0, 4, 8])
 def test_captions_name_the_strongest_channel_its_mean_its_peak_and_the_silent_ones(scene, digits, sample):
     stops = story_of(scene, Selection(sample=sample))

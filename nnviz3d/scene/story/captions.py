@@ -97,13 +97,15 @@ class _StoryMaker:
         return (self._graph.node(layer).group,) if grouping is None else tuple(grouping.around(layer))
 
     @property
-    def _layers(self) -> list[LayerNode]:
-        return [node for node in self._graph if node.id not in self._graph.inputs]
+    def _layers(self) -> str:
+        """The number of layers in words; input layers count, as in Keras and in every other list of layers."""
+        count = len(self._graph)
+        return f"{count:,} layer{'s' * (count != 1)}"
 
     # The stops.
 
     def _overview(self) -> StoryStop:
-        graph, count = self._graph, len(self._layers)
+        graph = self._graph
         takes, gives = (
             self._shapes(names, what) for names, what in ((graph.inputs, "inputs"), (graph.outputs, "outputs"))
         )
@@ -111,7 +113,7 @@ class _StoryMaker:
         return StoryStop(
             graph.name,
             (
-                f"A network of {count:,} layer{'s' * (count != 1)} with {weights}.",
+                f"A network of {self._layers} with {weights}.",
                 f"It takes {takes} and gives {gives}.",
             ),
         )
@@ -316,8 +318,7 @@ class _StoryMaker:
         ]
 
     def _end(self) -> StoryStop:
-        count, ranks = len(self._layers), self._context.ranks
-        layers = f"{count:,} layer{'s' * (count != 1)}"
+        layers, ranks = self._layers, self._context.ranks
         name = self._capture.sample_name(self._sample) if self._runs else ""
         found = self._decision
         if found is not None:

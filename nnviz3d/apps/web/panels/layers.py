@@ -89,7 +89,7 @@ class LayersPanel(PagePanel[LayersState]):
         self._detailed: tuple[object, ...] = (None,)
         self._checked: tuple[Training, int] | None = None
         graph = page.session.scene.capture.graph
-        total = f"{len(graph):,} layers · {number_of_parameters(graph.parameters)} parameters"
+        total = f"{len(graph):,} layer{'s' * (len(graph) != 1)} · {number_of_parameters(graph.parameters)} parameters"
         self._listed, self._scene = page.session.scene.context.graph, page.session.scene
         listed = grouped_layers(self._listed, page.session.groups), layers_inside(self._listed, page.session.groups)
         super().__init__(page, LayersState(*listed, total, list(unfoldable_layers(page.session))))
