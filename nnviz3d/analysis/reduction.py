@@ -23,7 +23,7 @@ REDUCED = 50
 WIDEST = 8192
 """Largest length of vectors that can be summed: a scatter matrix of this size has 512 MiB."""
 _BLOCK = 256
-"""Rows that are multiplied at once. Blocks of one size give each row the same bits, wherever it is."""
+"""Rows that are centred at once; bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +119,11 @@ def reduced_by(vectors: Floats, mean: Floats, basis: Floats) -> Floats:
     from threadpoolctl import threadpool_limits
 
     found = np.empty((len(vectors), basis.shape[1]), dtype=np.float32)
-    block = np.zeros((_BLOCK, vectors.shape[1]), dtype=np.float32)
     with threadpool_limits(1):
         for start in range(0, len(vectors), _BLOCK):
-            rows = vectors[start : start + _BLOCK]
-            np.subtract(rows, mean, out=block[: len(rows)])
-            found[start : start + _BLOCK] = (block @ basis)[: len(rows)]
+            centred = vectors[start : start + _BLOCK] - mean
+            # One product for each vector: in a product of matrices, some processors round rows by where they stand.
+            found[start : start + _BLOCK] = np.matmul(centred[:, np.newaxis], basis)[:, 0]
     return found
 
 
