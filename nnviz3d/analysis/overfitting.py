@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.training_epochs import EpochEnds
 
 LEAST = 3
@@ -86,15 +87,18 @@ def overfitting_in(ends: EpochEnds, until: int | None = None) -> Overfitting | N
 def short_words(found: Overfitting) -> str:
     """Return a line about overfitting."""
     rise = "" if np.isinf(found.rise) else f"+{found.rise:.0%} "
-    return f"val_loss {found.validation[1]:.3g}, {rise}since epoch {found.epoch + 1}: overfits"
+    return f"val_loss {_loss(found.validation[1])}, {rise}since epoch {found.epoch + 1}: overfits"
 
 
 def overfitting_words(found: Overfitting) -> str:
     """Return a sentence about overfitting: since when, and by how much the losses differ."""
-    (least, last), (before, now) = found.validation, found.training
+    least, last, before, now = map(_loss, (*found.validation, *found.training))
     rise = "" if np.isinf(found.rise) else f", by {found.rise:.0%}"
     return (
         f"The model overfits after epoch {found.epoch + 1} (step {found.step:,}): until epoch {found.last_epoch + 1} the "
-        f"validation loss rises from {least:.3g} to {last:.3g}{rise}, while the training loss falls from {before:.3g} to "
-        f"{now:.3g}."
+        f"validation loss rises from {least} to {last}{rise}, while the training loss falls from {before} to {now}."
     )
+
+
+def _loss(value: float) -> str:
+    return with_minus(f"{value:.3g}")

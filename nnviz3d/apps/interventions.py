@@ -186,7 +186,7 @@ class Interventions:
             self._change([other for other in self.listed if other != one])
             return f"no longer muted: {one.place}"
         self.add(one)
-        return one.text
+        return one.shown_text
 
     def expect(self) -> None:
         """Let the model compile what a change at the pick will need."""

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.errors import SceneError
 
 Color = tuple[float, float, float]
@@ -190,7 +191,7 @@ def limits_for(statistics: ValueStatistics, normalize: Normalize) -> tuple[float
 
 def score(value: float) -> str:
     """Write a class score: three decimals, so that 1 reads 1.000; for small scores three significant digits."""
-    return f"{value:.3f}".replace("-", "−") if 0.1 <= abs(value) < 1000 else number(value)
+    return with_minus(f"{value:.3f}") if 0.1 <= abs(value) < 1000 else number(value)
 
 
 def number(value: float) -> str:
@@ -208,4 +209,4 @@ def number(value: float) -> str:
         text = f"{value:.0f}"
     else:
         text = f"{value:.3g}"
-    return text.replace("-", "−")
+    return with_minus(text)

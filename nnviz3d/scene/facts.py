@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.scene.panel_rows import KeyRow, Row, TextRow
 
 _MOST_CHANNELS = 4
@@ -54,13 +55,13 @@ class Facts:
 
 
 def exact(value: np.floating) -> str:
-    """Write a number with as many digits as its precision needs to be read back as the same number.
+    """Write a number with as many digits as its precision needs to be read back as the same number, and a minus sign.
 
     A format string would write a ``float32`` as if it were a ``float64``.
     """
     if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    return str(value)
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    return with_minus(str(value))
 
 
 def exact_list(numbers: NDArray[np.float32]) -> str:

@@ -60,6 +60,8 @@ def test_epochs_without_validation_and_negative_losses_are_understood():
     assert found is not None
     assert (found.epoch, found.last_epoch) == (2, 8)
     assert found.rise == pytest.approx(0.2)
+    assert short_words(found) == "val_loss −1.6, +20% since epoch 3: overfits"
+    assert "rises from −2 to −1.6, by 20%, while the training loss falls from −3 to −9." in overfitting_words(found)
 
 
 def test_calls_of_fit_are_not_joined():

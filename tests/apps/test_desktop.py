@@ -39,6 +39,7 @@ from nnviz3d.scene.story.stop import StoryStop
 from nnviz3d.scene.tours.story import caption_of
 from tests.support import captures, waiting
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 from tests.support.pinhole import to_pixels
 from tests.support.recorder import OtherProcess
 from tests.support.screen import shows
@@ -267,7 +268,7 @@ def test_click_on_a_cell_tells_its_stored_number(digits_window, demo, layer):
     name, place_text, value = re.fullmatch(r"(\S+) \[([\d, ]+)\] = (\S+)", line).groups()
     assert name == layer
     assert tuple(int(i) for i in place_text.split(", ")) == index
-    assert np.float32(value) == open_capture(bundled("digits.zarr.zip")).activation(layer, sample)[index]
+    assert np.float32(read_number(value)) == open_capture(bundled("digits.zarr.zip")).activation(layer, sample)[index]
     # The screen shows the callout and the mark too.
     picked = scene.at(scene.duration, Selection(sample, pick=CellPick(layer, index)))
     callout = next(p for p in picked.primitives if isinstance(p, Callout))

@@ -24,6 +24,7 @@ from nnviz3d.scene.spec import default_scene
 from tests.apps.test_perspectives import Model, arrive
 from tests.apps.test_web_panels import Page
 from tests.support.captures import small_graph, small_values, write
+from tests.support.number_words import read_number
 
 PICK = CellPick("conv", (2, 3, 1))
 
@@ -56,9 +57,9 @@ def test_model_is_asked_for_the_gradient_at_a_cell_which_is_then_listed(asked, e
     gradient = explained_capture.explanations(0).gradient("conv")[PICK.index]
     (name, slope), (product, text) = panel.state.pick_slopes
     assert name.startswith("gradient of ")
-    assert float(slope.replace("−", "-")) == pytest.approx(gradient, rel=1e-5)
+    assert read_number(slope) == pytest.approx(gradient, rel=1e-5)
     value = explained_capture.activation("conv", 0)[PICK.index]
-    assert (product, float(text.replace("−", "-"))) == (
+    assert (product, read_number(text)) == (
         "gradient × activation",
         pytest.approx(gradient * value, rel=0.01),
     )

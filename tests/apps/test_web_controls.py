@@ -15,6 +15,7 @@ from nnviz3d.scene.spec import read_scene
 from tests.apps.conftest import Served
 from tests.apps.test_web_interventions import PAINTED
 from tests.support.browser import back, changed, choose, looking, serving, still, text, wait_until
+from tests.support.number_words import read_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -148,7 +149,7 @@ class TestPick:
         found = page.locator("#pick-examples button")
         wait_until(lambda: found.count() > 1, "the samples are listed")
         told = [str(one.get_attribute("aria-label")) for one in found.all()]
-        means = [float(words.partition(": ")[2].partition(";")[0].replace("−", "-")) for words in told]
+        means = [read_number(words.partition(": ")[2].partition(";")[0]) for words in told]
         assert means == sorted(means, reverse=True)
         show(page, "1~lconv2d_2")
         page.locator("#unfold-layer").click()

@@ -17,6 +17,7 @@ from tests.apps.conftest import Served
 from tests.apps.test_web_client import back, changed, open_page, pixels, pose_of
 from tests.support.browser import text, wait_until
 from tests.support.imagenet import Photographs, photographs
+from tests.support.number_words import read_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -85,10 +86,6 @@ def leave(page: Page, first: np.ndarray) -> None:
     back(page, first)
 
 
-def exact(words: str) -> float:
-    return float(words.replace("−", "-"))
-
-
 def test_search_leads_to_a_cell_whose_field_and_arithmetic_are_those_of_the_model(page: Page, network: Photographs):
     first = pixels(page)
     row, column, channel = pick_in_the_middle(page, "stem")
@@ -97,7 +94,7 @@ def test_search_leads_to_a_cell_whose_field_and_arithmetic_are_those_of_the_mode
     box = ", ".join(f"{2 * at}–{min(2 * at + 2, 223)}" for at in (row, column))
     assert pairs == ["scale", f"{box}, 0–2", "image", f"{box}, 0–2"]
     stored = network.numbers["stem"][0, row, column, channel]
-    assert exact(text(page, "#pick-steps span:last-child")) == pytest.approx(stored, rel=1e-4, abs=1e-5)
+    assert read_number(text(page, "#pick-steps span:last-child")) == pytest.approx(stored, rel=1e-4, abs=1e-5)
     page.locator("#pick-terms button:enabled").first.click()
     wait_until(lambda: text(page, "#pick .section-title").startswith("scale ["), "the strongest term leads on")
     leave(page, first)
@@ -116,8 +113,8 @@ def test_muted_channel_gives_the_scores_of_a_model_without_it(page: Page, networ
     assert network.classes[PALACE] in told
     for name, (shown_before, shown_after) in told.items():
         index = network.classes.index(name)
-        assert exact(shown_before) == pytest.approx(before[index], abs=1.5e-3)
-        assert exact(shown_after) == pytest.approx(after[index], abs=1.5e-3)
+        assert read_number(shown_before) == pytest.approx(before[index], abs=1.5e-3)
+        assert read_number(shown_after) == pytest.approx(after[index], abs=1.5e-3)
     muted = changed(page, near)
     assert np.mean(np.abs(muted.astype(int) - near)) > 1, "the blocks show the change"
     page.locator("#whatif-reset").click()
@@ -162,7 +159,7 @@ def test_perspectives_are_computed_and_shown_and_the_gradients_are_those_of_the_
     told = dict(page.evaluate("window.trame.state.get('sizes').map(({ name, size }) => [name, size])"))
     for layer in ("image", "stem", "head_relu", "pool"):
         slope = network.numbers[f"gradient of {layer}"].astype(np.float64)
-        assert exact(told[layer]) == pytest.approx(np.sqrt(np.mean(slope**2)), rel=0.02), layer
+        assert read_number(told[layer]) == pytest.approx(np.sqrt(np.mean(slope**2)), rel=0.02), layer
     look_at(page, "activations")
     back(page, first)
 

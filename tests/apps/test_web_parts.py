@@ -41,6 +41,7 @@ from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.test_web_panels import Page
@@ -281,8 +282,8 @@ def test_interleaved_branches_stay_together_under_their_headings():
 def test_details_of_a_layer_are_exact(session, small_capture, node):
     said = dict(layer_details(session.scene.context, node, 1))
     values = small_capture.activation(node, 1)
-    assert np.float32(said["activation minimum"]) == values.min()
-    assert np.float32(said["activation maximum"]) == values.max()
+    assert said["activation minimum"] == exact(values.min())
+    assert said["activation maximum"] == exact(values.max())
     zeros = int((values == 0).sum())
     assert said["activation zeros"] == f"{100 * zeros / values.size:.1f} % ({zeros:,} of {values.size:,})"
     assert said["activation mean"] == number(values.astype(np.float64).mean())

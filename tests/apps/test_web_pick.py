@@ -37,6 +37,7 @@ from tests.apps.test_web_panels import Page
 from tests.support import captures
 from tests.support.browser import looking, serving, still, text, wait_until
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -59,10 +60,6 @@ def explained(panel: PickPanel, pick, sample: int = SAMPLE):
     return panel.state
 
 
-def exact(text: str) -> float:
-    return float(text.replace("−", "-"))
-
-
 class TestCells:
     @pytest.mark.parametrize(
         ("layer", "index"),
@@ -71,7 +68,7 @@ class TestCells:
     def test_last_line_of_the_arithmetic_is_the_stored_number(self, panel, digits, layer, index):
         state = explained(panel, CellPick(layer, index))
         stored = float(digits.activation(layer, SAMPLE)[index])
-        assert exact(state.pick_steps[-1][1]) == pytest.approx(stored, rel=1e-5, abs=1e-6)
+        assert read_number(state.pick_steps[-1][1]) == pytest.approx(stored, rel=1e-5, abs=1e-6)
         assert not state.pick_reason
 
     def test_strongest_products_are_those_of_the_weights_and_the_earlier_layer(self, panel, digits):
@@ -134,7 +131,7 @@ class TestOutputs:
     def test_products_for_and_against_a_class_are_two_lists_with_its_name(self, panel):
         state = explained(panel, CellPick("dense_1", (7,)))
         assert state.pick_heads == ["For 7", "Against 7"]
-        products = [exact(term["product"]) for term in state.pick_terms]
+        products = [read_number(term["product"]) for term in state.pick_terms]
         sides = [term["against"] for term in state.pick_terms]
         assert sides == sorted(sides)
         assert [product < 0 for product in products] == sides
@@ -150,7 +147,7 @@ class TestOutputs:
         others = np.where(np.arange(10) == unit, -1, shares)
         rival = int(others.argmax())
         assert state.pick_rival["names"][1] == f"{unit} rather than {rival}"
-        assert exact(state.pick_rival["steps"][-1][1]) == pytest.approx(
+        assert read_number(state.pick_rival["steps"][-1][1]) == pytest.approx(
             np.log(shares[unit] / shares[rival]), rel=1e-3, abs=1e-3
         )
         kernel = digits.weights("dense_1")["kernel"]
@@ -195,7 +192,7 @@ class TestConnections:
         assert shown["here"] == {"left": "0.00%", "top": "33.33%", "width": "33.33%", "height": "33.33%"}
         assert "channel 3 of max_pooling2d → channel 7 of conv2d_1" in shown["words"]
         values = kernel[:, :, 3, 7]
-        assert exact(shown["words"].rpartition("sum ")[2]) == pytest.approx(values.sum(), rel=0.01)
+        assert read_number(shown["words"].rpartition("sum ")[2]) == pytest.approx(values.sum(), rel=0.01)
         # Warm colours are positive weights: the red of a pixel rises with the weight among those above zero.
         reds = pixels(shown["picture"])[..., 0].astype(int) - pixels(shown["picture"])[..., 2]
         assert ((reds > 0) == (values > 0)).all()
@@ -302,7 +299,7 @@ def test_every_layer_of_a_transformer_leads_to_the_stored_number():
         state = explained(panel, CellPick(node.id, index), 3)
         assert not state.pick_reason, (node.id, state.pick_reason)
         if node.kind != "InputLayer":
-            assert exact(state.pick_steps[-1][1]) == pytest.approx(float(values[index]), rel=1e-4, abs=1e-5)
+            assert read_number(state.pick_steps[-1][1]) == pytest.approx(float(values[index]), rel=1e-4, abs=1e-5)
     state = explained(panel, CellPick("attention", (4, 16)), 3)
     scores = read_attention(capture.stored, "attention", 3)
     term = next(one for one in state.pick_terms if "head 2" in one["place"])

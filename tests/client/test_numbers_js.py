@@ -1,4 +1,4 @@
-"""Numbers as text in the browser are those of NumPy."""
+"""Numbers as text in the browser are those of Python: the digits of NumPy, and a minus sign."""
 
 from __future__ import annotations
 

@@ -45,6 +45,16 @@ def test_words_of_an_intervention_are_read_as_they_are_written(place, interventi
         assert one.in_words
 
 
+def test_shown_text_of_an_intervention_has_a_minus_sign_before_its_factor_alone():
+    one = Intervention.at("conv-1[3]->dense[4]")
+    assert one.shown_text == one.text
+    scaled = replace(one, action="scale", factor=-2e-5)
+    assert (scaled.text, scaled.shown_text) == (
+        "scale conv-1[3]->dense[4] by -2e-05",
+        "scale conv-1[3]->dense[4] by −2e−05",
+    )
+
+
 @pytest.mark.parametrize(
     "intervention",
     [

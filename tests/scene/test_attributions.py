@@ -27,6 +27,7 @@ from nnviz3d.scene.views.attributions import AttributionsSpec
 from tests.support import captures
 from tests.support.captures import explained_maps
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 
 OTHER = Target("scores", 1)
 OPACITY = AttributionsSpec(kind="attributions").opacity
@@ -95,7 +96,7 @@ class TestOverThePicture:
 
     def test_scale_has_the_colours_of_the_map_over_a_middle_grey(self, scene):
         (scale,) = (row for row in rows(scene, "attribution", method="vanilla") if isinstance(row, ScaleRow))
-        low, high = (float(row.strip("≤≥ ").replace("−", "-")) for row in (scale.ticks[0][1], scale.ticks[2][1]))
+        low, high = (read_number(row.strip("≤≥ ")) for row in (scale.ticks[0][1], scale.ticks[2][1]))
         assert low == -high
         grey, values = np.full((1, 3, 3), 128, np.uint8), np.array([[low, low * 25 / 255, high]], np.float32)
         seen = laid_over(grey, values, colormap("ember-ice"), (low, high), OPACITY)[0].astype(int)
@@ -166,7 +167,7 @@ class TestWords:
     def test_description_of_a_cell_has_the_exact_number_of_the_map(self, scene):
         for layer, index, title in (("conv", (4, 1), "Grad-CAM"), ("input", (6, 7, 0), "Gradient")):
             parts = dict(scene.describe(CellPick(layer, index), Selection(1)).parts)
-            assert np.float32(parts[title]) == explained_maps()[layer][1][index[:2]]
+            assert np.float32(read_number(parts[title])) == explained_maps()[layer][1][index[:2]]
 
     def test_missing_map_is_refused_with_the_command_that_captures_it(self, scene, small_capture, explained_capture):
         with pytest.raises(SceneError, match=r"^views\[0\]\.method: small\.zarr holds no maps; capture it with: .*\.$"):

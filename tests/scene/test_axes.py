@@ -21,6 +21,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene
 from tests.support import captures
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 
 FIRST = ("channel", "row", "column")
 TABLE = ("row", "column")
@@ -132,12 +133,15 @@ def test_pick_has_the_index_of_the_stored_number(first):
     scene = scene_of(first, {"kind": "activations"})
     pick = CellPick("conv", (3, 5, 2))
     told = scene.describe(pick, Selection(sample=2, pick=pick))
-    assert np.float32(dict(told.parts)["activation"]) == first.activation("conv", 2)[3, 5, 2]
+    assert np.float32(read_number(dict(told.parts)["activation"])) == first.activation("conv", 2)[3, 5, 2]
     assert told.more[0] == "channel 3, row 5, column 2"
-    assert np.float32(dict(told.parts)["Grad-CAM"]) == first.explanations(2).attribution("grad_cam").values[5, 2]
+    assert (
+        np.float32(read_number(dict(told.parts)["Grad-CAM"]))
+        == first.explanations(2).attribution("grad_cam").values[5, 2]
+    )
     pixel = CellPick("conv", (5, 2))
     told = scene.describe(pixel, Selection(sample=2, pick=pixel))
-    numbers = [np.float32(text) for text in dict(told.parts)["activation"].split(", ")]
+    numbers = [np.float32(read_number(text)) for text in dict(told.parts)["activation"].split(", ")]
     assert numbers == first.activation("conv", 2)[:, 5, 2].tolist()
     assert told.more[0] == "row 5, column 2"
 

@@ -18,6 +18,7 @@ from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.connections import EdgePick
 from tests.support import captures
 from tests.support.captures import explained_connection_gradients, explained_gradients
+from tests.support.number_words import read_number
 
 SPEC = parse_scene(
     {
@@ -209,7 +210,7 @@ class TestConnections:
             pick = EdgePick("flatten", "dense", (int(source),), (int(target),), weight)
             parts = dict(scene.describe(pick, Selection(sample=2)).parts)
             slopes = explained_connection_gradients()["flatten", "dense"][2, 0]
-            assert np.float32(parts["gradient by the weight"]) == slopes[k]
+            assert np.float32(read_number(parts["gradient by the weight"])) == slopes[k]
 
     def test_lines_of_the_gradient_fade_in_and_lines_of_weights_fade_out(self, scene):
         def opacity(t):

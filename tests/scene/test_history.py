@@ -15,6 +15,7 @@ from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.history import HistoryPick, step_ticks
 from tests.support import captures, trainings
+from tests.support.number_words import read_number
 
 NORM, BROKEN = STATISTICS.index("gradient_norm"), STATISTICS.index("nonfinite_gradients")
 LAYERS = [1, 4, 5]
@@ -41,7 +42,7 @@ def ends(scene: Scene) -> tuple[float, float]:
     (scale,) = (row for row in of(Panel, scene)["history"].rows if isinstance(row, ScaleRow))
     (low, first), (high, last) = scale.ticks[0], scale.ticks[-1]
     assert (low, high) == pytest.approx((0.0, 1.0))
-    return float(first.replace("−", "-")), float(last.replace("−", "-"))
+    return read_number(first), read_number(last)
 
 
 class TestHeights:
@@ -225,7 +226,7 @@ class TestChoices:
         )
         said = [row.text for row in callout.rows if isinstance(row, TextRow)]
         assert said[0] == "dense: gradient norm at step 20"
-        assert np.float32(said[1]) == series[2, 4, NORM]
+        assert np.float32(read_number(said[1])) == series[2, 4, NORM]
 
     def test_unknown_statistic_is_refused_in_one_sentence(self):
         with pytest.raises(SceneError, match="there is no figure 'gradients'; choose one of gradient_norm"):

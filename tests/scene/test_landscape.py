@@ -24,6 +24,7 @@ from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.landscape import KeptWeightsPick, LandscapeView, LossPick
 from tests.data.test_landscape import found as random_landscape
 from tests.support import captures
+from tests.support.number_words import read_number
 
 SIZE = (640, 360)
 
@@ -105,7 +106,7 @@ def test_click_on_the_surface_tells_both_coordinates_and_the_exact_loss(recorded
     chosen = recorded.pick(hit, Selection())
     assert chosen == LossPick(row, column)
     facts = view.describe(chosen, Selection())
-    assert np.float32(facts.value) == landscape.values[row, column]
+    assert np.float32(read_number(facts.value)) == landscape.values[row, column]
     told = {name: float(number) for name, number in facts.parts}
     assert told == {"first direction": landscape.along[column], "second direction": landscape.across[row]}
     marked = of(Callout, recorded, pick=chosen)
@@ -146,7 +147,7 @@ def test_click_on_kept_weights_tells_their_step_their_own_loss_and_their_distanc
     chosen = recorded.pick(PointHit(balls, 3), Selection())
     assert chosen == KeptWeightsPick(int(landscape.steps[3]))
     facts = view.describe(chosen, Selection())
-    assert np.float32(facts.value) == landscape.path_losses[3]
+    assert np.float32(read_number(facts.value)) == landscape.path_losses[3]
     assert dict(facts.parts)["distance from the plane"] == str(landscape.distances[3])
     assert of(Callout, recorded, pick=chosen).rows[0] == TextRow(f"loss at step {landscape.steps[3]:,}")
 

@@ -19,6 +19,7 @@ from nnviz3d.scene.derived.layer_figures import derived_values, measured_values,
 from nnviz3d.scene.derived.layer_sizes import LayerSize, extremes, layer_sizes
 from nnviz3d.scene.selection import Selection
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 
 NODE = LayerNode("gate", 1, "Dense", ((4,),), activation="sigmoid")
 
@@ -87,7 +88,7 @@ def test_sizes_of_the_gradient_by_layer_are_those_of_the_captured_gradient(expla
         assert one.size == pytest.approx(np.linalg.norm(gradient) / np.sqrt(gradient.size), rel=1e-9)
         told = dict(derived_values(context, one.layer, "gradient", selection))
         assert told["gradient root mean square"] == number(one.size)
-        assert np.float32(told["gradient minimum"]) == gradient.astype(np.float32).min()
+        assert np.float32(read_number(told["gradient minimum"])) == gradient.astype(np.float32).min()
     smallest = min(sizes, key=lambda one: one.size)
     assert extremes(sizes).startswith(f"Smallest: {smallest.layer} ({number(smallest.size)}); largest: ")
     assert derived_values(context, "conv", "activation", selection) == []

@@ -22,6 +22,7 @@ from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.counterpart import CounterpartView
 from tests.support import captures
+from tests.support.number_words import read_number
 
 DIFFERENCE = Selection(sample=1, quantity="difference")
 
@@ -85,7 +86,7 @@ def test_pick_tells_the_numbers_of_both_models(scene):
     (told,) = (
         p for p in scene.at(9.0, Selection(1, quantity="difference", pick=pick)).primitives if isinstance(p, Callout)
     )
-    parts = {row.key: np.float32(row.text) for row in told.rows if isinstance(row, KeyRow)}
+    parts = {row.key: np.float32(read_number(row.text)) for row in told.rows if isinstance(row, KeyRow)}
     here, there = (values["conv"][1][5, 2, 3] for values in (captures.small_values(), other_values()))
     assert parts == {"activation": here, "of b.keras": there, "difference": here - there}
 
@@ -267,6 +268,6 @@ def test_filters_show_the_difference_of_the_weights(tmp_path):
         assert np.array_equal(np.sort(block.values, axis=None), np.sort(values[..., 3], axis=None))
         facts = scene.describe(pick, chosen)
         told = dict(facts.parts)["difference"] if quantity else facts.value
-        assert np.float32(told) == values[2, 0, 0, 3]
+        assert np.float32(read_number(told)) == values[2, 0, 0, 3]
         text = "".join(r.text for p in picture if isinstance(p, Panel) for r in p.rows if isinstance(r, TextRow))
         assert ("weights of conv, a.keras − b.keras: " in text) == (quantity is not None)

@@ -21,6 +21,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import parse_scene, read_scene
 from tests.support.captures import write
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 from tests.support.pinhole import pixel_at, to_frame
 
 LAYERS, SIDE, CLASSES = 118, 112, tuple(f"kind {i}" for i in range(1000))
@@ -187,10 +188,10 @@ def test_pick_has_the_exact_numbers_and_marks_on_photograph_and_map(scene, captu
         session.selection = Selection(pick=CellPick("image", (row, column)))
         found = scene.describe(session.selection.pick, session.selection)
         parts = dict(found.parts)
-        assert np.float32(parts["Grad-CAM, interpolated"]) == fine[row, column]
-        assert np.float32(parts["Gradient"]) == maps()["image"][row, column]
+        assert np.float32(read_number(parts["Grad-CAM, interpolated"])) == fine[row, column]
+        assert np.float32(read_number(parts["Gradient"])) == maps()["image"][row, column]
         stored = capture.activation("image", 0)[row, column]
-        assert [np.float32(n) for n in parts["activation"].split(", ")] == list(stored)
+        assert [np.float32(read_number(n)) for n in parts["activation"].split(", ")] == list(stored)
         assert f"pixel {'red 230, green 40, blue 40' if row < SIDE // 2 else '40 of 255'}" in found.more
         assert "Grad-CAM, interpolated" in say(session)
         marks = of(Callout, scene, pick=session.selection.pick)["pick"].marks

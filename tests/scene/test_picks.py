@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.picking import say
-from nnviz3d.scene.colors import number
+from nnviz3d.scene.colors import number, score
+from nnviz3d.scene.derived.explanation_words import exact_number
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.panel_rows import KeyRow
 from nnviz3d.scene.primitives import Callout, Lines, Panel, Voxels
@@ -19,6 +20,7 @@ from nnviz3d.scene.views.connections import EdgePick, curves
 from tests.support import captures
 from tests.support.captures import small_connections, small_values
 from tests.support.graphs import chain
+from tests.support.number_words import read_number
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ class TestCells:
         texts = [words(scene, pick, sample) for sample in range(3)]
         for sample, text in enumerate(texts):
             assert text[0] == "conv [5, 2, 3]"
-            assert np.float32(text[1]) == small_capture.activation("conv", sample)[5, 2, 3]
+            assert np.float32(read_number(text[1])) == small_capture.activation("conv", sample)[5, 2, 3]
             assert text[2] == "row 5, column 2, channel 3"
         assert len({text[1] for text in texts}) == 3
         assert len({callout(scene, pick, sample).marks for sample in range(3)}) == 1
@@ -57,7 +59,7 @@ class TestCells:
             assert np.allclose(cell, np.round(cell), atol=1e-6)
             assert mark.size == pytest.approx(block.cell)
             shown = block.values[tuple(np.round(cell).astype(int))]
-            assert np.float32(words(scene, CellPick(layer, index))[1]) == shown
+            assert np.float32(read_number(words(scene, CellPick(layer, index))[1])) == shown
 
     def test_title_names_neuron_and_class(self, scene):
         assert words(scene, CellPick("dense", (7,)))[2] == "neuron 7"
@@ -95,7 +97,7 @@ class TestPictures:
         scene, values, pixels = colored
         for sample in (0, 1):
             text = words(scene, CellPick("input", (4, 1)), sample)
-            assert [np.float32(v) for v in text[1].split(", ")] == list(values[sample, 4, 1])
+            assert [np.float32(read_number(v)) for v in text[1].split(", ")] == list(values[sample, 4, 1])
             assert text[2] == "row 4, column 1"
             red, green, blue = pixels[sample, 4, 1]
             assert text[3] == f"pixel red {red}, green {green}, blue {blue}"
@@ -124,7 +126,7 @@ class TestEdges:
             for sample in range(3):
                 text = words(scene, self.edge(pair, k), sample)
                 assert text[0] == f"flatten[{source}] → dense[{target}]"
-                numbers = {name: np.float32(value) for name, value in (row.split() for row in text[1:])}
+                numbers = {name: np.float32(read_number(value)) for name, value in (row.split() for row in text[1:])}
                 assert numbers == {
                     "weight": pair[sample].weight[k],
                     "activation": small_values()["flatten"][sample, source],
@@ -177,11 +179,18 @@ def test_layer_describes_its_activation_function_and_statistics_of_its_weights(d
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-30, 16777216.0, -2.5e7, 0.0])
 def test_exact_writes_all_digits_of_a_number(value):
     stored = np.float32(value)
-    assert np.float32(exact(stored)) == stored
+    assert np.float32(exact(stored).replace("−", "-")) == stored
 
 
 def test_exact_writes_nan_and_infinity():
-    assert [exact(np.float32(v)) for v in (np.nan, np.inf, -np.inf)] == ["NaN", "∞", "-∞"]
+    assert [exact(np.float32(v)) for v in (np.nan, np.inf, -np.inf)] == ["NaN", "∞", "−∞"]
+
+
+@pytest.mark.parametrize("write", [exact, number, score, exact_number])
+def test_every_writer_of_numbers_writes_a_minus_sign_for_a_number_and_its_exponent(write):
+    assert write(np.float32(-2.5)).startswith("−2.5")
+    assert write(np.float32(-2e-6)).startswith("−2")
+    assert "-" not in write(np.float32(-2e-6))
 
 
 def test_sentence_of_a_layer_is_plain_text(digits):

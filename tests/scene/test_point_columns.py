@@ -26,6 +26,7 @@ from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.samples import PointPick
 from nnviz3d.scene.views.points.search import counts_of, matching
 from tests.support import pinhole
+from tests.support.number_words import read_number
 
 COUNT = 1000
 INK = np.sin(np.arange(COUNT)) * 50
@@ -79,7 +80,7 @@ def test_numbers_have_the_colours_of_the_scale_in_the_legend(scene):
     share = (INK - low) / (high - low)
     expected = scale.colormap.table[np.round(share * 255).astype(int)] / 255
     np.testing.assert_allclose(cloud.colors[~GAPS, :3], expected[~GAPS], atol=1e-6)
-    ticks = {at: float(text.replace("−", "-")) for at, text in scale.ticks}
+    ticks = {at: read_number(text) for at, text in scale.ticks}
     assert ticks[0.0] == pytest.approx(low, rel=5e-3)
     assert ticks[1.0] == pytest.approx(high, rel=5e-3)
     assert ticks[0.5] == pytest.approx((low + high) / 2, abs=0.5)

@@ -17,6 +17,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.tours.make_tour import make_tour
+from tests.support.number_words import read_number
 from tests.support.trainings import KEPT, STEPS, losses, small_training
 
 SPEC = parse_scene(
@@ -123,8 +124,14 @@ class TestNumbers:
         pick = CellPick("dense", (3,))
         for step in STEPS:
             told = dict(scene.as_of(0, Selection(step=step)).describe(pick, Selection(step=step)).parts)
-            assert np.float32(told["activation"]) == recorded_capture.training.activation("dense", SEEN[step])[0, 3]
-            assert np.float32(told["gradient"]) == recorded_capture.training.gradient("dense", SEEN[step])[0, 3]
+            assert (
+                np.float32(read_number(told["activation"]))
+                == recorded_capture.training.activation("dense", SEEN[step])[0, 3]
+            )
+            assert (
+                np.float32(read_number(told["gradient"]))
+                == recorded_capture.training.gradient("dense", SEEN[step])[0, 3]
+            )
 
     def test_step_of_a_series_is_that_of_its_first_capture(self, recorded_capture):
         series = at_step(CaptureSeries.of(recorded_capture), 20)

@@ -11,6 +11,7 @@ from nnviz3d.scene.derived.weight_updates import update_parts
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import parse_scene
+from tests.support.number_words import read_number
 from tests.support.trainings import histogrammed_training, small_training
 
 SPEC = parse_scene({"format": 1, "views": [{"kind": "kernels", "layer": "dense"}]})
@@ -27,7 +28,7 @@ def test_weight_before_gradient_update_and_weight_after_are_the_recorded_ones(sc
     found = scene.as_of(scene.duration, selection).describe(KernelPick("dense", (7, 11)), selection)
     recorded = scene.capture.training.update("dense", "kernel", shown)
     assert [name for name, _ in found.parts] == [f"before step {step}", "gradient of its batch", "update", "after"]
-    before, gradient, update, after = (np.float32(number) for _, number in found.parts)
+    before, gradient, update, after = (np.float32(read_number(number)) for _, number in found.parts)
     assert (before, gradient, after) == (recorded.before[7, 11], recorded.gradient[7, 11], recorded.after[7, 11])
     assert found.value == str(after)
     assert update == np.float32(np.float64(after) - np.float64(before))
@@ -44,7 +45,7 @@ def update(monkeypatch, scene, before, gradient, after, rate=0.25):
 def test_an_update_by_gradient_descent_says_so_and_others_do_not(monkeypatch, scene):
     before, gradient = np.float32(0.3), np.float32(0.7)
     after = np.float32(before - np.float32(0.25) * gradient)
-    assert update(monkeypatch, scene, before, gradient, after)["update"].endswith(" = -learning rate × gradient")
+    assert update(monkeypatch, scene, before, gradient, after)["update"].endswith(" = −learning rate × gradient")
     assert "learning" not in update(monkeypatch, scene, before, gradient, after * np.float32(1.001))["update"]
     assert "learning" not in update(monkeypatch, scene, before, gradient, after, rate=np.nan)["update"]
     tiny = np.float32(1e-9)  # the weight cannot change by so little, whatever the rule

@@ -218,7 +218,7 @@ class KeyCommands:
             self._tell(str(error))
             return
         listed = found.listed
-        self._tell(f"changed: {', '.join(one.text for one in listed)}" if listed else "nothing is changed")
+        self._tell(f"changed: {', '.join(one.shown_text for one in listed)}" if listed else "nothing is changed")
 
     # Channels and points.
 

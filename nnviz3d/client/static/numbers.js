@@ -1,4 +1,5 @@
-// Exact numbers as text, as NumPy writes them: as many digits as it takes to read back the same number.
+// Exact numbers as text, as `exact` of nnviz3d/scene/facts.py writes them: as many digits as NumPy needs to read back the
+// same number, and a minus sign.
 
 const LARGEST_HALF = 65504;
 const SMALLEST_PLAIN = 1e-4; // NumPy writes smaller numbers with an exponent.
@@ -41,20 +42,20 @@ function shortestDecimal(size, nearest) {
 }
 
 /**
- * Write a float32 exactly, as `str` of NumPy does; NaN and infinite numbers as the descriptions of picks do.
+ * Write a float32 exactly, as `str` of NumPy does but for the minus sign; NaN and infinite numbers as the descriptions of picks do.
  * @param {number} scientific Number from which on NumPy writes an exponent; it depends on NumPy's version.
  * @param {boolean} half Whether the number is a float16.
  */
 export function exactNumber(value, scientific, half = false) {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "-∞";
-  const sign = value < 0 || Object.is(value, -0) ? "-" : "";
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
+  const sign = value < 0 || Object.is(value, -0) ? "−" : "";
   if (value === 0) return `${sign}0.0`;
   const size = Math.abs(value);
   const [digits, exponent] = shortestDecimal(size, half ? nearestHalf : Math.fround);
   if (size < SMALLEST_PLAIN || size >= scientific) {
     const mantissa = digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits;
     const power = String(Math.abs(exponent)).padStart(2, "0");
-    return `${sign}${mantissa}e${exponent < 0 ? "-" : "+"}${power}`;
+    return `${sign}${mantissa}e${exponent < 0 ? "−" : "+"}${power}`;
   }
   if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
   const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");

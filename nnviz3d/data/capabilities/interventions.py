@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
 from nnviz3d.data.files.paths import quoted
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.storage.schema import split_id
 from nnviz3d.errors import UserError
 
@@ -96,8 +97,14 @@ class Intervention:
 
     @property
     def text(self) -> str:
-        """The intervention in words: ``mute conv2d[3]``."""
+        """The intervention in words, as a scene file has it: ``mute conv2d[3]``, ``scale conv2d[3] by -2``."""
         return f"{self.action} {self.place}" + (f"{_BY}{_exact(self.factor)}" if self.action == "scale" else "")
+
+    @property
+    def shown_text(self) -> str:
+        """The intervention in words, as people see it, with a minus sign: ``scale conv2d[3] by −2``."""
+        words, by, factor = self.text.rpartition(_BY) if self.action == "scale" else (self.text, "", "")
+        return f"{words}{by}{with_minus(factor)}"
 
     @property
     def in_words(self) -> bool:

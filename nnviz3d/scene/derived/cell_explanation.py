@@ -18,6 +18,7 @@ from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.attention import read_attention
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.grouped_capture import originals, without_groups
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.rounding import is_rounded
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.selection import CellPick
@@ -161,8 +162,9 @@ def _checked(
         return CellExplanation(
             sources,
             None,
-            f"The weights and numbers that are stored give {found.result:.7g}, not {value:.7g}: {name} computes in another "
-            f"precision, or its weights are those of another step{_or_masked(taken)}.",
+            f"The weights and numbers that are stored give {with_minus(f'{found.result:.7g}')}, not "
+            f"{with_minus(f'{value:.7g}')}: {name} computes in another precision, or its weights are those of another step"
+            f"{_or_masked(taken)}.",
         )
     return CellExplanation(sources, found)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnviz3d.analysis.passed_numbers import SAME_ORDER, number_behind
 from nnviz3d.analysis.sum_terms import CellSum
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.derived.cell_explanation import CellExplanation
@@ -131,7 +132,7 @@ def arithmetic(found: CellSum | None) -> Pairs:
 
 def exact_number(value: float) -> str:
     """Write a number with seven digits."""
-    return f"{value:.7g}".replace("-", "−")
+    return with_minus(f"{value:.7g}")
 
 
 def connection_pairs(found: CellExplanation, source: tuple[str, tuple[int, ...]], weight: float) -> Pairs:

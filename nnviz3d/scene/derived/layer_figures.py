@@ -14,6 +14,7 @@ from nnviz3d.data.quantities import OF_GRADIENTS, Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.selection import Selection
 
 Pair = tuple[str, str]
@@ -34,7 +35,7 @@ def measured_values(node: LayerNode, values: Any) -> list[Pair]:
     if found.finite:
         extremes = (("minimum", found.minimum), ("maximum", found.maximum))
         pairs = [("mean", number(found.mean)), ("std", number(found.std))]
-        pairs[:0] = [(name, str(np.float32(value))) for name, value in extremes]
+        pairs[:0] = [(name, exact(np.float32(value))) for name, value in extremes]
     pairs.append(("zeros", _share(found.zeros, found.count)))
     if found.saturated is not None:
         pairs.append(("saturated", f"{_share(found.saturated, found.count)}: {saturation_rule(node.activation)}"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layout.sequences import Sequences
@@ -42,7 +43,7 @@ def row_tokens(capture: CaptureReader, sequences: Sequences, node_id: str, sampl
     words = next((found for name in vectors if (found := capture.tokens(sample, name)) is not None), None)
     held = next((name for name in vectors if capture.has_activations(name)), None)
     if words is None and held is not None:
-        words = tuple(f"{number:g}" for number in np.asarray(capture.activation(held, sample)).reshape(-1))
+        words = tuple(with_minus(f"{number:g}") for number in np.asarray(capture.activation(held, sample)).reshape(-1))
     return words[::-1] if words is not None and node_id in sequences.backwards else words
 
 

@@ -49,7 +49,7 @@ def update_parts(context: SceneContext, layer: str, variable: str, index: tuple[
         place = np.float64(np.spacing(abs(before)))
         exact_step = abs(np.float64(update) + product) <= _ROUNDING * place
     # An update of a few units of the last place would agree with any rule.
-    by_rule = " = -learning rate × gradient" if exact_step and abs(product) > _TELLING * place else ""
+    by_rule = " = −learning rate × gradient" if exact_step and abs(product) > _TELLING * place else ""
     return (
         (f"before step {found.step:,}", exact(before)),
         ("gradient of its batch", exact(gradient)),

@@ -26,7 +26,7 @@ def words_for(context: SceneContext, quantity: Quantity, selection: Selection) -
         odd = " (the inputs differ, too)" if context.inputs_differ(selection) else ""
         return " − ".join(context.compared_names(selection)) + odd
     if quantity == "change":
-        return f"change by: {listed([one.text for one in context.explanations(selection.sample).interventions])}"
+        return f"change by: {listed([one.shown_text for one in context.explanations(selection.sample).interventions])}"
     explained = context.explained(selection)
     whose = "" if explained is None else score_text(context, explained)
     return f"gradient of {whose}" if quantity == "gradient" else f"gradient × activation for {whose}"

@@ -43,7 +43,7 @@ class ChangesPanel(PagePanel[ChangesState]):
     def synchronize(self) -> None:
         """Show how many interventions there are."""
         found = self.page.session.interventions
-        told, count = "\n".join(one.text for one in found.listed), len(found.listed)
+        told, count = "\n".join(one.shown_text for one in found.listed), len(found.listed)
         words = f"{count} {'change' if count == 1 else 'changes'}" if count else ""
         self.show(ChangesState(words, told, bool(count) and found.possible))
 

@@ -84,7 +84,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
         listed = found.listed
         factors = [one.factor if one.action == "scale" else None for one in listed]
         undo = found.possible and found.can_undo
-        self.show(InterventionsState(places, [one.text for one in listed], factors, undo, scores))
+        self.show(InterventionsState(places, [one.shown_text for one in listed], factors, undo, scores))
         found.expect()
 
     @property

@@ -18,6 +18,7 @@ from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.apps.web.value_checks import shown
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.training import Training
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import Color
@@ -427,6 +428,6 @@ def layer_details(
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, list | tuple):
-        return str(value)
-    return (", " if any(isinstance(v, str) for v in value) else " × ").join(map(str, value))
+    if isinstance(value, list | tuple):
+        return (", " if any(isinstance(v, str) for v in value) else " × ").join(map(_text, value))
+    return with_minus(str(value)) if isinstance(value, int | float) else str(value)

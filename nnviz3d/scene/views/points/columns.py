@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.files.sample_columns import SampleColumn
+from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.errors import SampleError
 from nnviz3d.scene.context import SceneContext, class_name
 
@@ -49,7 +50,7 @@ class PointColumn:
         """Return the cell of a sample as text; empty if there is none."""
         if self.numbers is not None:
             value = float(self.numbers[index])
-            return "" if np.isnan(value) else f"{value:.6g}".replace("-", "−")
+            return "" if np.isnan(value) else with_minus(f"{value:.6g}")
         return "" if self.codes is None else self.titles.get(int(self.codes[index]), "")
 
     def code_of(self, title: str) -> int | None:
