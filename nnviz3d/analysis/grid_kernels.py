@@ -17,8 +17,13 @@ Doubles = NDArray[np.float64]
 
 
 def compiled(function: Any) -> Any:
-    """Compile a function that runs beside others; sums may be reordered, in the same way at each call."""
-    return numba.njit(function, nogil=True, cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
+    """Compile a function that runs beside others; sums may be reordered, in the same way at each call.
+
+    Loops become vector instructions only if no division checks for zero, and if no index may be negative: so inner loops
+    count from zero, over slices.
+    """
+    fast = {"contract", "reassoc", "arcp", "nsz"}
+    return numba.njit(function, nogil=True, cache=True, error_model="numpy", fastmath=fast)
 
 
 @compiled
@@ -37,10 +42,12 @@ def attract(indptr: Any, indices: Any, values: Any, points: Floats, pull: Floats
     for i in range(start, stop):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         fx, fy, fz = np.float32(0), np.float32(0), np.float32(0)
-        for at in range(indptr[i], indptr[i + 1]):
-            j = indices[at]
+        row = slice(indptr[i], indptr[i + 1])
+        others, shares = indices[row], values[row]
+        for k in range(len(others)):
+            j = others[k]
             dx, dy, dz = x - points[j, 0], y - points[j, 1], z - points[j, 2]
-            force = values[at] / (np.float32(1) + dx * dx + dy * dy + dz * dz)
+            force = shares[k] / (np.float32(1) + dx * dx + dy * dy + dz * dz)
             fx += force * dx
             fy += force * dy
             fz += force * dz
@@ -197,7 +204,7 @@ def add_near(
     x, y, z
         ``(N,)``: the points in the order of `sort_by_cell`, in units of the grid.
     side
-        Side of a cell, half the range, in units of the grid.
+        Side of a cell, which is the range, in units of the grid.
     scale
         Square of the grid's unit.
     push
@@ -208,32 +215,42 @@ def add_near(
     The sum of the short-range potential at these points.
     """
     total = 0.0
-    one, reach = np.float32(1), np.float32(4 * side * side * scale)
-    share = one / (one + reach)
-    for at in range(start, stop):
-        px, py, pz = x[at], y[at], z[at]
-        a, b, c = int(px / side), int(py / side), int(pz / side)
-        fx, fy, fz, value = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        for p in range(max(a - 2, 0), min(a + 3, counts[0])):
-            for q in range(max(b - 2, 0), min(b + 3, counts[1])):
+    one, three = np.float32(1), np.float32(3)
+    share = one / (one + np.float32(side * side * scale))
+    ox, oy, oz = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    at = start
+    while at < stop:
+        # All points of a cell have the same others within reach, which are put side by side.
+        a, b, c = int(x[at] / side), int(y[at] / side), int(z[at] / side)
+        last = min(starts[(a * counts[1] + b) * counts[2] + c + 1], stop)
+        many = 0
+        for p in range(max(a - 1, 0), min(a + 2, counts[0])):
+            for q in range(max(b - 1, 0), min(b + 2, counts[1])):
                 row = (p * counts[1] + q) * counts[2]
-                for j in range(starts[row + max(c - 2, 0)], starts[row + min(c + 3, counts[2])]):
-                    dx, dy, dz = px - x[j], py - y[j], pz - z[j]
-                    squared = scale * (dx * dx + dy * dy + dz * dz)
-                    near = max(reach - squared, np.float32(0)) * share
-                    potential = one / (one + squared)
-                    cubed = near * near * near
-                    value += potential * near * cubed
-                    force = potential * cubed * (potential * near + np.float32(4) * share)
-                    fx += force * dx
-                    fy += force * dy
-                    fz += force * dz
-        slope = np.float32(-2) * scale
-        i = order[at]
-        push[i, 0] += slope * fx
-        push[i, 1] += slope * fy
-        push[i, 2] += slope * fz
-        total += float(value)
+                others = slice(starts[row + max(c - 1, 0)], starts[row + min(c + 2, counts[2])])
+                there = slice(many, many + others.stop - others.start)
+                ox[there], oy[there], oz[there] = x[others], y[others], z[others]
+                many = there.stop
+        for k in range(at, last):
+            px, py, pz = x[k], y[k], z[k]
+            fx, fy, fz, value = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+            for j in range(many):
+                dx, dy, dz = px - ox[j], py - oy[j], pz - oz[j]
+                far = one + scale * (dx * dx + dy * dy + dz * dz)
+                near = max(one - share * far, np.float32(0))
+                potential, cubed = one / far, near * near * near
+                value += cubed * (potential - share)  # K w = K - share
+                force = potential * cubed * (potential + three * share)
+                fx += force * dx
+                fy += force * dy
+                fz += force * dz
+            slope = np.float32(-2) * scale
+            i = order[k]
+            push[i, 0] += slope * fx
+            push[i, 1] += slope * fy
+            push[i, 2] += slope * fz
+            total += float(value)
+        at = last
     return float(total)
 
 

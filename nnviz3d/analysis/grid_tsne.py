@@ -26,8 +26,9 @@ Doubles = NDArray[np.float64]
 
 _FINE = 0.2
 """Smallest distance of grid lines; a pair's potential falls to a half at a distance of 1."""
-_CELLS = 40
-"""Most grid lines along an axis for 10,000 points; wider points make the grid coarser."""
+_CELLS, _FEWER_CELLS = 40, 24
+"""Most grid lines along an axis for 10,000 points; wider points make the grid coarser. Fewer lines are as exact where
+their distance is more than 1, because the forces that are summed over pairs then reach further."""
 _NARROW = 1.0
 """Extent under which the potentials of points differ too little for single precision."""
 _RATIO = 1.02
@@ -61,30 +62,31 @@ class Repulsion:
         """Return the sums of q^2 (y_i - y_j), ``(N, 3)``, and the sum of q over all pairs of different points."""
         from nnviz3d.analysis.grid_kernels import gather, spread
 
-        low = points.min(axis=0)
-        widest = float((points.max(axis=0) - low).max())
-        narrow = widest < _NARROW
-        fine = _FINE / 2 if narrow else _FINE
-        coarser = widest / (_CELLS * (len(points) / 10_000) ** (1 / 3)) / fine
-        step = fine * _RATIO ** max(0, math.floor(math.log(coarser, _RATIO))) if coarser > 1 else fine
+        columns = np.ascontiguousarray(points.T)  # in rows of three numbers, NumPy takes ten times as long
+        low = columns.min(axis=1)
+        extent = columns.max(axis=1) - low
+        widest = float(extent.max())
+        kind = np.float64 if widest < _NARROW else np.float32
+        fine = _FINE / 2 if widest < _NARROW else _FINE
+        step = _step(widest, fine, len(points))
         reach = _REACH if step > fine else 0
-        places = ((points - low) / step).astype(np.float64 if narrow else np.float32)
-        sizes = tuple(int(side) + 4 for side in places.max(axis=0))
+        places, most = ((points - low) / step).astype(kind), (extent / step).astype(kind)
+        sizes = tuple(int(side) + 4 for side in most)
         grid = np.empty(sizes, dtype=places.dtype)
         threads.run(ranges(sizes[0], threads.count if len(places) > _FEW else 1), spread, places, grid)
         potential = self._convolved(grid, step, reach * step, threads.count)
         push = np.empty_like(places)
         total = sum(threads.run(ranges(len(points)), gather, places, potential, push))
         if reach:
-            total += self._near(places, step, push, threads)
+            total += self._near(places, most, step, push, threads)
         push *= push.dtype.type(-0.5 / step)
         return push, float(total) - len(points)
 
-    def _near(self, places: Floats, step: float, push: Floats, threads: Threads) -> float:
+    def _near(self, places: Floats, most: Floats, step: float, push: Floats, threads: Threads) -> float:
         from nnviz3d.analysis.grid_kernels import add_near, sort_by_cell
 
-        side = np.float32(_REACH / 2)  # smaller cells hold fewer points that are out of reach
-        counts = (places.max(axis=0) / side).astype(np.int64) + 1
+        side = np.float32(_REACH)
+        counts = (most / side).astype(np.int64) + 1
         starts, order = np.empty(int(counts.prod()) + 1, dtype=np.int64), np.empty(len(places), dtype=np.int64)
         sort_by_cell(places, side, counts, starts, order)
         x, y, z = np.ascontiguousarray(places[order].T)
@@ -130,6 +132,13 @@ class Repulsion:
             found = found[first][:, second]
             self._spectra[key] = found
         return self._spectra[key]
+
+
+def _step(widest: float, fine: float, count: int) -> float:
+    """Return the distance of grid lines for points of this extent, at least the one called fine."""
+    share = widest / (count / 10_000) ** (1 / 3)
+    coarse = share / _FEWER_CELLS if share > _FEWER_CELLS else share / _CELLS
+    return fine * _RATIO ** max(0, math.floor(math.log(coarse / fine, _RATIO))) if coarse > fine else fine
 
 
 def ranges(count: int, parts: int | None = None) -> list[tuple[int, int]]:
@@ -236,4 +245,4 @@ class GridTSNE:
         push[:, self._dimensions :] = 0
         factors = (exaggeration, 1 / total, rate, _MOMENTUM, _LEAST_GAIN, _LONGEST)
         threads.run(parts, move, self._points, self._moves, self._gains, pull, push, factors)
-        self._points -= self._points.mean(axis=0)
+        self._points -= np.ascontiguousarray(self._points.T).mean(axis=1)
