@@ -17,6 +17,7 @@ from nnviz3d.apps.web.server import ASPECT
 from nnviz3d.data.capture import open_capture
 from nnviz3d.render.picking import pick
 from nnviz3d.render.text import board_sprite
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.primitives import Callout
 from nnviz3d.scene.scene import Scene
@@ -133,7 +134,7 @@ def test_chosen_layer_is_highlighted_and_shows_its_exact_numbers(page, digits_fo
     changed(page, first)
     details = text(page, "#details")
     values = capture.activation(name, 0)
-    for number in (str(values.min()), str(values.max()), f"{np.mean(values == 0):.1%}".replace("%", " %")):
+    for number in (exact(values.min()), exact(values.max()), f"{np.mean(values == 0):.1%}".replace("%", " %")):
         assert number in details
     assert f"{capture.graph.node(name).parameters:,}" in details
     page.locator(f'[data-layer="{name}"]').click()
@@ -236,7 +237,7 @@ def test_click_on_a_cell_shows_its_captured_number(page, digits_folder):
     picked = changed(page, first)
     marked = scene.at(scene.duration, Selection(pick=CellPick("conv2d_2", index)))
     callout = next(p for p in marked.primitives if isinstance(p, Callout))
-    assert str(capture.activation("conv2d_2", 0)[index]) in [r.text for r in callout.rows]
+    assert exact(capture.activation("conv2d_2", 0)[index]) in [r.text for r in callout.rows]
     words = board_sprite(callout.rows, max(0.6 * frames._READABLE, min(width / 1280, height / 720)), 2000.0)
     assert shows(picked, words)
     assert not shows(first, words)

@@ -23,6 +23,7 @@ from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.picking import pick
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Selection
@@ -183,7 +184,7 @@ def test_click_shows_the_sentence_that_the_server_finds(page: Page, digits_folde
         page.locator("#view").click(position={"x": x, "y": y})
         wait_until(lambda: callout(page), "the pick is marked")
         shown = callout(page)
-        assert str(capture.activation(found.layer, 0)[found.index]) in shown
+        assert exact(capture.activation(found.layer, 0)[found.index]) in shown
         marked = scene.at(scene.duration, Selection(pick=found)).primitives
         wanted = next(p for p in marked if type(p).__name__ == "Callout")
         assert shown == [row.text for row in wanted.rows if hasattr(row, "text")]

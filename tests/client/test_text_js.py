@@ -280,7 +280,7 @@ def every_row() -> DrawList:
     values[20:24] = np.nan
     pixels = np.random.default_rng(0).integers(0, 255, (8, 12, 3)).astype(np.uint8)
     gauges = GaugeRow(0.7, -1.0, 3.0, "0.7 dollars", ("−1", "3")), GaugeRow(2.5, -1.0, 3.0, "2.5", ("no", "yes"), 1.0)
-    scale = ScaleRow(colormap("inferno"), ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m")), ((0.0, 0.25),))
+    scale = ScaleRow(colormap("inferno"), ((0.0, "0"), (0.5, "half"), (1.0, "≥ end")), ((0.0, 0.25),))
     bars = (
         BarRow("golden retriever", "0.93", 0.93, strong=True),
         BarRow("a long name of a class, such as", "0.05", 0.05),

@@ -12,6 +12,7 @@ from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.errors import SceneError
 from nnviz3d.render.picking import Eye
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.layout.attention import ScorePick, Sheet, place_sheets
 from nnviz3d.scene.panel_rows import ScaleRow, TextRow
 from nnviz3d.scene.primitives import Box, Callout, Labels, Lines, Panel, Voxels
@@ -104,7 +105,7 @@ def test_description_of_a_score_has_head_query_key_and_the_exact_number(scene):
     (at,), _ = Eye.of(pose, size).project(front[np.newaxis])
     assert pick_at(session, tuple(at)) == asked
     session.selection = Selection(sample=1, pick=asked)
-    expected = str(scores_of("first")[1, 2, 1, 4])
+    expected = exact(scores_of("first")[1, 2, 1, 4])
     assert say(session) == f"first: attention head 2, query 1, key 4 = {expected}"
     session.selection = Selection(sample=1, pick=ScorePick(None, 0, 3, 3))
     assert say(session).startswith("rollout of attention, query 3, key 3 = 0.")

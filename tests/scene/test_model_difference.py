@@ -69,7 +69,7 @@ def test_input_that_both_models_were_given_stays_a_picture(scene):
 def test_words_name_both_models(scene):
     panels = [p for p in scene.at(scene.duration, DIFFERENCE).primitives if isinstance(p, Panel)]
     text = "\n".join(row.text for p in panels for row in p.rows if isinstance(row, TextRow))
-    assert "a.keras − b.keras; each layer's own scale, up to m" in text
+    assert "a.keras − b.keras; each layer's scale ends at" in text
     best = int(other_values()["scores"][1].argmax())
     assert f"b.keras: predicted {captures.CLASSES[best]}" in text
     assert "b.keras" not in "".join(

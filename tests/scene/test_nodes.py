@@ -17,6 +17,7 @@ from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap, number
 from nnviz3d.scene.derived.neurons import neurons_at
 from nnviz3d.scene.derived.unit_weights import joined_by, links_of
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
 from nnviz3d.scene.primitives import Callout, DrawList, Labels, Lines, Panel, Points, Tiles
 from nnviz3d.scene.scene import Scene
@@ -25,6 +26,7 @@ from nnviz3d.scene.spec import parse_scene
 from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick
 from tests.support import captures
 from tests.support.graphs import chain, graph_of
+from tests.support.number_words import read_number
 
 SIZE = (640, 360)
 ASPECT = SIZE[0] / SIZE[1]
@@ -217,9 +219,9 @@ class TestPicks:
             found = scene.describe(pick, Selection())
             if isinstance(pick, ChannelPick):
                 mean = digits.activation(layer, 0)[..., pick.channel].mean(dtype=np.float64)
-                assert found.parts[0] == ("mean activation", str(np.float32(mean)))
+                assert found.parts[0] == ("mean activation", exact(np.float32(mean)))
             else:
-                assert found.value == str(digits.activation(layer, 0)[pick.index])
+                assert found.value == exact(digits.activation(layer, 0)[pick.index])
             marked = scene.at(scene.duration, Selection(pick=pick)).primitives
             callout = next(p for p in marked if isinstance(p, Callout))
             np.testing.assert_allclose(callout.marks[0].origin, balls.points[k], atol=1e-5)
@@ -251,7 +253,7 @@ class TestPicks:
         assert pick == CellPick("input", (9, 14, 0))
         callout = next(p for p in scene.at(scene.duration, Selection(pick=pick)).primitives if isinstance(p, Callout))
         np.testing.assert_allclose(callout.marks[0].origin, place, atol=1e-5)
-        assert callout.rows[1].text == str(digits.activation("input", 0)[9, 14, 0])
+        assert callout.rows[1].text == exact(digits.activation("input", 0)[9, 14, 0])
 
     def test_description_of_a_line_has_both_ends_weight_and_contribution(self, digits, scene, what):
         lines = lines_of(what, "dense", "dense_1")[-1]
@@ -261,19 +263,19 @@ class TestPicks:
         found = scene.describe(pick, Selection())
         assert found.title == f"dense[{a}] → dense_1[{b}]"
         assert found.parts == (
-            ("weight", str(weight)),
-            ("activation", str(value)),
-            ("contribution", str(weight * value + np.float32(0))),
+            ("weight", exact(weight)),
+            ("activation", exact(value)),
+            ("contribution", exact(weight * value + np.float32(0))),
         )
         marked = scene.at(scene.duration, Selection(pick=pick)).primitives
         callout = next(p for p in marked if isinstance(p, Callout))
         assert len(callout.marks) == 2
-        assert [row.text for row in callout.rows if isinstance(row, KeyRow)] == [str(v) for _, v in found.parts]
+        assert [row.text for row in callout.rows if isinstance(row, KeyRow)] == [v for _, v in found.parts]
         slice_ = scene.describe(LinkPick("conv2d_2", "dense", "flatten", 5, 7), Selection())
         kernel = digits.weights("dense")["kernel"].reshape(9, 64, 64)[:, 5, 7]
         inputs = digits.activation("flatten", 0).reshape(9, 64)[:, 5]
-        assert slice_.parts[0] == ("norm of 9 weights", str(np.float32(np.linalg.norm(kernel.astype(np.float64)))))
-        assert float(slice_.parts[-1][1]) == pytest.approx(float((kernel * inputs).sum()), rel=1e-5)
+        assert slice_.parts[0] == ("norm of 9 weights", exact(np.float32(np.linalg.norm(kernel.astype(np.float64)))))
+        assert read_number(slice_.parts[-1][1]) == pytest.approx(float((kernel * inputs).sum()), rel=1e-5)
         assert slice_.more == ("by way of flatten",)
 
 

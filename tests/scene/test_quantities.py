@@ -8,6 +8,7 @@ import pytest
 from nnviz3d.data.targets import PREDICTED, Target
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.colors import number
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.panel_rows import KeyRow, TextRow
 from nnviz3d.scene.primitives import Callout, Image, Panel, Voxels
 from nnviz3d.scene.scene import Scene
@@ -15,6 +16,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from tests.support import captures
 from tests.support.captures import explained_gradients, explained_maps
+from tests.support.number_words import read_number
 
 OTHER = Target("scores", 1)
 LAYERS = ("input", "conv", "pool", "dense", "scores")
@@ -114,7 +116,7 @@ class TestWords:
         name = captures.CLASSES[answer.target.index]
         text = words(scene, sample=1, quantity="gradient")
         assert (
-            f"gradient of the score of {name} (score {number(answer.score)}, p 0.500); each layer's own scale, up to m"
+            f"gradient of the score of {name} (score {number(answer.score)}, p 0.500); each layer's scale ends at"
             in text
         )
         text = words(scene, sample=1, quantity="gradient_x_activation", target=OTHER)
@@ -127,7 +129,7 @@ class TestWords:
         pick = CellPick("conv", (5, 2, 3))
         selection = Selection(1, pick=pick, against=0)
         (told,) = (p for p in scene.at(9.0, selection).primitives if isinstance(p, Callout))
-        parts = {row.key: np.float32(row.text) for row in told.rows if isinstance(row, KeyRow)}
+        parts = {row.key: np.float32(read_number(row.text)) for row in told.rows if isinstance(row, KeyRow)}
         here, there = (explained_capture.activation("conv", sample)[5, 2, 3] for sample in (1, 0))
         gradient = explained_gradients()["conv"][1][5, 2, 3]
         assert parts == {
@@ -139,7 +141,7 @@ class TestWords:
         }
         sentence = scene.describe(pick, Selection(1)).sentence
         assert sentence.startswith(
-            f"conv [5, 2, 3]: activation {here!s}, gradient {gradient!s}, gradient × activation "
+            f"conv [5, 2, 3]: activation {exact(here)}, gradient {exact(gradient)}, gradient × activation "
         )
         assert scene.describe(CellPick("flatten", (3,)), Selection(1)).parts == ()
 

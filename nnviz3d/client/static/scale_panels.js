@@ -62,11 +62,11 @@ function relativeScale(blocks, signed, what) {
   if (tops.length === 0) tops = [0];
   const [low, high] = [Math.min(...tops), Math.max(...tops)];
   const span = low === high ? shortNumber(low) : `${shortNumber(low)} … ${shortNumber(high)}`;
-  const ticks = signed ? [[0, "≤ −m"], [0.5, "0"], [1, "≥ m"]] : [[0, "0"], [0.5, "m/2"], [1, "≥ m"]];
+  const ticks = signed ? [[0, "≤ −end"], [0.5, "0"], [1, "≥ end"]] : [[0, "0"], [0.5, "half"], [1, "≥ end"]];
   const shares = blocks.filter(({ limits }) => limits[1]).map(({ threshold, limits }) => threshold / limits[1]);
   const name = signed && what === "activation" ? `signed ${what}` : what;
   return [
-    quietRow(`${name}; each layer's own scale, up to m = ${span}`),
+    quietRow(`${name}; each layer's scale ends at ${span}`),
     legendRow(blocks[0].colormap, ticks, rangesBelow(Math.max(0, ...shares), signed)),
   ];
 }

@@ -15,7 +15,7 @@ from nnviz3d.data.capabilities.attention import has_attention
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, number, repeated
+from nnviz3d.scene.colors import DEFAULT_SEQUENTIAL, Colormap, colormap, repeated
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.attention_lines import attention_lines, keys_of
 from nnviz3d.scene.derived.token_names import shortened, token_words, tokens_of
@@ -38,6 +38,7 @@ from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Sequential, ViewSpec
+from nnviz3d.scene.views.legends import own_scales
 from nnviz3d.scene.views.marks import framed
 from nnviz3d.scene.views.structure import FAMILIES
 
@@ -298,9 +299,8 @@ def _voxels(placed: PlacedSheet, scores: NDArray[np.float32], colors: Colormap, 
 def _legend(colors: Colormap, tops: Sequence[float], missing: str, lines: bool) -> Panel:
     rows: list[Row] = []
     if tops:
-        span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
-        rows.append(TextRow(f"attention; each layer's own scale, up to m = {span}", "quiet"))
-        rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "m/2"), (1.0, "m"))))
+        rows.append(TextRow(own_scales("attention", tops), "quiet"))
+        rows.append(ScaleRow(colors, ((0.0, "0"), (0.5, "half"), (1.0, "end"))))
     what = "how much each query (row) attends to each key (column)"
     if lines:
         what = f"row: query, column: key; lines: each query's {_STRONGEST} strongest keys, mean of heads"

@@ -14,6 +14,11 @@ from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Panel, Source, Voxels
 from nnviz3d.scene.selection import Selection
 
+END_TICKS = {
+    False: ((0.0, "0"), (0.5, "half"), (1.0, "≥ end")),
+    True: ((0.0, "≤ −end"), (0.5, "0"), (1.0, "≥ end")),
+}
+"""Ticks of a scale that ends at another number for each layer, without and with negative numbers."""
 _NAMED = 3
 """Maximum number of layers that a legend names."""
 
@@ -118,14 +123,22 @@ def _absolute_scale(block: Voxels, of: str | None, what: str) -> list[Row]:
 def _relative_scale(blocks: list[Voxels], signed: bool, what: str) -> list[Row]:
     # A layer of zeros has no range of its own.
     tops = [b.limits[1] for b in blocks if np.any(b.values)] or [0.0]
-    span = number(min(tops)) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
-    ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
     threshold = max((b.threshold / b.limits[1] for b in blocks if b.limits[1]), default=0.0)
     name = f"signed {what}" if signed and what == "activation" else what
     return [
-        TextRow(f"{name}; each layer's own scale, up to m = {span}", "quiet"),
-        ScaleRow(blocks[0].colormap, ticks, _hidden(threshold, signed)),
+        TextRow(own_scales(name, tops), "quiet"),
+        ScaleRow(blocks[0].colormap, END_TICKS[signed], _hidden(threshold, signed)),
     ]
+
+
+def own_scales(what: str, tops: Sequence[float]) -> str:
+    """Describe colours for which each layer has a scale of its own, by the numbers at which the scales end."""
+    return f"{what}; each layer's scale ends at {span_text(tops)}"
+
+
+def span_text(tops: Sequence[float]) -> str:
+    """Write the smallest and the largest number, or one number if both are equal."""
+    return number(tops[0]) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
 
 
 def _hidden(share: float, signed: bool) -> tuple[tuple[float, float], ...]:

@@ -9,6 +9,7 @@ from nnviz3d.apps.export import ExportJob, ExportSettings, export
 from nnviz3d.apps.export.html.frames import LAYOUTS
 from nnviz3d.apps.open_target import Opened
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.facts import exact
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene
@@ -112,7 +113,7 @@ def test_picked_cells_are_described_by_their_stored_numbers(webgl, bundled_targe
             stored = capture.activation(layer, 0)
             index = tuple(int(random.integers(n)) for n in stored.shape)
             words = page.evaluate(CALLOUT, {"kind": "cell", "layer": layer, "index": list(index)})
-            assert str(stored[index]) in words
+            assert exact(stored[index]) in words
         # A click on a cell picks it, in any look, and Escape drops it.
         page.evaluate("nnviz3d.choose({ colormap: 'viridis', layer: 'conv2d' })")
         page.locator("#view").click(position={"x": 371, "y": 150})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Ranking
-from nnviz3d.scene.colors import colormap, number, score
+from nnviz3d.scene.colors import colormap, score
 from nnviz3d.scene.context import SceneContext, top_classes, vector_outputs
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.neurons import Neurons
@@ -18,7 +18,7 @@ from nnviz3d.scene.layout.nodes import BallLayout
 from nnviz3d.scene.panel_rows import Row, ScaleRow, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive, Source, Vector, vector
 from nnviz3d.scene.views.columns import named_inputs, words_beside
-from nnviz3d.scene.views.legends import listed
+from nnviz3d.scene.views.legends import END_TICKS, listed, own_scales, span_text
 from nnviz3d.scene.views.node_link.colors import Scale
 from nnviz3d.scene.views.outputs import NAMED_CELLS, names_of, scores_of
 
@@ -97,13 +97,9 @@ def ball_scales(scales: Mapping[str, Scale], what: str, *, some: bool) -> tuple[
     panels: list[Panel] = []
     for signed in sorted({limits[0] < 0 for _, limits in scales.values()}):
         alike = [(scale, limits[1]) for scale, limits in scales.values() if (limits[0] < 0) == signed]
-        ticks = ((0.0, "≤ −m"), (0.5, "0"), (1.0, "≥ m")) if signed else ((0.0, "0"), (0.5, "m/2"), (1.0, "≥ m"))
         rows: list[Row] = [
-            TextRow(
-                f"ball colour: {what}; each layer's own scale, up to m = {span_text([top for _, top in alike])}",
-                "quiet",
-            ),
-            ScaleRow(alike[0][0], ticks),
+            TextRow(own_scales(f"ball colour: {what}", [top for _, top in alike]), "quiet"),
+            ScaleRow(alike[0][0], END_TICKS[signed]),
         ]
         if some and not panels:
             rows.append(TextRow("k of n: those with the largest |activation|; of an output, the highest", "quiet"))
@@ -135,8 +131,8 @@ def line_scale(
     }[ranking]
     count, total = sum(count for _, count in drawn), sum(links.total for links, _ in drawn)
     rows: list[Row] = [
-        TextRow(f"line: {what}; the scale of two layers ends at m: {span_text(tops)}", "quiet"),
-        ScaleRow(colormap(diverging), ((0.0, "−m"), (0.5, "0"), (1.0, "m"))),
+        TextRow(f"line: {what}; the scale of two layers ends at {span_text(tops)}", "quiet"),
+        ScaleRow(colormap(diverging), ((0.0, "−end"), (0.5, "0"), (1.0, "end"))),
         *([TextRow(joined, "quiet")] if slices else []),
         TextRow(f"{_chosen(count, total, some=some)}{weights_of_then(capture)}", "quiet"),
         *left_out,
@@ -153,8 +149,3 @@ def _chosen(count: int, total: int, *, some: bool) -> str:
         if some
         else f"the strongest {count:,} of {total:,} edges"
     )
-
-
-def span_text(tops: Sequence[float]) -> str:
-    """Write the smallest and the largest number, or one number if both are equal."""
-    return number(tops[0]) if len(set(tops)) == 1 else f"{number(min(tops))} … {number(max(tops))}"
