@@ -147,7 +147,7 @@ class Look:
     ranking: Annotated[Literal["weight", "contribution"] | None, OPTIONAL] = None
     """The measure of the strongest connections: |weight|, or |weight x activation|."""
     quantity: Annotated[Quantity | None, Parameter(converter=_quantity)] = None
-    """What the cells show: difference is --sample minus --against, change is what interventions change."""
+    """The numbers that cells show: difference is --sample minus --against, change is what interventions change."""
     class_: Annotated[str | None, Parameter(name="--class")] = None
     """The target to explain: a class by number or name, any output's number, dense_1[5], or a part, mask[2:9,4:8,1]."""
     method: str | None = None

@@ -309,7 +309,7 @@ class TestRefusals:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
-    def test_other_commands_refuse_mistakes(self, tmp_path, arguments, says):
+    def test_commands_refuse_mistakes_and_leave_files_alone(self, tmp_path, arguments, says):
         (tmp_path / "taken.zarr").write_text("mine")
         assert says in refused(run(*arguments, cwd=tmp_path))
         assert os.listdir(tmp_path) == ["taken.zarr"]

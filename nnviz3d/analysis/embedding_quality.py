@@ -43,7 +43,7 @@ def judge_placed(vectors: Floats, reduced: Floats, points: Floats, seed: int) ->
 
 
 def judged_after_reduction(quality: Mapping[str, float], width: int) -> bool:
-    """Whether the quality was measured by PCA components of outputs of `width` numbers, as in earlier versions."""
+    """Whether an earlier version measured the quality on PCA components, and not on the outputs of `width` numbers."""
     return bool(quality) and width > REDUCED and "variance" not in quality
 
 

@@ -205,7 +205,7 @@ def _reduced(
 
 
 def _is_own(graph: ModelGraph, name: str, statistic: str) -> bool:
-    """Whether a node is shown: a statistic of weights is the same for all calls of a layer, so only the first call is."""
+    """Whether a node is shown: all calls of a layer have the same weights, so their statistics are shown for the first."""
     return statistic not in _OF_WEIGHTS or graph.node(name).call == 0
 
 

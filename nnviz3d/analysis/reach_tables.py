@@ -1,7 +1,8 @@
-"""Tables of what each edge of a graph reaches, from which receptive fields are found without the rules of `reach`.
+"""Reach of each edge of a graph as tables, from which receptive fields are found without the rules of `reach`.
 
-Most rules follow each axis by itself: the positions of an axis of the input are the union of what the positions of one
-axis of the output read. Such a rule is fully described by what each single position reads, which `reached` tells.
+Most rules of layers treat each axis by itself: a position of an axis of the output reads certain positions of one axis of
+the input, and several positions read all that each of them reads. Such a rule is fully described by a table with one row
+for each position of the output. `reached` gives the rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _FLAT = ("Flatten", "Reshape", "ExpandDims", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True, eq=False)
 class AxisReach:
-    """The positions of an axis that each position of another axis reads: ``low``, ``low + step``, ... before ``high``.
+    """The positions of an axis of the source that each position of an axis of the target reads.
+
+    They are ``low``, ``low + step``, ... before ``high``.
 
     Attributes
     ----------
@@ -41,7 +44,7 @@ class AxisReach:
 
 @dataclass(frozen=True, eq=False)
 class EdgeReach:
-    """What an edge's target reads of its source.
+    """The numbers of an edge's source that its target reads.
 
     Attributes
     ----------
@@ -64,7 +67,7 @@ class EdgeReach:
 
 
 def reach_tables(graph: ModelGraph, shape_of: Callable[[str], Shape]) -> tuple[EdgeReach, ...] | None:
-    """Describe what all edges reach.
+    """Describe the reach of all edges.
 
     Parameters
     ----------
@@ -89,7 +92,7 @@ def reach_tables(graph: ModelGraph, shape_of: Callable[[str], Shape]) -> tuple[E
 
 
 def _of_node(node: LayerNode, shape: Shape, sources: Sequence[Shape]) -> list[EdgeReach] | None:
-    """Describe what a node reads of each input, without the names of the ends."""
+    """Describe the numbers that a node reads of each input, without the names of the ends."""
     whole = everything(shape)
     at_most = reached(node, whole, shape, sources)
     if all(step is None for step in at_most):

@@ -93,7 +93,7 @@ class CellSum:
         return float(self.products.max()) if self.largest else float(self.products.sum() + self.bias)
 
     def equals(self, stored: float, step: float = SINGLE) -> bool:
-        """Whether the result is a stored number but for the rounding of its terms.
+        """Whether the result equals a stored number within the rounding of its terms.
 
         Parameters
         ----------

@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
         Which blocks of layers are folded into one: ``auto`` from 40 nodes on, ``open`` none, ``closed`` all; by default the
         scene's choice.
     quantity
-        What the cells show: ``activation``, ``gradient`` of the target's score, ``gradient_x_activation`` (alias
+        The numbers that cells show: ``activation``, ``gradient`` of the target's score, ``gradient_x_activation`` (alias
         ``attribution``), ``difference``, the sample minus the one that `against` names, or ``change``, the run with the
         capture's interventions minus the run without.
     explain

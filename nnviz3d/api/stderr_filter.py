@@ -63,5 +63,5 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def _undecided(text: str) -> bool:
-    """Whether more output decides if this is the beginning of an error message."""
+    """Whether a text may still become the beginning of an error message when more output follows."""
     return bool(text) and (_MARK.startswith(text) or _PART_OF_A_MOVE.fullmatch(text) is not None)

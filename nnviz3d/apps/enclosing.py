@@ -52,15 +52,15 @@ def with_enclosed(session: Session, camera: CameraPose, outline: NDArray[np.floa
         already[list(before or ())] = True
         already |= before is None and way == "remove"
         inside = already | inside if way == "add" else already & ~inside
-    # Of what is faint because of another filter nothing is meant.
+    # Samples that another filter makes faint are not selected.
     space = space_of(session.context, name)
     others = replace(selection.points, chosen=None)
     inside &= matching(space.embedding, others, cloud.colored_by(selection), space.columns)
     return replace(selection.points, chosen=tuple(np.flatnonzero(inside).tolist()))
 
 
-def meant_words(session: Session) -> str:
-    """Return how many samples are meant, and of which categories: ``31 of 1,000 samples, by label: 3 (30), 8 (1)``.
+def selected_words(session: Session) -> str:
+    """Return the number of selected samples, and of their categories: ``31 of 1,000 samples, by label: 3 (30), 8 (1)``.
 
     It is empty if the scene shows no points.
     """
@@ -68,11 +68,11 @@ def meant_words(session: Session) -> str:
     if cloud is None:
         return ""
     space, by = space_of(session.context, cloud.shown(selection)), cloud.colored_by(selection)
-    meant = matching(space.embedding, selection.points, by, space.columns)
+    selected = matching(space.embedding, selection.points, by, space.columns)
     column = counted_column(space.columns, by)
-    counts = [] if column is None else counts_of(column, meant)
+    counts = [] if column is None else counts_of(column, selected)
     listed = [f"{title} ({count:,})" for title, count in counts[:_COUNTED]]
     if len(counts) > _COUNTED:
         listed.append(f"others ({sum(count for _, count in counts[_COUNTED:]):,})")
-    words = f"{int(meant.sum()):,} of {len(meant):,} samples"
+    words = f"{int(selected.sum()):,} of {len(selected):,} samples"
     return f"{words}, by {column.name}: {', '.join(listed)}" if column is not None and listed else words

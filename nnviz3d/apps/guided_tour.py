@@ -56,17 +56,17 @@ class GuidedTour:
 
     @property
     def on(self) -> bool:
-        """Whether the tour leads."""
+        """Whether the tour is on."""
         return bool(self._stops)
 
     @property
     def stops(self) -> tuple[StoryStop, ...]:
-        """The stops; none if the tour does not lead."""
+        """The stops; none while the tour is off."""
         return self._stops
 
     @property
     def stop(self) -> StoryStop | None:
-        """The current stop; `None` if the tour does not lead."""
+        """The current stop; `None` while the tour is off."""
         return self._stops[self.index] if self._stops else None
 
     @property

@@ -103,7 +103,7 @@ class ModelRequests:
         return True
 
     def can_run_changed_only(self, sample: Sample) -> bool:
-        """Whether a changed run alone can be asked for: no other request is pending, which it would take the place of."""
+        """Whether a changed run alone can be requested without replacing a pending request of another kind or sample."""
         pending = self.pending
         return pending is None or (pending.request.changed_only and pending.request.source == sample.source)
 

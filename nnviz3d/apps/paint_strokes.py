@@ -78,7 +78,7 @@ class Stroke:
 
 
 def is_dark(base: NDArray[np.uint8]) -> bool:
-    """Whether a picture is painted with white at first."""
+    """Whether a picture is dark, so that the first colour of the brush is white."""
     return float(base.mean()) < _DARK
 
 

@@ -129,7 +129,7 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
 
 
 def _is_foreign(target: str) -> bool:
-    """Whether a target is a model of a form that nnviz3d does not open: the check of the request says what it is."""
+    """Whether a target is a model in a format that nnviz3d cannot open; the check of the request then names the format."""
     path = user_path(target)
     other = target.endswith((".toml", *_CAPTURE_ENDINGS)) or target in bundled_scenes()
     return bool(target) and not other and exists(path) and foreign_model(path) is not None

@@ -22,7 +22,7 @@ _GOES_WITH = {
     "architecture": "goes with a file of weights, .weights.h5; {} holds its own.",
     "custom": "goes with a model file of Keras; {} takes no code.",
 }
-"""What each option of loading goes with, for models that do not take it."""
+"""End of the error for a model that does not take an option of loading, by option."""
 
 
 def refuse_early(request: CaptureRequest) -> None:

@@ -133,7 +133,7 @@ class Connected:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its workers are processes that this program started, all of which have ended."""
+        """Whether this program started the workers as processes, and all of them have ended."""
         return bool(self._processes) and all(process.poll() is not None for process in self._processes)
 
     @property

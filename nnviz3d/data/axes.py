@@ -83,7 +83,7 @@ def _behind(channel: int | None, steps: int) -> int | None:
 
 
 def is_named(axes: Axes) -> bool:
-    """Whether `named_axes` or `axes_over_time` can give these names."""
+    """Whether the names of axes are valid: those that `named_axes` or `axes_over_time` return."""
     distinct = len(set(axes)) == len(axes)
     return axes == named_axes(len(axes), channel_axis(axes)) or (distinct and all(axis in _KNOWN for axis in axes))
 

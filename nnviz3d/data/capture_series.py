@@ -357,7 +357,7 @@ class CaptureSeries:
 
 
 def extends(capture: CaptureReader, earlier: CaptureReader) -> bool:
-    """Whether a reader holds all samples of an earlier one at the same numbers, from the same captures."""
+    """Whether a reader is an earlier one with further samples behind it: the samples keep their indices and captures."""
     ends = [
         (one.first, one.counterpart) if isinstance(one, CaptureSeries) else (one, None) for one in (capture, earlier)
     ]

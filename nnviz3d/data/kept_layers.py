@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nnviz3d.data.reader import CaptureReader
 
 NOT_KEPT = "not kept"
-"""What is said of a layer whose numbers were left out of a capture."""
+"""Note on a layer whose numbers were left out of a capture."""
 _NEAR, _FIRST = 3, 8
 """Most names that an error offers: similar ones, or else the first ones of the model."""
 

@@ -159,7 +159,7 @@ def source_kind(text: str, error: type[UserError] = UserError) -> SourceKind | N
 
 
 def names_model(text: str) -> bool:
-    """Whether a command's target is meant as a model: it is of a known kind, or has the ending of one."""
+    """Whether a command's target names a model: it is of a known kind, or has the ending of one."""
     return source_kind(text) is not None or any(text.lower().endswith(kind.endings) for kind in SOURCES if kind.endings)
 
 

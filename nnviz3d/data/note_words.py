@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 NO_CONNECTIONS = "No connections are captured for "
-"""Before the names of layers; the legend of the connections names those for which no lines are drawn."""
+"""Beginning of a note that names layers; the legend of the connections names those for which no lines are drawn."""
 TEXT_NOT_STORED = "Not stored, because they hold text: "
-"""Before the names of nodes; the words themselves stand beside their blocks."""
+"""Beginning of a note that names nodes; the words themselves stand beside their blocks."""
 ROUNDED = "rounded to float16"
-"""What is said of a number that was stored as float16."""
+"""Note on a number that was stored as float16."""
 ROUNDED_NUMBERS = f"{ROUNDED}, to about three digits"
-"""What is said of all numbers of a file."""
+"""Note on a file whose numbers were all stored as float16."""
 
 
 def told_elsewhere(note: str) -> bool:

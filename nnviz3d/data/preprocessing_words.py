@@ -11,7 +11,7 @@ MEANING: Mapping[str, str] = {
     "unit": "pixels scaled to 0..1",
     "none": "numbers given as they are",
 }
-"""What each mode of `Provenance.preprocessing` does to the pixels."""
+"""Effect of each mode of `Provenance.preprocessing` on the pixels."""
 _SHORT: Mapping[str, str] = {
     "tf": "pixels scaled to −1 … 1 (preprocessing tf)",
     "torch": "pixels normalized with ImageNet's mean and deviation (preprocessing torch)",

@@ -80,7 +80,7 @@ class CaptureReader(Protocol):
 
     @property
     def step_records(self) -> StepRecords | None:
-        """Which records of a training these numbers are; `None` if no step was chosen."""
+        """The records of a training that the numbers are of; `None` if no step was chosen."""
         ...
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:

@@ -55,7 +55,7 @@ def panel_widest(corner: str, beside: int, size: tuple[int, int], scale: float) 
 
 
 def is_too_high(height: float, size: tuple[int, int]) -> bool:
-    """Whether a panel is left out: in a very small picture the scales would cover the scene that they explain."""
+    """Whether a panel is too high for the picture, so that it is left out and does not cover the scene."""
     return height > MOST_OF_HEIGHT * size[1]
 
 

@@ -26,7 +26,7 @@ def headline(spec: SceneSpec, model: str, sample: str) -> str:
 
 
 def among(name: str, own: tuple[str, ...]) -> bool:
-    """Whether a list of inputs contains an input, by its name or within a range of the bundled digits."""
+    """Whether a list of inputs contains an input: by name, or as one of a range such as ``digits:0-9``."""
     if name in own:
         return True
     if name.startswith(_DIGITS):

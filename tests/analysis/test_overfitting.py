@@ -18,7 +18,7 @@ def ends(own, validation):
 FALLING = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2]
 
 
-def test_a_rising_validation_loss_is_named_with_its_epoch_and_its_rise():
+def test_overfitting_has_the_epoch_the_losses_and_the_rise_of_a_rising_validation_loss():
     found = overfitting_in(ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2]))
     assert found is not None
     assert (found.step, found.epoch, found.last_epoch) == (30, 2, 6)
@@ -31,7 +31,7 @@ def test_a_rising_validation_loss_is_named_with_its_epoch_and_its_rise():
     assert short_words(found) == "val_loss 1.2, +50% since epoch 3: overfits"
 
 
-def test_it_is_named_from_the_third_validation_above_the_least_one_on():
+def test_overfitting_is_found_from_the_third_validation_above_the_lowest_one():
     both = ends(FALLING, [1.1, 0.9, 0.8, 0.85, 0.9, 1.0, 1.2])
     assert overfitting_in(both, until=50) is None
     assert overfitting_in(both, until=60) is not None
@@ -48,11 +48,13 @@ def test_it_is_named_from_the_third_validation_above_the_least_one_on():
         ([], []),
     ],
 )
-def test_other_trainings_are_not_named(own, validation):
+def test_no_overfitting_is_found_unless_the_validation_loss_clearly_rises_while_the_training_loss_falls(
+    own, validation
+):
     assert overfitting_in(ends(own, validation)) is None
 
 
-def test_epochs_without_validation_and_negative_losses_are_understood():
+def test_overfitting_is_found_with_negative_losses_and_epochs_without_validation():
     """A log-likelihood may be negative; with ``validation_freq=2`` every other epoch has no number."""
     own = -np.arange(1.0, 11.0)
     validation = np.array([-1.0, np.nan, -2.0, np.nan, -1.8, np.nan, -1.7, np.nan, -1.6, np.nan])
@@ -64,7 +66,7 @@ def test_epochs_without_validation_and_negative_losses_are_understood():
     assert "rises from −2 to −1.6, by 20%, while the training loss falls from −3 to −9." in overfitting_words(found)
 
 
-def test_calls_of_fit_are_not_joined():
+def test_overfitting_is_searched_for_in_the_last_call_of_fit_alone():
     """The second call begins at epoch 0 again, here with harder data: its losses are above those of the first call."""
     first, second = [0.3, 0.2, 0.19], [0.17, 0.16, 0.15, 0.14]
     joined = ends(first + second, [0.3, 0.2, 0.19, 0.5, 0.49, 0.48, 0.47])
@@ -82,6 +84,6 @@ def test_calls_of_fit_are_not_joined():
     assert overfitting_in(both, until=80) is None
 
 
-def test_metrics_without_a_loss_are_no_parting():
+def test_no_overfitting_is_found_in_metrics_without_a_loss():
     numbers = np.arange(5)
     assert overfitting_in(EpochEnds(numbers, numbers, {"val_accuracy": np.ones(5)})) is None

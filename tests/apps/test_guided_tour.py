@@ -96,7 +96,7 @@ def test_pictures_of_all_shapes_arrive_together(session):
     assert {aspect: session.own_pose(aspect) for aspect in start} == ends
 
 
-def test_another_sample_is_told_at_the_same_stop(session):
+def test_tour_stays_at_its_stop_and_tells_of_another_selected_sample(session):
     tour = session.tour
     tour.start()
     tour.go(3)

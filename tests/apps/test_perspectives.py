@@ -55,7 +55,7 @@ def test_default_scene_is_the_perspective_of_activations_and_keeps_its_own_scene
     assert session.scene is scene
 
 
-def test_another_scene_is_a_perspective_of_its_own_to_which_one_can_return(small_capture):
+def test_scene_of_the_user_is_a_perspective_to_which_the_session_returns(small_capture):
     session = session_of(small_capture, "structure", "statistics")
     assert [one.name for one in session.perspectives.all] == ["scene", *(one.name for one in PERSPECTIVES)]
     assert session.perspectives.current == "scene"

@@ -137,7 +137,7 @@ def test_list_of_sizes_follows_the_quantity_of_the_cells(explained_capture):
     assert panel.state == SizesState()
 
 
-def test_what_cannot_be_asked_is_refused(asked, small_capture):
+def test_request_that_the_model_cannot_answer_is_refused(asked, small_capture):
     panel, _ = asked
     with pytest.raises(UserError, match="request"):
         panel.page.triggers["ask_for_pick"]("anything")

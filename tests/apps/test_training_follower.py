@@ -137,7 +137,7 @@ class TestFollowing:
             assert told.wait(60)
         assert follower.status.endswith(" · following stopped; the terminal shows why")
 
-    def test_another_training_in_the_same_place_is_not_shown(self, tmp_path, recorder):
+    def test_follower_does_not_show_another_training_written_to_the_same_place(self, tmp_path, recorder):
         with follow(tmp_path) as follower:
             shutil.rmtree(tmp_path / "run.zarr")
             Recorder(tmp_path / "run.zarr", samples=0).go_on(2)

@@ -81,18 +81,18 @@ def test_colours_and_filters_are_the_columns(panel):
     assert state.point_colors == ["label", "prediction", "score", "ink", "writer"]
     assert not state.few_colors
     assert [one["value"] for one in state.filter_columns] == ["", "score", "ink", "writer"]
-    assert not state.meant_words
+    assert not state.selected_words
     change(panel, colored_by="writer", filter_column="ink")
     assert panel.state.filter_kind == "numbers"
     assert panel.state.filter_range == ["−50", "50"]
-    assert not panel.state.meant_words, "a column without limits leaves nothing out"
+    assert not panel.state.selected_words, "a column without limits leaves nothing out"
     change(panel, filter_low="10", filter_high="20.5")
     assert panel.page.session.selection.points == PointFilter(column="ink", low=10.0, high=20.5)
     within = (INK >= 10) & (INK <= 20.5)
-    assert panel.state.meant_words == f"{within.sum()} of 1,000 samples, by writer"
-    counts = {one["title"]: int(one["count"]) for one in panel.state.meant_counts}
+    assert panel.state.selected_words == f"{within.sum()} of 1,000 samples, by writer"
+    counts = {one["title"]: int(one["count"]) for one in panel.state.selected_counts}
     assert counts == {name: int((within & (name == WRITERS)).sum()) for name in ("Ada", "Bea", "Cem", "Dot")}
-    colors = [one["color"] for one in sorted(panel.state.meant_counts, key=lambda one: one["title"])]
+    colors = [one["color"] for one in sorted(panel.state.selected_counts, key=lambda one: one["title"])]
     assert colors == ["rgb({},{},{})".format(*(round(255 * one) for one in color)) for color in categorical(4)]
     change(panel, filter_high="")
     assert panel.page.session.selection.points == PointFilter(column="ink", low=10.0)
@@ -100,7 +100,7 @@ def test_colours_and_filters_are_the_columns(panel):
     assert panel.state.filter_kind == "words"
     assert [one["title"] for one in panel.state.filter_words] == ["any word", "Ada", "Bea", "Cem", "Dot"]
     change(panel, filter_value="Bea")
-    assert panel.state.meant_words.startswith("250 of 1,000")
+    assert panel.state.selected_words.startswith("250 of 1,000")
     change(panel, points_isolated=True)
     assert panel.page.session.selection.points.isolated
     panel.clear()
@@ -215,11 +215,11 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
         assert page.locator(".enclosure polygon").count() == 1
         page.mouse.move(middle[0], box["y"] + box["height"] - 2, steps=4)
         page.mouse.up()
-        wait_until(lambda: "of 1,000 samples, by writer" in text(page, "#meant"), "the samples are counted")
-        left = int(text(page, "#meant").split()[0].replace(",", ""))
+        wait_until(lambda: "of 1,000 samples, by writer" in text(page, "#selected-samples"), "the samples are counted")
+        left = int(text(page, "#selected-samples").split()[0].replace(",", ""))
         assert 100 < left < 900
         assert page.locator("#enclose-hint").count() == 0
-        counted = page.locator(".meant-count").all_inner_texts()
+        counted = page.locator(".selected-count").all_inner_texts()
         assert sum(map(int, counted)) == left
         page.locator("#isolate").click()
         isolated = still(page)
@@ -237,19 +237,26 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
         for spot in spots[1:]:
             page.mouse.move(*spot, steps=5)
         page.mouse.up()
-        wait_until(lambda: int(text(page, "#meant").split()[0].replace(",", "")) != left, "the lasso replaces the box")
+        wait_until(
+            lambda: int(text(page, "#selected-samples").split()[0].replace(",", "")) != left,
+            "the lasso replaces the box",
+        )
         page.locator("#clear-points").click()
-        wait_until(lambda: page.locator("#meant").count() == 0, "all are shown alike")
+        wait_until(lambda: page.locator("#selected-samples").count() == 0, "all are shown alike")
         choose(page, "filter-column", "ink")
         for which, number in (("low", "10"), ("high", "20.5")):
             page.locator(f"#filter-{which}").fill(number)
             page.locator(f"#filter-{which}").press("Enter")
         within = int(((INK >= 10) & (INK <= 20.5)).sum())
-        wait_until(lambda: text(page, "#meant").startswith(f"{within} of 1,000"), "those in the range are counted")
+        wait_until(
+            lambda: text(page, "#selected-samples").startswith(f"{within} of 1,000"), "those in the range are counted"
+        )
         choose(page, "filter-column", "writer")
         choose(page, "filter-value", "Ada")
         adas = int((WRITERS == "Ada").sum())
-        wait_until(lambda: text(page, "#meant").startswith(f"{adas} of 1,000"), "those of a writer are counted")
+        wait_until(
+            lambda: text(page, "#selected-samples").startswith(f"{adas} of 1,000"), "those of a writer are counted"
+        )
 
 
 @pytest.fixture(scope="module")

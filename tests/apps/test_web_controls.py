@@ -232,7 +232,7 @@ class TestSamples:
         counted = lambda: int(text(page, "#points-found").split()[0])  # noqa: E731
         wait_until(lambda: page.locator("#points-found").count() == 1 and 0 < counted() < 13, "those of a class")
         choose(page, "point-class", "any class")
-        wait_until(lambda: page.locator("#points-found").count() == 0, "all are meant")
+        wait_until(lambda: page.locator("#points-found").count() == 0, "all are selected")
 
     def test_button_uploads_a_picture(self, page: Page, tmp_path: Path):
         ring = np.hypot(*np.mgrid[-14:14, -14:14])

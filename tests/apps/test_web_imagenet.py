@@ -164,7 +164,7 @@ def test_perspectives_are_computed_and_shown_and_the_gradients_are_those_of_the_
     back(page, first)
 
 
-def test_another_class_has_another_map(page: Page, network: Photographs):
+def test_map_is_that_of_the_chosen_class(page: Page, network: Photographs):
     first = pixels(page)
     look_at(page, "decisions")
     palace = changed(page, first)

@@ -102,21 +102,21 @@ class TestCells:
         assert state.pick_channel["picture"].startswith("data:image/png;base64,")
         assert "676 numbers" in state.pick_channel["words"]
 
-    def test_location_with_all_channels_asks_for_one_channel(self, panel):
+    def test_arithmetic_of_a_location_with_all_channels_is_a_request_to_pick_one_channel(self, panel):
         state = explained(panel, CellPick("conv2d", (4, 9)))
         assert "one channel" in state.pick_reason
         assert state.pick_field[0] == ["input", "4–6, 9–11, 0"]
 
-    def test_another_sample_has_other_numbers(self, panel):
+    def test_terms_are_those_of_the_selected_sample(self, panel):
         first, second = (explained(panel, CellPick("dense", (11,)), sample).pick_terms for sample in (7, 2))
         assert first != second
 
-    def test_nothing_is_shown_for_a_layer_or_without_a_pick(self, panel):
+    def test_panel_is_empty_for_a_picked_layer_and_without_a_pick(self, panel):
         assert not explained(panel, LayerPick("conv2d")).pick_title
         assert not explained(panel, None).pick_title
 
 
-def test_weights_that_do_not_lead_to_the_number_are_not_shown_as_its_arithmetic(digits, monkeypatch):
+def test_arithmetic_is_a_reason_without_terms_if_the_weights_do_not_give_the_stored_number(digits, monkeypatch):
     panel = panel_of(digits)
     kernels = dict(digits.weights("dense_1"))
     kernels["kernel"] = kernels["kernel"] * np.float32(1.001)
@@ -141,7 +141,9 @@ class TestOutputs:
             assert sizes == sorted(sizes, reverse=True)
 
     @pytest.mark.parametrize("unit", [7, 3])
-    def test_score_minus_that_of_the_rival_is_the_logarithm_of_their_shares(self, panel, digits, unit):
+    def test_difference_to_the_rival_class_is_the_logarithm_of_the_ratio_of_both_probabilities(
+        self, panel, digits, unit
+    ):
         state = explained(panel, CellPick("dense_1", (unit,)))
         shares = digits.activation("dense_1", SAMPLE).astype(np.float64)
         others = np.where(np.arange(10) == unit, -1, shares)
@@ -154,14 +156,14 @@ class TestOutputs:
         products = digits.activation("dense", SAMPLE) * (kernel[:, unit] - kernel[:, rival])
         assert state.pick_rival["terms"][0]["place"] == f"dense [{int(products.argmax())}]"
 
-    def test_number_of_a_flattened_map_is_named_by_its_place_in_the_map(self, panel, digits):
+    def test_term_of_a_flattened_map_is_named_by_its_place_in_the_map(self, panel, digits):
         state = explained(panel, CellPick("dense", (22,)))
         products = digits.activation("flatten", SAMPLE) * digits.weights("dense")["kernel"][:, 22]
         at = [int(i) for i in np.unravel_index(products.argmax(), (3, 3, 64))]
         assert state.pick_terms[0]["place"] == f"conv2d_2 {at}"
         assert (state.pick_terms[0]["layer"], state.pick_terms[0]["index"]) == ("conv2d_2", at)
 
-    def test_term_leads_to_the_number_that_it_takes(self, panel):
+    def test_click_on_a_term_picks_the_number_that_it_takes(self, panel):
         page = panel.page
         page.panels = [panel]
         page.select = lambda **changes: (page.session.select(**changes), page.synchronize())
@@ -176,7 +178,7 @@ class TestOutputs:
 
 
 class TestConnections:
-    def test_edge_has_its_place_among_all_products_of_its_target(self, panel, digits):
+    def test_picked_edge_has_its_rank_among_all_products_of_its_target(self, panel, digits):
         kernel = digits.weights("dense")["kernel"]
         products = np.abs(digits.activation("flatten", SAMPLE) * kernel[:, 5])
         source = int(np.argsort(-products)[2])
@@ -234,7 +236,7 @@ class TestConnections:
         shown = explained(panel, LinkPick("conv2d_2", "dense", "flatten", 9, 5)).pick_kernel
         assert "channel 9 of conv2d_2, by location → unit 5 of dense" in shown["words"]
 
-    def test_edge_is_looked_up_by_its_layer_where_several_layers_give_numbers_of_one_index(self):
+    def test_rank_of_an_edge_is_that_of_its_own_layer_if_several_layers_have_a_number_of_its_index(self):
         merged = CellSum(np.array([0, 1]), np.array([[2, 1], [2, 1]]), np.ones(2), np.array([5.0, 3.0]))
         found = CellExplanation(("left", "right"), merged)
         assert connection_pairs(found, ("right", (2, 1)), 1.0)[1:] == [
@@ -257,7 +259,7 @@ def shades(address: str) -> list[list[tuple[int, ...]]]:
 NAN, INF = (tuple(np.round(np.array(color) * 255).astype(int).tolist()) for color in (NAN_COLOR, INF_COLOR))
 
 
-def test_nan_and_infinite_weights_are_no_negative_ones(digits, monkeypatch):
+def test_kernel_picture_and_its_words_mark_nan_and_infinite_weights(digits, monkeypatch):
     panel = panel_of(digits)
     pick = KernelPick("conv2d_1", (2, 1, 5, 6))
     whole = shades(explained(panel, pick).pick_kernel["picture"])
@@ -277,7 +279,7 @@ def test_nan_and_infinite_weights_are_no_negative_ones(digits, monkeypatch):
         assert told.text == "input channel 5 → filter 6" + words
 
 
-def test_nan_and_infinite_activations_are_no_zeros(tmp_path):
+def test_channel_picture_and_its_words_mark_nan_and_infinite_activations(tmp_path):
     graph = chain([("input", "InputLayer", (2, 3, 1)), ("conv", "Conv2D", (2, 3, 2))])
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(1, 2, 3, 2)
     values[0, 0, 1, 1], values[0, 1, 2, 1], values[0, 1, 0, 1] = np.nan, np.inf, -np.inf
@@ -290,7 +292,7 @@ def test_nan_and_infinite_activations_are_no_zeros(tmp_path):
     assert shown["words"].endswith("; 3 are NaN or infinite")
 
 
-def test_every_layer_of_a_transformer_leads_to_the_stored_number():
+def test_arithmetic_gives_the_stored_number_in_every_layer_of_a_transformer():
     capture = open_capture(bundled("attention.zarr.zip"))
     panel = panel_of(capture)
     for node in capture.graph:
@@ -350,7 +352,7 @@ def served() -> Iterator[Served]:
 
 
 @pytest.mark.chromium
-def test_click_on_a_cell_explains_it_and_escape_ends_that(chromium: Browser, served: Served):
+def test_click_on_a_cell_fills_the_panel_and_escape_empties_it(chromium: Browser, served: Served):
     with looking(chromium, served) as page:
         first = still(page)
         height, width = first.shape[:2]
@@ -373,7 +375,9 @@ def served_examples() -> Iterator[Served]:
 
 
 @pytest.mark.chromium
-def test_tile_tells_its_channel_a_term_leads_on_and_an_example_is_shown(chromium: Browser, served_examples: Served):
+def test_click_on_an_example_shows_its_sample_and_click_on_a_term_picks_its_number(
+    chromium: Browser, served_examples: Served
+):
     with looking(chromium, served_examples) as page:
         height, width = still(page).shape[:2]
         page.locator("#view").click(position={"x": 0.5 * width, "y": 0.5 * height})

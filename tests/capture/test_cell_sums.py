@@ -223,7 +223,7 @@ def test_first_states_of_another_layer_are_terms_and_a_masked_step_shows_the_las
     assert first.inputs[0] == values[2][0, 2]
 
 
-def test_what_is_no_sum_says_why(rng):
+def test_layer_that_computes_no_sum_says_why(rng):
     model = keras.Sequential(
         [
             keras.Input((5, 3), name="input"),

@@ -152,7 +152,7 @@ def test_ctrl_c_ends_a_training_that_waits(tmp_path):
     assert not training.finished
 
 
-def test_without_control_a_request_changes_nothing(tmp_path):
+def test_request_to_pause_has_no_effect_on_a_recorder_without_control(tmp_path):
     path = tmp_path / "run.zarr"
 
     def act(page):

@@ -96,7 +96,7 @@ def test_histograms_are_those_of_all_numbers_of_a_layer(tmp_path):
                 assert histograms[name].counts[at].tolist() == counts.tolist()
 
 
-def test_without_every_histograms_are_recorded_with_each_step_and_too_many_weights_not_one_by_one(
+def test_recording_without_intervals_has_a_histogram_for_each_step_and_no_updates_of_too_many_weights(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("nnviz3d.capture.training.step_numbers.MOST_UPDATED", 10)

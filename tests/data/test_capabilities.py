@@ -34,7 +34,7 @@ def test_names_options_and_stages_of_capabilities_are_unique():
     assert not repeated(stage for capability in CAPABILITIES for stage in capability.stages)
 
 
-def test_without_options_nothing_is_asked_for():
+def test_capability_options_ask_for_nothing_by_default():
     assert CapabilityOptions().wanted() == Insights()
     assert not [capability.name for capability in CAPABILITIES if capability.wanted(Insights())]
 

@@ -70,14 +70,14 @@ def test_flipped_bit_and_missing_bytes_are_found(tmp_path, codec):
         {"shape": [2, True]},
     ],
 )
-def test_other_descriptions_are_left_to_zarr(tmp_path, change):
+def test_array_of_an_unusual_description_is_left_to_zarr(tmp_path, change):
     zarr.create_array(tmp_path, shape=(2, 2), chunks=(2, 2), dtype="float32")
     description = json.loads((tmp_path / "zarr.json").read_text())
     assert array_of("", description) is not None
     assert array_of("", description | change) is None
 
 
-def test_other_codec_is_read_by_zarr(tmp_path):
+def test_array_with_another_codec_is_read_by_zarr(tmp_path):
     path = explained_capture(tmp_path / "run.zarr").path
     before = open_capture(path).activations("conv").values
     at = path / "activations/conv/@0/0"

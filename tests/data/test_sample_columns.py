@@ -36,7 +36,7 @@ def test_few_whole_numbers_are_categories_in_their_order(tmp_path):
     assert column(tmp_path, "1", "2.5").numbers is not None
 
 
-def test_everything_else_is_words(tmp_path):
+def test_column_with_a_cell_that_is_no_number_holds_words(tmp_path):
     found = column(tmp_path, "b", "a", "b", "", "12_3")
     assert found.words == ("12_3", "a", "b")
     assert found.codes.tolist() == [2, 1, 2, -1, 0]
@@ -100,7 +100,7 @@ def test_changed_file_is_read_again(tmp_path):
         (b"a\xff\n1\n", "no UTF-8 text"),
     ],
 )
-def test_what_is_no_table_is_refused_in_one_sentence(tmp_path, content, said):
+def test_file_that_is_no_table_is_refused_in_one_sentence(tmp_path, content, said):
     path = tmp_path / "points.csv"
     if content is not None:
         path.write_bytes(content)

@@ -56,7 +56,7 @@ def test_every_frame_has_the_gradient_of_vtk_after_changes_of_size_colors_and_ca
                     assert len(np.unique(found.reshape(-1, 3), axis=0)) == 1
 
 
-def test_what_was_drawn_before_does_not_stay_in_the_background() -> None:
+def test_background_has_nothing_of_the_picture_before() -> None:
     size = (160, 90)
     box = Box("box", (-1.0, -1.0, -1.0), (2.0, 2.0, 2.0), (1.0, 1.0, 1.0), fill=1.0)
     with closing(Renderer(offscreen_window(size))) as renderer:

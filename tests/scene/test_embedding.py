@@ -89,16 +89,16 @@ def test_points_that_are_not_searched_for_are_small_and_stay_where_they_are(scen
     selection = Selection(points=PointFilter(of_class=4, wrong=True))
     primitives = scene.at(8.0, selection).primitives
     after = next(p for p in primitives if isinstance(p, Points))
-    meant = (found.labels == 4) & (found.predictions != 4)
-    assert meant.sum() == 1
+    matched = (found.labels == 4) & (found.predictions != 4)
+    assert matched.sum() == 1
     assert after.points is before.points
-    assert (after.colors[meant] == before.colors[meant]).all()
-    assert (after.sizes[meant] == before.sizes[meant]).all()
-    assert (after.sizes[~meant] < before.sizes.min() / 2).all()
+    assert (after.colors[matched] == before.colors[matched]).all()
+    assert (after.sizes[matched] == before.sizes[matched]).all()
+    assert (after.sizes[~matched] < before.sizes.min() / 2).all()
     assert after.rings is not None
     assert before.rings is not None
-    assert (after.rings[meant] == before.rings[meant]).all()
-    assert not after.rings[~meant].any()
+    assert (after.rings[matched] == before.rings[matched]).all()
+    assert not after.rings[~matched].any()
     legend = next(p for p in primitives if isinstance(p, Panel) and p.name == "embedding")
     assert "1 of 1,000 samples searched for; the others are small" in [getattr(row, "text", "") for row in legend.rows]
     again = next(p for p in scene.at(8.0, selection).primitives if isinstance(p, Points))

@@ -57,7 +57,7 @@ def test_heights_on_the_common_axis_are_the_numbers_in_each_column():
     assert [found.number_of(step) for step in (0, 1, 6, 7, 99)] == [1, 1, 1, 0, 0]
 
 
-def test_of_many_steps_some_are_drawn_and_unknown_ones_are_not():
+def test_histogram_ridges_leave_out_steps_without_numbers_and_some_of_many_steps():
     limits = np.tile([-1.0, 1.0], (200, 1))
     limits[::2] = np.nan
     found = histogram_ridges(np.arange(1, 201), Histograms(limits, np.ones((200, BINS + 2), np.int64)))

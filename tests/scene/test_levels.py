@@ -90,7 +90,7 @@ def test_skips_run_across_at_their_level_and_no_route_crosses_a_block(graph, pla
 
 
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name != "u-net"])
-def test_other_networks_have_no_levels(name: str):
+def test_layout_of_a_network_that_is_no_u_net_has_no_levels(name: str):
     assert not lay_out(GRAPHS[name](), {}).leveled
 
 

@@ -199,7 +199,7 @@ def test_weights_of_both_models_are_compared_one_by_one(tmp_path):
     assert differences_of(scene.context, Selection(quantity="difference")).without_weights == ("dense",)
 
 
-def test_other_network_is_drawn_below_in_the_same_colour_scales(series):
+def test_compared_network_is_drawn_below_with_the_same_colour_scales(series):
     scene = Scene.build(default_scene().with_view("counterpart"), series)
     picture = scene.at(scene.duration, Selection(1)).primitives
     blocks = {p.name: p for p in picture if isinstance(p, Voxels)}

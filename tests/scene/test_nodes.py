@@ -238,10 +238,10 @@ class TestPicks:
         ways = lines.points[:, 0] + (lines.points[:, 1] - lines.points[:, 0]) * np.float32(0.5)
         places, _ = Eye.of(session.renderer.pose(), SIZE).project(ways.astype(np.float64))
         picks = [pick_at(session, tuple(map(float, place))) for place in places]
-        meant = [LinkPick("input", "conv2d", "input", int(a), int(b)) for a, b in lines.ends.index]
+        drawn = [LinkPick("input", "conv2d", "input", int(a), int(b)) for a, b in lines.ends.index]
         assert all(isinstance(pick, LinkPick) and pick.source == "input" for pick in picks)
         # Where two lines cross, the pick is the one on top.
-        assert sum(a == b for a, b in zip(picks, meant, strict=True)) > len(picks) / 2
+        assert sum(a == b for a, b in zip(picks, drawn, strict=True)) > len(picks) / 2
 
     def test_pick_of_a_pixel_is_its_number(self, digits, scene, what):
         session = session_of(scene)

@@ -65,7 +65,7 @@ class TestCells:
         assert words(scene, CellPick("dense", (7,)))[2] == "neuron 7"
         assert words(scene, CellPick("scores", (2,)))[2] == "neuron 2: cat"
 
-    def test_other_primitives_stay_the_same_objects(self, scene):
+    def test_pick_leaves_all_other_primitives_the_same_objects(self, scene):
         before = scene.at(scene.duration, Selection()).primitives
         after = scene.at(scene.duration, Selection(pick=CellPick("conv", (0, 0, 0)))).primitives
         assert {id(p) for p in before if not isinstance(p, Panel)} <= {id(p) for p in after}

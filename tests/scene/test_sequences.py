@@ -263,7 +263,7 @@ def test_words_have_room_after_an_added_text_was_run_again_and_its_first_run_rem
     assert again == first
 
 
-def test_no_edge_strikes_a_word_through(scene):
+def test_edges_do_not_cross_the_words_of_tokens(scene):
     rects = [p.rect for label, p in placed(scene) if label.align == "left"]
     low = np.array([(r.left + 2, r.bottom + 2) for r in rects])
     high = np.array([(r.left + r.width - 2, r.bottom + r.height - 2) for r in rects])

@@ -27,7 +27,7 @@ _KEEP = str(2**32)
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": _KEEP, "MALLOC_TRIM_THRESHOLD_": _KEEP}
 
 Answer = tuple[dict[str, Any], NDArray[np.uint8] | None]
-"""What the process says, and the packed frame if it sends one."""
+"""A message of the process, and the packed frame if it sends one."""
 
 
 class DrawingCrashed(Nnviz3dError):  # noqa: N818 - named after what happened
@@ -95,7 +95,7 @@ class DrawingConnection:
 
     @property
     def was_killed(self) -> bool:
-        """Whether a signal ended the process that nothing in it sends."""
+        """Whether the process was ended from outside, by SIGKILL or SIGTERM."""
         return self._process.returncode in (-9, -15)
 
     def work_done(self) -> int | None:

@@ -32,7 +32,7 @@ HINTS = (
     "Choose another perspective in the bar above. A ring: a click computes it.",
     "Press ? for all keys, / to search the layers.",
 )
-"""What a first visit says, once."""
+"""Hints that the page shows once, at the first visit."""
 
 
 def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, home: Callable[[], None]) -> Any:

@@ -68,7 +68,7 @@ class Brush:
 
     @property
     def hint(self) -> str:
-        """What a drag does; empty while all drags turn the scene."""
+        """Help on the tool of a drag, for the picture; empty while all drags turn the scene."""
         if self.tool is None:
             return ""
         other = "eraser" if self.tool == "brush" else "end"

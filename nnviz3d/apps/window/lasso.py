@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.enclosing import Way, meant_words, with_enclosed
+from nnviz3d.apps.enclosing import Way, selected_words, with_enclosed
 from nnviz3d.apps.session import Session
 from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
@@ -63,7 +63,7 @@ class Lasso:
 
     @property
     def hint(self) -> str:
-        """What a drag does; empty while drags turn the scene."""
+        """Help on the tool of a drag, for the picture; empty while drags turn the scene."""
         if self.shape is None:
             return ""
         other = "a box" if self.shape == "lasso" else "turn the scene"
@@ -122,4 +122,4 @@ class Lasso:
         session.select(points=points)
         if self._way == "new":
             self.shape = None
-        self._tell(f"{meant_words(session)} · Y: hide the others · y: all points")
+        self._tell(f"{selected_words(session)} · Y: hide the others · y: all points")

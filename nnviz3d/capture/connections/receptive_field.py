@@ -179,7 +179,7 @@ def _rule(layer: Any, shape: tuple[int, ...]) -> Convolution | Pointwise:
 
 
 def is_convolution(layer: Any) -> bool:
-    """Whether a layer is a convolution with a fan."""
+    """Whether a layer is a convolution, whose numbers read several locations each."""
     return isinstance(layer, (*_PLAIN, *_DEPTHWISE, *_SEPARABLE)) or (
         isinstance(layer, LinearSettings) and not layer.dense
     )

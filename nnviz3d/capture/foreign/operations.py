@@ -53,7 +53,7 @@ class Operation:
 
     @property
     def plumbing(self) -> bool:
-        """Whether it gets no node, because it changes at most the type of a tensor."""
+        """Whether the operation gets no node in the graph, because it changes nothing but perhaps the type of a tensor."""
         return self.kind in _PLUMBING
 
 
@@ -107,7 +107,7 @@ class OperationList:
         return tuple(reversed(kept))
 
     def _computes_sizes(self, operation: Operation, fixed: set[str], sizes: set[str]) -> bool:
-        """Whether all inputs are sizes and constants; a table of trained numbers, as for positions, is shown."""
+        """Whether an operation only computes sizes: all its inputs are sizes or constants, and none is trained."""
         given = [name for name in operation.inputs if name]
         return not operation.trained and bool(given) and all(name in fixed or name in sizes for name in given)
 

@@ -50,7 +50,7 @@ class Cadence:
         return part not in self._last or self._clock() - self._last[part] >= self.pause(part)
 
     def end_is_due(self) -> bool:
-        """Whether the last step of `fit` is to be recorded: unless that of another `fit` was, less than 0.25 s ago.
+        """Whether to record the last step of `fit`: not less than 0.25 s after that of another `fit` was recorded.
 
         Programs that call `fit` for every few steps would otherwise record all parts each time.
         """

@@ -68,7 +68,7 @@ class OptimizerCall:
 
     @property
     def updated(self) -> bool:
-        """Whether the call was to change the weights: it neither kept the gradients for later nor refused them."""
+        """Whether the call applied the gradients, and neither kept them for later nor refused them."""
         return bool(number(self.after) > number(self.before))
 
     @property

@@ -25,7 +25,7 @@ _TRAIN, _VALIDATION = "train", "validation"
 """Runs of the event files, as Keras' own callback names them: TensorBoard draws equal tags of both into one chart."""
 
 Values = dict[int, dict[str, float | NDArray[np.float64]]]
-"""What each step has by tag: a number, or a histogram as rows of left end, right end and count."""
+"""Values of each step by tag: a number, or a histogram as rows of left end, right end and count."""
 
 
 def write_events(training: Training, folder: Path) -> Path:

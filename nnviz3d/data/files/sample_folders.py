@@ -139,7 +139,7 @@ def find_in_folder(source: str) -> tuple[SampleFolder, FolderSample] | None:
 
 
 def names_class(source: str) -> bool:
-    """Whether a source is written as that of a sample in a folder of class folders; nothing is read."""
+    """Whether the text of a source names a sample in a folder of class folders; no file is read."""
     _, mark, name = source.rpartition(_MARK)
     return bool(mark) and name.count("/") == 1
 

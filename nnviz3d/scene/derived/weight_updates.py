@@ -1,4 +1,4 @@
-"""What the last recorded step of a training did to one weight, in words."""
+"""The update of one weight by the last recorded step of a training, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the decision of a model rests on: the sum behind the chosen score, and behind that of the runner-up."""
+"""The grounds of a model's decision: the sum behind the chosen score, and behind that of the runner-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What layers are and do, in words: their kinds, and the settings and shapes that the graph holds."""
+"""Descriptions of layers in words: their kinds, and the settings and shapes that the graph holds."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ FUNCTIONS = {
     "softmax": "Softmax makes shares of the sums, which add up to 1.",
     "sigmoid": "The sigmoid makes a number from 0 to 1 of each sum.",
 }
-"""What activation functions do, as sentences."""
+"""Descriptions of activation functions, as sentences."""
 _ONE = "1 number"
 _MOST_KINDS = 3
 """Maximum number of kinds that a sentence lists."""

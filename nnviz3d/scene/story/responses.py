@@ -1,4 +1,4 @@
-"""Which channel of a layer answers a sample strongest, where, and how many channels stay silent."""
+"""The channel of a layer that answers a sample strongest, its place, and the number of silent channels."""
 
 from __future__ import annotations
 

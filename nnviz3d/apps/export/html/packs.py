@@ -120,7 +120,7 @@ def _folded(one: NDArray[Any], before: NDArray[Any]) -> NDArray[np.uint32]:
 
 
 def _smaller(one: NDArray[Any], before: NDArray[Any]) -> bool:
-    """Whether the difference from an earlier array takes less room than the array, judged by its first part."""
+    """Whether the difference from an earlier array compresses better than the array, measured on the first part of both."""
     part, earlier = (array.reshape(-1)[: _PROBED // 4] for array in (one, before))
     plain = part.view(np.uint8).reshape(-1, 4)
     change = _folded(part, earlier).view(np.uint8).reshape(-1, 4)

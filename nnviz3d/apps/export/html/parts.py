@@ -139,7 +139,7 @@ class Packer:
         )
 
     def _moves(self, array: NDArray[Any], motion: tuple[int, tuple[float, ...]]) -> bool:
-        """Whether an array is what its motion gives, bit for bit."""
+        """Whether a motion reproduces an array bit for bit."""
         way, moments = motion
         found = np.stack([on_spline(self._arrays[way], moment) for moment in moments], axis=1)
         return found.dtype == array.dtype and found.size == array.size and found.tobytes() == array.tobytes()

@@ -1,4 +1,4 @@
-"""What an exported page needs for the receptive field of a picked cell: what edges reach, and the places of the blocks."""
+"""Data with which an exported page finds the receptive field of a picked cell: reach of the edges, and places of blocks."""
 
 from __future__ import annotations
 

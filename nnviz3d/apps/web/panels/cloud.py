@@ -25,7 +25,7 @@ from nnviz3d.scene.views.points.search import counted_column, counts_of, matchin
 _FEW = 3
 """Most columns among which buttons choose; of more a list."""
 _COUNTED = 12
-"""Most categories that are counted among the samples that are meant."""
+"""Most categories that are counted among the selected samples."""
 _WORDS = 1000
 """Most words of a column that can be chosen from."""
 _ANY = ""
@@ -64,10 +64,10 @@ class CloudState:
         Number of enclosed samples; -1 if none were enclosed.
     points_isolated
         Whether all others are hidden.
-    meant_words, meant_counts
-        How many samples are meant, and how many of each category: ``title``, ``count``, ``share`` of the largest, and
+    selected_words, selected_counts
+        How many samples are selected, and how many of each category: ``title``, ``count``, ``share`` of the largest, and
         ``color`` if the points have it.
-    meant_by
+    selected_by
         The column of these categories.
     """
 
@@ -88,9 +88,9 @@ class CloudState:
     filter_range: list[str] = field(default_factory=list)
     enclosed_points: int = -1
     points_isolated: bool = False
-    meant_words: str = ""
-    meant_counts: list[dict[str, Any]] = field(default_factory=list)
-    meant_by: str = ""
+    selected_words: str = ""
+    selected_counts: list[dict[str, Any]] = field(default_factory=list)
+    selected_by: str = ""
 
 
 class CloudPanel(PagePanel[CloudState]):
@@ -258,7 +258,7 @@ class CloudPanel(PagePanel[CloudState]):
                 html.Button(
                     "Isolate",
                     type="button",
-                    v_if="meant_words",
+                    v_if="selected_words",
                     click="points_isolated = !points_isolated",
                     classes=("['cloud-button', { chosen: points_isolated }]",),
                     id="isolate",
@@ -268,7 +268,7 @@ class CloudPanel(PagePanel[CloudState]):
                 html.Button(
                     "Clear",
                     type="button",
-                    v_if="meant_words || points_isolated",
+                    v_if="selected_words || points_isolated",
                     click="trigger('clear_points')",
                     classes="cloud-button",
                     id="clear-points",
@@ -280,14 +280,14 @@ class CloudPanel(PagePanel[CloudState]):
                 classes="faint pick-words",
                 id="enclose-hint",
             )
-            with html.Div(v_if="meant_words", id="meant"):
-                html.Div("{{ meant_words }}", classes="pick-head")
-                with html.Div(classes="meant-counts"):
-                    with html.Template(v_for="one in meant_counts", key="one.title"):
+            with html.Div(v_if="selected_words", id="selected-samples"):
+                html.Div("{{ selected_words }}", classes="pick-head")
+                with html.Div(classes="selected-counts"):
+                    with html.Template(v_for="one in selected_counts", key="one.title"):
                         html.Span("{{ one.title }}", classes="line", title=("one.title",))
-                        with html.Span(classes="meant-bar"):
+                        with html.Span(classes="selected-bar"):
                             html.Span(style=("{ width: one.share + '%', background: one.color }",))
-                        html.Span("{{ one.count }}", classes="meant-count")
+                        html.Span("{{ one.count }}", classes="selected-count")
 
 
 def _build_embed() -> None:
@@ -339,7 +339,7 @@ def _with_column(state: CloudState, space: PointSpace, wanted: PointFilter) -> C
 
 
 def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: str | None) -> CloudState:
-    """Return the state with the number of samples that are meant, of all and of each category."""
+    """Return the state with the number of selected samples, of all and of each category."""
     state = replace(
         state,
         enclosed_points=-1 if wanted.chosen is None else len(wanted.chosen),
@@ -347,9 +347,9 @@ def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: 
     )
     if wanted.everything:
         return state
-    meant = matching(space.embedding, wanted, by, space.columns)
+    selected = matching(space.embedding, wanted, by, space.columns)
     counted = counted_column(space.columns, by)
-    counts = [] if counted is None else counts_of(counted, meant)
+    counts = [] if counted is None else counts_of(counted, selected)
     largest = max((count for _, count in counts), default=1)
     listed = [
         {"title": title, "count": f"{count:,}", "share": round(100 * count / largest)}
@@ -359,15 +359,17 @@ def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: 
         left = sum(count for _, count in counts[_COUNTED:])
         listed.append({"title": f"{len(counts) - _COUNTED} others", "count": f"{left:,}", "share": 0})
     name = "" if counted is None else counted.name
-    words = f"{int(meant.sum()):,} of {len(meant):,} samples" + (f", by {name}" if listed else "")
-    return replace(state, meant_words=words, meant_counts=listed, meant_by=name)
+    words = f"{int(selected.sum()):,} of {len(selected):,} samples" + (f", by {name}" if listed else "")
+    return replace(state, selected_words=words, selected_counts=listed, selected_by=name)
 
 
 def _with_colors(state: CloudState, palette: Mapping[str, Color]) -> CloudState:
     """Return the state with the colours of the points for the categories that are counted, if they show these."""
-    if state.meant_by != state.colored_by:
+    if state.selected_by != state.colored_by:
         return state
     grey = [round(255 * one) for one in OTHERS]
     colors = {title: [round(255 * one) for one in color] for title, color in palette.items()}
-    counts = [{**one, "color": "rgb({},{},{})".format(*colors.get(one["title"], grey))} for one in state.meant_counts]
-    return replace(state, meant_counts=counts)
+    counts = [
+        {**one, "color": "rgb({},{},{})".format(*colors.get(one["title"], grey))} for one in state.selected_counts
+    ]
+    return replace(state, selected_counts=counts)

@@ -29,7 +29,7 @@ from nnviz3d.scene.derived.kernel_pictures import KernelPicture
 from nnviz3d.scene.selection import CellPick
 
 _ASKED = ("gradient", "examples")
-"""What the model can be asked for."""
+"""Requests to the model that buttons of the panel send."""
 _NO_CHANNEL: dict[str, Any] = {"picture": "", "here": {}, "bars": [], "low": "", "high": "", "words": ""}
 
 

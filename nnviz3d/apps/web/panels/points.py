@@ -50,7 +50,7 @@ class PointsState:
     has_points
         Whether the scene shows the samples of an embedding.
     point_search, point_class, point_wrong
-        What is searched for: a part of a name, a class by its number, and whether only wrong predictions are meant.
+        What is searched for: a part of a name, a class by its number, and whether only wrong predictions are selected.
     point_classes
         The classes to choose from, after the choice of any: ``title`` and ``value``.
     points_can_be_wrong
@@ -115,12 +115,12 @@ class PointsPanel(PagePanel[PointsState]):
         self._shown = (context, *key)
         self._space = space_of(context, name)
         self._compared = compared_sample(context, self._space, selection)
-        meant = matching(self._space.embedding, selection.points, by, self._space.columns)
+        selected = matching(self._space.embedding, selection.points, by, self._space.columns)
         state = _searched(context.capture.classes, self._space.embedding, selection.points, by)
         if not selection.points.everything:
-            state = _with_found(state, context, self._space, meant)
+            state = _with_found(state, context, self._space, selected)
         if self._compared is not None:
-            state = _with_neighbours(state, context, self._space, self._compared, meant)
+            state = _with_neighbours(state, context, self._space, self._compared, selected)
             in_network = self._position() is not None and network_perspective(session) is not None
             state = replace(state, point_in_network=in_network)
         self.show(state)
@@ -252,16 +252,18 @@ def _searched(
     )
 
 
-def _with_found(state: PointsState, context: SceneContext, space: PointSpace, meant: NDArray[np.bool_]) -> PointsState:
-    indices = np.flatnonzero(meant)
+def _with_found(
+    state: PointsState, context: SceneContext, space: PointSpace, selected: NDArray[np.bool_]
+) -> PointsState:
+    indices = np.flatnonzero(selected)
     listed = [point_item(context, space, int(index), None) for index in indices[:_FOUND]]
-    words = f"{len(indices):,} of {len(meant):,} samples"
+    words = f"{len(indices):,} of {len(selected):,} samples"
     more = f", the first {_FOUND} listed" if len(indices) > _FOUND else ""
     return replace(state, points_found=listed, points_found_words=words + more)
 
 
 def _with_neighbours(
-    state: PointsState, context: SceneContext, space: PointSpace, compared: ComparedSample, meant: NDArray[np.bool_]
+    state: PointsState, context: SceneContext, space: PointSpace, compared: ComparedSample, selected: NDArray[np.bool_]
 ) -> PointsState:
     state = replace(
         state,
@@ -271,7 +273,7 @@ def _with_neighbours(
         point_picture="" if compared.picture is None else png_address(compared.picture),
         point_problem=compared.problem,
     )
-    near = neighbours_of(space, compared, _NEAREST, meant)
+    near = neighbours_of(space, compared, _NEAREST, selected)
     if near is None:
         return state
     listed = [

@@ -165,9 +165,9 @@ class SamplesPanel(PagePanel[SamplesState]):
                     )
 
     def _build_list(self) -> None:
-        meant = "(!sample_wrong || !samples_wrong.length || samples_wrong.includes(s.index))"
+        of_kind = "(!sample_wrong || !samples_wrong.length || samples_wrong.includes(s.index))"
         found = "`${s.name} ${sample_notes[s.index] || ''}`.includes(sample_filter || '')"
-        shown = f"samples.filter((s) => {meant} && {found})"
+        shown = f"samples.filter((s) => {of_kind} && {found})"
         with html.Div(classes="sample-list"):
             v.VTextField(
                 v_model=("sample_filter", ""),

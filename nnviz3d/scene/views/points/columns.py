@@ -1,4 +1,4 @@
-"""What is known of each sample of an embedding: label, prediction, score, and the columns of a table about the samples."""
+"""Columns about the samples of an embedding: label, prediction, score, and the columns of a table about the samples."""
 
 from __future__ import annotations
 

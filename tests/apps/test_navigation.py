@@ -1,4 +1,4 @@
-"""Tests of finding one's way: the path to the selection, groups, flights, the table of keys, and views of perspectives."""
+"""Navigation: breadcrumbs, groups, flights, the table of keys, and views of perspectives."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TestBreadcrumbs:
     def words(self, session: Session, group: str | None = None) -> list[tuple[str, str]]:
         return [(one.kind, one.words) for one in breadcrumbs(session, group)]
 
-    def test_path_leads_from_the_model_to_what_is_chosen(self, session: Session):
+    def test_breadcrumbs_lead_from_the_model_to_the_pick_or_else_to_the_selected_layer(self, session: Session):
         model = ("model", "digits")
         assert self.words(session) == []
         session.select(layer="conv2d_1")
@@ -86,7 +86,7 @@ class TestBreadcrumbs:
         assert self.words(session)[:2] == [model, ("layer", "dense_1")]
         assert "dense" in self.words(session)[2][1]
 
-    def test_groups_are_on_the_path_and_an_open_group_can_be_its_end(self, blocks: Capture):
+    def test_breadcrumbs_contain_open_groups_and_end_at_a_group_without_a_selected_layer(self, blocks: Capture):
         session = session_of(blocks)
         session.select(layer="block_3")
         assert [kind for kind, _ in self.words(session)] == ["model", "layer"]
@@ -97,7 +97,7 @@ class TestBreadcrumbs:
         assert self.words(session, "block_2")[1:] == [("group", "block_2")]
         assert self.words(session, "nothing") == []
 
-    def test_nested_model_is_a_group_in_a_small_network_too(self, nested: Capture):
+    def test_breadcrumbs_contain_a_nested_model_of_a_small_network(self, nested: Capture):
         session = session_of(nested)
         session.select(layer="b/two")
         assert self.words(session)[1:] == [("group", "b"), ("layer", "b/two")]
@@ -111,7 +111,7 @@ class TestGroups:
         assert session.groups.shown_of("block_4_part2") == ("block_4_part2",)
         assert session.groups.shown_of("block_4") == session.groups.members("block_4")
 
-    def test_layers_in_closed_groups_are_found_by_a_search(self, blocks: Capture):
+    def test_list_inside_a_group_has_all_layers_of_the_closed_group(self, blocks: Capture):
         session = session_of(blocks)
         inside = layers_inside(session.scene.context.graph, session.groups)
         assert [name for name, _ in inside["block_7"]] == list(session.groups.members("block_7"))
@@ -133,7 +133,7 @@ class TestFlights:
         return float(np.abs(away @ right / half / ASPECT).max()), float(np.abs(away @ up / half).max())
 
     @pytest.mark.parametrize("layers", [["conv2d_1"], ["dense"], ["flatten", "dense", "dense_1"]])
-    def test_layers_fill_the_picture_from_the_same_direction(self, session: Session, layers: list[str]):
+    def test_flight_to_layers_fills_the_picture_and_keeps_the_direction(self, session: Session, layers: list[str]):
         points = around_layers(session.scene, layers)
         found = pose_before(points, POSE, ASPECT)
         assert found is not None
@@ -141,14 +141,14 @@ class TestFlights:
         assert np.cross(*(arm / np.linalg.norm(arm) for arm in arms)) == pytest.approx([0, 0, 0], abs=1e-6)
         assert max(self.seen(points, found)) == pytest.approx(0.6, abs=0.05)
 
-    def test_pick_is_seen_closer_than_its_layer(self, session: Session):
+    def test_flight_to_a_pick_ends_closer_than_one_to_its_layer(self, session: Session):
         session.select(pick=CellPick("conv2d_1", (3, 4, 5)))
         near, far = around_pick(session.scene, 99.0, session.selection), around_layers(session.scene, ["conv2d_1"])
         assert (far.min(axis=0) - 1 < near.min(axis=0)).all()
         assert np.ptp(near, axis=0).max() < np.ptp(far, axis=0).max() / 1.5
         assert not len(around_pick(session.scene, 99.0, session_of(session.scene.capture).selection))
 
-    def test_what_is_not_shown_has_no_pose(self, session: Session):
+    def test_flight_to_a_layer_that_is_not_shown_has_no_pose(self, session: Session):
         assert pose_before(around_layers(session.scene, ["nothing"]), POSE, ASPECT) is None
 
 

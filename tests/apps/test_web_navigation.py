@@ -1,4 +1,4 @@
-"""Browser tests of finding one's way: search, tree, path, help, bookmarks, hints, keyboard, contrast, lost connections."""
+"""Browser tests of navigation: search, tree, breadcrumbs, help, bookmarks, hints, keyboard, contrast, lost connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding one's way in the window by real keys and drags: search, bookmarks, and a lasso around points."""
+"""Navigation in the window by real keys and drags: search, bookmarks, and a lasso around points."""
 
 from __future__ import annotations
 
