@@ -32,6 +32,8 @@ def given(kind: Any, tokens: Sequence[Token]) -> Any:
     return value
 
 
+SHOWN_ACTIONS = ("mute", "scale", "freeze")
+"""Actions of interventions that commands with a viewer have options for; ``capture`` has one for paint, too."""
 OPTIONAL = Parameter(converter=given)
 """Mark of an option that may be left out."""
 
@@ -188,11 +190,12 @@ class Look:
         UserError
             If an option is no place in a network, or has no factor.
         """
-        if not (self.mute or self.scale or self.freeze):
+        given = {action: getattr(self, action) for action in SHOWN_ACTIONS}
+        if not any(given.values()):
             return ()
         from nnviz3d.data.capabilities.interventions import InterventionOptions
 
-        return InterventionOptions(mute=self.mute, scale=self.scale, freeze=self.freeze).interventions()
+        return InterventionOptions(**given).interventions()
 
     def chosen(self) -> dict[str, Any]:
         """Return the given options that change the look of a scene file, by the names of its fields.

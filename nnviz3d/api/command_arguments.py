@@ -26,7 +26,7 @@ from nnviz3d.data.records import Ranking
 from nnviz3d.data.request import CaptureRequest, Insights, Invitation, Preprocessing
 from nnviz3d.data.sample_sources import expand, named_sources
 from nnviz3d.errors import NO_TENSORFLOW, ModelError, UserError, lacks_tensorflow
-from nnviz3d.options import Look
+from nnviz3d.options import SHOWN_ACTIONS, Look
 from nnviz3d.scene.scene_text import scene_text
 from nnviz3d.scene.spec import GroupsChoice, SceneSpec
 from nnviz3d.stopping import DelayedSignals
@@ -378,9 +378,7 @@ def _changes(options: Options) -> dict[str, Any]:
         raise UserError("interventions is a list of nnviz3d.Intervention.")
     listed = tuple(asked)
     found: dict[str, Any] = {
-        "mute": tuple(one.place for one in listed if one.action == "mute"),
-        "scale": tuple(f"{one.place}={float(one.factor)!r}" for one in listed if one.action == "scale"),
-        "freeze": tuple(one.place for one in listed if one.action == "freeze"),
+        action: tuple(one.option for one in listed if one.action == action) for action in SHOWN_ACTIONS
     }
     if Look(**found).interventions() != listed:
         raise UserError(

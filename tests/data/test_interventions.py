@@ -45,6 +45,20 @@ def test_words_of_an_intervention_are_read_as_they_are_written(place, interventi
         assert one.in_words
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        InterventionOptions(mute=("a[1,2]", "b")),
+        InterventionOptions(scale=("c[3]=-0.5", "d->e=1e-20", "f=0.3333333333333333")),
+        InterventionOptions(freeze=("d[1]->e[2]",)),
+        InterventionOptions(paint=("image=patch.png",)),
+    ],
+)
+def test_option_of_an_intervention_is_the_value_that_it_was_read_from(options):
+    listed = options.interventions()
+    assert [getattr(options, one.action) for one in listed] == [tuple(one.option for one in listed)] * len(listed)
+
+
 def test_shown_text_of_an_intervention_has_a_minus_sign_before_its_factor_alone():
     one = Intervention.at("conv-1[3]->dense[4]")
     assert one.shown_text == one.text

@@ -107,6 +107,12 @@ class Intervention:
         return f"{words}{by}{with_minus(factor)}"
 
     @property
+    def option(self) -> str:
+        """The value of the option named after the action: ``conv2d[3]``, ``conv2d[3]=0.5``, ``image=patch.png``."""
+        value = {"scale": _exact(float(self.factor)), "paint": self.picture}.get(self.action)
+        return self.place if value is None else f"{self.place}={value}"
+
+    @property
     def in_words(self) -> bool:
         """Whether `text` says everything about it, so that `of_text` reads it again: it is no paint, for example."""
         try:
@@ -307,10 +313,8 @@ def _missing(capture: CaptureContents, wanted: InterventionFields) -> str:
     if not wanted.interventions or read_interventions(capture.stored) == wanted.interventions:
         return ""
     first = wanted.interventions[0]
-    value = f"={first.factor:g}" if first.action == "scale" else f"={first.picture}" if first.picture else ""
     return (
-        f"{capture.path.name} holds no run with {first.text}; capture the model with --{first.action} "
-        f"'{first.place}{value}'."
+        f"{capture.path.name} holds no run with {first.text}; capture the model with --{first.action} '{first.option}'."
     )
 
 
