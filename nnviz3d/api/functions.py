@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from nnviz3d.api.command_arguments import CommandArguments, Options, given, of_proxy
+from nnviz3d.api.command_arguments import CommandArguments, given, of_proxy
 from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.embedded import EmbeddedScene, in_notebook
 from nnviz3d.api.viewer import Viewer
+from nnviz3d.api.viewer_options import Options
 from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.errors import UserError
 

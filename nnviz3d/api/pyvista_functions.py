@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from cyclopts import App
 
-from nnviz3d.api.command_arguments import CommandArguments, Options
+from nnviz3d.api.command_arguments import CommandArguments
+from nnviz3d.api.viewer_options import Options
 from nnviz3d.data.capture import is_capture
 from nnviz3d.errors import CaptureError, UserError
 from nnviz3d.options import NO_LOOK, NO_MODEL, Look, Model, selection_of

@@ -5,69 +5,36 @@ The stages, in order: trace, preprocess, forward, write and connections (batch b
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from nnviz3d.capture.capabilities import write_capabilities
-from nnviz3d.capture.capture_notes import first_notes
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.connections.finder import ConnectionFinder
-from nnviz3d.capture.inputs.class_names import ClassNames, settle_names
-from nnviz3d.capture.inputs.preprocess import Preparation, family_of
-from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.inputs.token_names import TokenNames
 from nnviz3d.capture.programs.activations import TOGETHER, Batch
-from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.room_on_disk import check_room
 from nnviz3d.capture.stage_clock import StageClock
+from nnviz3d.capture.started_run import StartedRun, preprocess, start_forward
 from nnviz3d.capture.work import ReadSamples, Work
-from nnviz3d.data.axes import TIME
-from nnviz3d.data.graph import LayerNode, ModelGraph
+from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.kept_layers import kept_nodes, kept_note
 from nnviz3d.data.note_words import ROUNDED_NUMBERS
 from nnviz3d.data.records import Provenance
-from nnviz3d.data.request import Finished, Insights, Notice, Preprocessing
-from nnviz3d.data.sample_sources import classes_in
+from nnviz3d.data.request import Finished
 from nnviz3d.data.storage.axis_names import write_texts, write_unit_names
 from nnviz3d.data.storage.capture_writer import CaptureWriter, check_destination
 from nnviz3d.data.storage.gates import write_gates
 from nnviz3d.data.storage.truths import write_truth
 from nnviz3d.errors import ModelError
 from nnviz3d.version import __version__
-
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """Settings of one capture; the names and meanings are those of `CaptureRequest`.
-
-    Attributes
-    ----------
-    is_part
-        Whether the samples are a part of those of a larger capture, whose program knows where it will be.
-    """
-
-    out: Path
-    preprocess: Preprocessing | None = None
-    classes: tuple[str, ...] | None = None
-    all_weights: bool = False
-    top_k: int = 256
-    seed: int = 0
-    transient: bool = False
-    notes: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    float16: bool = False
-    insights: Insights = field(default_factory=Insights)
-    is_part: bool = False
 
 
 def capture_model(
@@ -92,8 +59,8 @@ def capture_model(
     clock = StageClock(report)
     trace = _trace(model, samples, clock)
     kept = kept_nodes(settings.keep, trace.graph)
-    prepared = _preprocess(trace, model, samples, settings.preprocess, report)
-    started = _start_forward(trace, prepared, settings, clock, report)
+    prepared = preprocess(trace, model, samples, settings.preprocess, report)
+    started = start_forward(trace, prepared, settings, clock, report)
     pairs = trace.pairs(started.graph, anew=model.live).between(kept)
     finder = ConnectionFinder(pairs, settings.top_k, kept=settings.insights.explains)
     tokens = TokenNames(trace.token_words(started.graph))
@@ -144,8 +111,8 @@ def prepare_model(model: RunnableModel, samples: Samples, settings: CaptureSetti
     """
     clock = StageClock(report)
     trace = _trace(model, samples, clock)
-    prepared = _preprocess(trace, model, samples, settings.preprocess, lambda _: None)
-    started = _start_forward(trace, prepared, settings, clock, lambda _: None)
+    prepared = preprocess(trace, model, samples, settings.preprocess, lambda _: None)
+    started = start_forward(trace, prepared, settings, clock, lambda _: None)
     finder = ConnectionFinder(trace.pairs(started.graph, anew=model.live), settings.top_k)
     for batch in started.batches:
         finder.found_in(batch)
@@ -172,134 +139,7 @@ def _trace(model: RunnableModel, samples: Samples, clock: StageClock) -> Runnabl
     return trace
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """Samples, and the arrays that the model is given for them.
-
-    Attributes
-    ----------
-    samples
-        The samples as they were read.
-    prepare
-        The preprocessing.
-    arrays
-        The result of preprocessing, ``(N, *shape)`` for each input.
-    """
-
-    samples: Samples
-    prepare: Preparation
-    arrays: Sequence[Rows]
-
-
-def _preprocess(
-    trace: Runnable, model: RunnableModel, samples: Samples, asked: Preprocessing | None, report: Report
-) -> _Prepared:
-    """Prepare the samples for the model, and report how, and the notes on model and samples."""
-    loaded = model.loaded
-    prepare = Preparation(trace.scaled, samples.is_picture, asked, family_of(loaded.name, loaded.family))
-    for sentence in prepare.sentences:
-        report(Notice(text=sentence))
-    for note in (*loaded.notes, *first_notes(list(itertools.chain.from_iterable(samples.notes)))):
-        report(Notice(text=note))
-    return _Prepared(samples, prepare, prepare(samples))
-
-
-@dataclass(frozen=True)
-class _StartedRun:
-    """A forward pass whose first batch was computed.
-
-    Attributes
-    ----------
-    graph
-        The graph with the real shapes of all outputs.
-    missing
-        Ids of the nodes with an output that holds no numbers for each sample; once for each such output.
-    specs
-        The model's inputs, in the order of the graph's.
-    samples
-        The samples; their labels are positions among `names`.
-    prepare, arrays
-        As in `_Prepared`.
-    names
-        Names of the model's classes.
-    first
-        The first batch.
-    batches
-        All batches, the first one included; can be read once.
-    """
-
-    graph: ModelGraph
-    missing: Sequence[str]
-    specs: Sequence[InputSpec]
-    samples: Samples
-    prepare: Preparation
-    arrays: Sequence[Rows]
-    names: ClassNames
-    first: Batch
-    batches: Iterator[Batch]
-
-
-def _start_forward(
-    trace: Runnable, prepared: _Prepared, settings: CaptureSettings, clock: StageClock, report: Report
-) -> _StartedRun:
-    """Run the first batch, which shows the remaining shapes, and settle the names of the classes."""
-    samples = prepared.samples
-    clock.start("forward", len(samples))
-    batches = trace.batches(prepared.arrays)
-    first = next(batches)
-    graph, missing = with_real_shapes(trace.graph, first)
-    graph = _with_times(graph, samples)
-    names = settle_names(settings.classes, samples, graph, classes_in(settings.insights.dataset))
-    for note in names.notes:
-        report(Notice(text=note))
-    return _StartedRun(
-        graph=graph,
-        missing=missing,
-        specs=trace.specs,
-        samples=names.labelled(samples),
-        prepare=prepared.prepare,
-        arrays=prepared.arrays,
-        names=names,
-        first=first,
-        batches=itertools.chain([first], batches),
-    )
-
-
-def with_real_shapes(graph: ModelGraph, batch: Batch) -> tuple[ModelGraph, list[str]]:
-    """Correct the shapes that only a run shows, for example of layers that fold windows into the batch axis.
-
-    Returns
-    -------
-    graph
-        The graph with the corrected shapes.
-    missing
-        The node of each output that holds no numbers for each sample.
-    """
-    nodes, missing = [], []
-    for node in graph:
-        shapes = list(node.shapes)
-        for k in range(len(shapes)):
-            numbers = batch.numbers(node.id, k)
-            if numbers is None:
-                missing.append(node.id)
-            else:
-                shapes[k] = tuple(numbers.shape[1:])
-        nodes.append(node if tuple(shapes) == node.shapes else replace(node, shapes=tuple(shapes)))
-    return replace(graph, nodes=tuple(nodes)), missing
-
-
-def _with_times(graph: ModelGraph, samples: Samples) -> ModelGraph:
-    """Name the axis of each vector ``(T,)`` that is a sound."""
-    sounds = {name for name, sound in zip(graph.inputs, samples.sounds, strict=False) if sound}
-    nodes = (
-        replace(node, named_axes=(TIME,)) if node.id in sounds and len(node.shape) == 1 else node for node in graph
-    )
-    return replace(graph, nodes=tuple(nodes)) if sounds else graph
-
-
-def _provenance(
-    model: RunnableModel, run: _StartedRun, notes: tuple[str, ...], settings: CaptureSettings
-) -> Provenance:
+def _provenance(model: RunnableModel, run: StartedRun, notes: tuple[str, ...], settings: CaptureSettings) -> Provenance:
     return Provenance(
         model=model.loaded.name,
         sha256=model.loaded.sha256,
@@ -315,7 +155,7 @@ def _provenance(
     )
 
 
-def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> None:
+def _write_samples(writer: CaptureWriter, trace: Runnable, run: StartedRun) -> None:
     """Write what is known of the samples besides their numbers: texts, names of units, and labels."""
     for node_id, array in zip(run.graph.inputs, run.arrays, strict=True):
         if array.dtype.kind in "OSU":
@@ -326,7 +166,7 @@ def _write_samples(writer: CaptureWriter, trace: Runnable, run: _StartedRun) -> 
         writer.write_labels(run.samples.labels)
 
 
-def _write_inputs(writer: CaptureWriter, run: _StartedRun, batch: Batch) -> None:
+def _write_inputs(writer: CaptureWriter, run: StartedRun, batch: Batch) -> None:
     """Write what the model was given for a batch, the pictures of its samples, and their true outputs."""
     rows = slice(batch.start, batch.start + batch.count)
     for node_id, spec, array in zip(run.graph.inputs, run.specs, run.arrays, strict=True):
@@ -341,7 +181,7 @@ def _write_inputs(writer: CaptureWriter, run: _StartedRun, batch: Batch) -> None
 
 def _write_batches(
     writer: CaptureWriter,
-    run: _StartedRun,
+    run: StartedRun,
     finder: ConnectionFinder,
     tokens: TokenNames,
     clock: StageClock,
@@ -366,7 +206,7 @@ def _write_batches(
 
 def _write_batch(
     writer: CaptureWriter,
-    run: _StartedRun,
+    run: StartedRun,
     finder: ConnectionFinder,
     tokens: TokenNames,
     clock: StageClock,
@@ -400,7 +240,7 @@ def _check_length(node: LayerNode, output: int, shape: tuple[int, ...]) -> None:
 
 
 def _write_weights(
-    writer: CaptureWriter, trace: Runnable, run: _StartedRun, settings: CaptureSettings, clock: StageClock
+    writer: CaptureWriter, trace: Runnable, run: StartedRun, settings: CaptureSettings, clock: StageClock
 ) -> None:
     """Write what does not depend on single batches: the weights."""
     clock.start("write", len(run.samples), len(run.samples))
@@ -411,7 +251,7 @@ def _write_weights(
 
 def _work(
     trace: Runnable,
-    run: _StartedRun,
+    run: StartedRun,
     finder: ConnectionFinder,
     settings: CaptureSettings,
     read: ReadSamples,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.capture.capture_model import CaptureSettings, versions, with_real_shapes
+from nnviz3d.capture.capture_model import versions
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.inputs.painted import with_digest
 from nnviz3d.capture.inputs.preprocess import Preparation, family_of
 from nnviz3d.capture.inputs.rows import Rows
@@ -16,6 +17,7 @@ from nnviz3d.capture.interventions import changed_batches, check_interventions
 from nnviz3d.capture.programs.activations import Batch
 from nnviz3d.capture.programs.runnable import Runnable, RunnableModel
 from nnviz3d.capture.request_loop import Report
+from nnviz3d.capture.started_run import with_real_shapes
 from nnviz3d.capture.work import ReadSamples, Work, share_of
 from nnviz3d.data.capabilities.interventions import write_changed, write_interventions
 from nnviz3d.data.records import Provenance

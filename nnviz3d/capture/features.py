@@ -25,7 +25,7 @@ from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work
 from nnviz3d.data.axes import Axes, as_arranged, channel_axis, channels_last
 from nnviz3d.data.capabilities.features import FeatureOptions, FeatureVisualization, write_features
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.request import Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching

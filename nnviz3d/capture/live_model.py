@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nnviz3d.capture.capture_model import CaptureSettings, capture_model
+from nnviz3d.capture.capture_model import capture_model
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.inputs.arrays import array_samples
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.loading.live_copy import check_copy, is_of_keras_2, loaded_from

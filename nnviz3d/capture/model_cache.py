@@ -8,7 +8,8 @@ from functools import cached_property
 
 import keras
 
-from nnviz3d.capture.capture_model import CaptureSettings, capture_model, prepare_model
+from nnviz3d.capture.capture_model import capture_model, prepare_model
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.changed_part import LastRun, capture_changed_run
 from nnviz3d.capture.inputs.aids import NO_AIDS, Aids, aids_of
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes

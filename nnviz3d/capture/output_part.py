@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nnviz3d.capture.capture_model import CaptureSettings, versions
+from nnviz3d.capture.capture_model import versions
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.embedding import outputs_of
 from nnviz3d.capture.inputs.class_names import settle_names
 from nnviz3d.capture.inputs.preprocess import Preparation, family_of

@@ -15,7 +15,8 @@ from nnviz3d.data.bundled import digits
 from nnviz3d.data.files.array_files import ArrayFile, Header, batch_shape
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.paths import is_folder
-from nnviz3d.data.files.picture_files import eight_bits, pictures_from, read_image
+from nnviz3d.data.files.picture_arrays import pictures_from
+from nnviz3d.data.files.picture_files import eight_bits, read_image
 from nnviz3d.data.files.sample_folders import find_in_folder, read_folder
 from nnviz3d.data.files.sound_files import SOUNDS
 from nnviz3d.data.files.table_files import Table, read_table

@@ -19,7 +19,7 @@ from nnviz3d.apps.view_state import show_view, view_of
 from nnviz3d.apps.web import start_page
 from nnviz3d.apps.web.bookmarks import identity
 from nnviz3d.apps.web.page_keys import KEYS, described, key_actions
-from nnviz3d.apps.web.panels.layers import layers_inside
+from nnviz3d.apps.web.panels.layer_rows import layers_inside
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import SceneError, UserError

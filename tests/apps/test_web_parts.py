@@ -25,7 +25,8 @@ from nnviz3d.apps.web.app import WebApp
 from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
-from nnviz3d.apps.web.panels.layers import grouped_layers, layer_details
+from nnviz3d.apps.web.panels.layer_details import layer_details
+from nnviz3d.apps.web.panels.layer_rows import grouped_layers
 from nnviz3d.apps.web.panels.samples import SamplesPanel, has_pictures, sample_items
 from nnviz3d.apps.web.picture_pages import PicturePages
 from nnviz3d.apps.web.picture_view import RemoteView

@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import nnviz3d
-from nnviz3d.capture.capture_model import CaptureSettings, capture_model
+from nnviz3d.capture.capture_model import capture_model
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.programs.batch_axis import open_with_rows
 from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, open_model

@@ -14,7 +14,8 @@ import tensorflow as tf
 from keras import layers
 
 from nnviz3d.capture import capture_model as stages
-from nnviz3d.capture.capture_model import CaptureSettings, capture_model
+from nnviz3d.capture.capture_model import capture_model
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.inputs.class_files import imagenet_classes, read_classes
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import CachedModel

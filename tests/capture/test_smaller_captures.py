@@ -6,7 +6,8 @@ import pytest
 
 from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.target import scene_named
-from nnviz3d.capture.capture_model import CaptureSettings, capture_model
+from nnviz3d.capture.capture_model import capture_model
+from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.live_model import capture as capture_live
 from nnviz3d.capture.loading.load import load_model
 from nnviz3d.capture.model_cache import CachedModel

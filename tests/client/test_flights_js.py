@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnviz3d.render.picking import Eye
+from nnviz3d.render.eye import Eye
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.primitives import DrawList, Points, Source
 from tests.support.blocks import block, looking, picture_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps.turntable import zoom
-from nnviz3d.render.picking import Eye
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.point_pictures import place_pictures
 from nnviz3d.scene.primitives import DrawList, Points
 from tests.support.client_page import client_page

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnviz3d.render.picking import Eye, pick
+from nnviz3d.render.eye import Eye
+from nnviz3d.render.picking import pick
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import INF_COLOR, NAN_COLOR
 from nnviz3d.scene.hits import BoxHit, CellHit, LineHit, PixelHit

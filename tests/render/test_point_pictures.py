@@ -10,8 +10,9 @@ import pytest
 from nnviz3d.apps.turntable import zoom
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye, pick
+from nnviz3d.render.picking import pick
 from nnviz3d.render.point_pictures import SIZES, PlacedPicture, place_pictures
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.hits import PointHit

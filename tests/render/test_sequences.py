@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import parse_scene
 from tests.support.sequences import TOKENS, encoder, encoder_capture

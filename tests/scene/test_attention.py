@@ -11,7 +11,7 @@ from nnviz3d.data.capabilities.attention import write_attention
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.errors import SceneError
-from nnviz3d.render.picking import Eye
+from nnviz3d.render.eye import Eye
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.layout.attention import ScorePick, Sheet, place_sheets
 from nnviz3d.scene.panel_rows import ScaleRow, TextRow

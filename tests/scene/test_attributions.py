@@ -13,7 +13,7 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.data.upsample import upsampled
 from nnviz3d.errors import SceneError, UserError
-from nnviz3d.render.picking import Eye
+from nnviz3d.render.eye import Eye
 from nnviz3d.scene.colors import colormap, limits_for, statistics_of
 from nnviz3d.scene.derived.attribution_maps import GREYS, laid_over, painted
 from nnviz3d.scene.hits import CellHit

@@ -13,8 +13,9 @@ from nnviz3d.data.capabilities.embeddings import NO_CLASS, predicted_classes, wr
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import SceneError
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye, pick
+from nnviz3d.render.picking import pick
 from nnviz3d.scene.colors import NAN_COLOR, categorical
 from nnviz3d.scene.hits import PointHit
 from nnviz3d.scene.panel_rows import PictureRow, SwatchRow, TextRow

@@ -9,7 +9,7 @@ import pytest
 
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.storage.gates import write_gates
-from nnviz3d.render.picking import Eye
+from nnviz3d.render.eye import Eye
 from nnviz3d.scene.hits import CellHit
 from nnviz3d.scene.primitives import Callout, Labels, Voxels
 from nnviz3d.scene.scene import Scene

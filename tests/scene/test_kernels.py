@@ -12,8 +12,8 @@ import pytest
 from nnviz3d.apps.picking import pick_at, say
 from nnviz3d.data.capture import Capture
 from nnviz3d.errors import SceneError
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import limits_for, number, statistics_of
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.kernels import KernelPick, kernel_of

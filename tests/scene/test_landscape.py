@@ -11,8 +11,9 @@ from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capabilities.landscape import read_landscape, write_landscape
 from nnviz3d.data.capture import open_capture
 from nnviz3d.errors import SceneError
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye, pick
+from nnviz3d.render.picking import pick
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.hits import PointHit, SurfaceHit
 from nnviz3d.scene.layout.landscape import HEIGHT

@@ -12,8 +12,8 @@ from nnviz3d.apps.picking import layer_at, pick_at
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
 from nnviz3d.errors import SceneError
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
-from nnviz3d.render.picking import Eye
 from nnviz3d.scene.colors import colormap, number
 from nnviz3d.scene.derived.neurons import neurons_at
 from nnviz3d.scene.derived.unit_weights import joined_by, links_of

@@ -14,9 +14,9 @@ from nnviz3d.data.capabilities.attributions import Attribution, write_attributio
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.storage.axis_names import write_tokens
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.label_placement import place_labels
 from nnviz3d.render.label_ways import LabelWays
-from nnviz3d.render.picking import Eye
 from nnviz3d.render.text import label_sprite
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.hits import CellHit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nnviz3d.render.eye import Eye
 from nnviz3d.render.panels import panel_widest, place_panels
-from nnviz3d.render.picking import Eye
 from nnviz3d.render.text import panel_sprite
 from nnviz3d.scene.primitives import Panel
 from tests.support.scenes import bundled_scene

@@ -16,7 +16,7 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.array_files import ArrayFile, batch_shape
-from nnviz3d.data.files.picture_files import PictureShape, pictures_from
+from nnviz3d.data.files.picture_arrays import PictureShape, pictures_from
 from nnviz3d.data.source_names import SampleFile
 from nnviz3d.errors import SampleError
 

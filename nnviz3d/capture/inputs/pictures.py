@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from nnviz3d.capture.inputs.rows import Rows, RowsOnDemand, few_in_memory, samples_at_once
-from nnviz3d.data.files.picture_files import PictureHeader, PictureShape, eight_bits, read_header, read_image
+from nnviz3d.data.files.picture_arrays import PictureShape
+from nnviz3d.data.files.picture_files import PictureHeader, eight_bits, read_header, read_image
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 

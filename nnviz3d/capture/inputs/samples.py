@@ -22,7 +22,7 @@ from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.bundled import digits
 from nnviz3d.data.files.memory_limit import check_size
 from nnviz3d.data.files.paths import is_folder, user_path
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.files.sample_folders import SampleFolder, find_in_folder, names_class, read_folder
 from nnviz3d.data.files.sound_files import SOUNDS, read_sound
 from nnviz3d.data.files.text_files import text_lines, whole_text

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.flat_program import InputSpec
-from nnviz3d.data.files.picture_files import pictures_from
+from nnviz3d.data.files.picture_arrays import pictures_from
 from nnviz3d.data.files.table_files import Table, read_table
 from nnviz3d.data.printable import folded, printable
 from nnviz3d.data.sample_sources import is_series, series_name

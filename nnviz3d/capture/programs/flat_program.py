@@ -26,7 +26,7 @@ from nnviz3d.capture.programs.tf_ops import tensorflow_functions_traced
 from nnviz3d.capture.programs.time_loops import Values
 from nnviz3d.capture.programs.tracer import Tracer
 from nnviz3d.data.axes import Axes
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 

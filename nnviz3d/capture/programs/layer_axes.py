@@ -12,7 +12,7 @@ from nnviz3d.capture.programs.call import Call
 from nnviz3d.capture.programs.flat_program import Program
 from nnviz3d.capture.programs.sound_axes import rows_of_one_kind, spectra
 from nnviz3d.data.axes import Axes, axes_of, axes_over_time, named_axes
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 
 _NO_CHANNELS = "no channels"
 _Known = int | str

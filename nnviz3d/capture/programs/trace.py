@@ -22,7 +22,7 @@ from nnviz3d.capture.programs.flat_program import Inputs, InputSpec, Program
 from nnviz3d.capture.programs.layer_axes import axes_of_calls
 from nnviz3d.capture.weights import write_weights
 from nnviz3d.data.files.memory_limit import check_size
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.printable import reason
 from nnviz3d.data.storage.capture_writer import CaptureWriter

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import TIME, Axes, axes_of, channel_axis, channels_in, channels_last, location_shape
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 
 Index = tuple[int, ...]
 _LONGEST_COLUMN = 16

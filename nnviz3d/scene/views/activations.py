@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from nnviz3d.data.axes import Axes, axes_of
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.quantities import OF_GRADIENTS, Quantity, canonical
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights

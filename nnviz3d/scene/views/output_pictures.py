@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.axes import Axes
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.storage.truths import read_truth
 from nnviz3d.scene.colors import Color, ValueStatistics, categorical, number, statistics_of
 from nnviz3d.scene.context import SceneContext, class_name

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nnviz3d.data.axes import Axes
-from nnviz3d.data.files.picture_files import PictureShape
+from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.note_words import told_elsewhere
 from nnviz3d.data.preprocessing_words import short_meaning
 from nnviz3d.scene.camera import Margins

@@ -15,7 +15,8 @@ import pytest
 import nnviz3d
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import Insights
-from nnviz3d.render.picking import Eye, pick
+from nnviz3d.render.eye import Eye
+from nnviz3d.render.picking import pick
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene

@@ -3,91 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from trame.widgets import html
 
-from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of, map_pixels, odd_words
-from nnviz3d.apps.pick_requests import find_examples, find_gradient, lacks_examples, lacks_gradient
-from nnviz3d.apps.session import Session
-from nnviz3d.apps.web.data_address import png_address
+from nnviz3d.apps.pick_requests import find_examples, find_gradient
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
+from nnviz3d.apps.web.panels.pick_state import ASKED, PickState, pick_state
 from nnviz3d.apps.web.value_checks import asked_choice
-from nnviz3d.data.axes import channel_axis
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import number
-from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.cell_explanation import ChannelNumbers, channel_of, histogram
-from nnviz3d.scene.derived.cell_fields import field_of
-from nnviz3d.scene.derived.dead_channels import examples_of_layer, silence_words
-from nnviz3d.scene.derived.explanation_words import field_boxes, unclear_words
-from nnviz3d.scene.derived.kernel_pictures import KernelPicture
 from nnviz3d.scene.selection import CellPick
-
-_ASKED = ("gradient", "examples")
-"""Requests to the model that buttons of the panel send."""
-_NO_CHANNEL: dict[str, Any] = {"picture": "", "here": {}, "bars": [], "low": "", "high": "", "words": ""}
-
-
-@dataclass(frozen=True)
-class PickState:
-    """Values that the widgets show.
-
-    Attributes
-    ----------
-    pick_title
-        The name of the picked cell, connection or weight; empty if there is nothing to explain.
-    pick_terms
-        Its strongest terms: ``place``, also in two parts, ``name`` and ``at``; ``words``, ``product``, ``share`` of the
-        largest one in percent, ``against``, whether it is negative, and ``layer`` and ``index`` of the number that it
-        takes, an empty name if none is shown.
-    pick_heads
-        The headings of the terms that are not ``against``, and of those that are.
-    pick_steps
-        The arithmetic after the terms, as pairs of name and number.
-    pick_rival
-        The same of a class's score minus that of its rival: ``terms``, ``heads`` and ``steps``, and ``names``, what the
-        two sums are of; no names if there is no rival.
-    pick_reason
-        Why the arithmetic is not known.
-    pick_slopes
-        Gradients, as pairs of name and number.
-    pick_asks
-        What the model can be asked for: ``gradient``, ``examples``.
-    pick_kernel
-        The weights that a connection belongs to, in the form of `pick_channel`.
-    pick_field
-        The receptive field, as pairs of layer and box.
-    pick_unclear
-        A sentence on a layer that reads an unknown part of its input.
-    pick_channel
-        Map and histogram of its channel: ``picture`` as an address, ``here``, the style of the cell's frame in it, ``bars``
-        with ``share`` in percent and ``here``, whether the cell's number is in it, the ends ``low`` and ``high``, and
-        ``words``.
-    pick_examples, pick_examples_words
-        The samples of a data set that activate its channel most: ``name``, ``words``, ``hint``, what a click does,
-        ``picture`` as an address, which is empty if they are no pictures, and ``position`` in the list of samples, -1 if
-        it is not there; and the heading above them.
-    """
-
-    pick_title: str = ""
-    pick_terms: list[dict[str, Any]] = field(default_factory=list)
-    pick_heads: list[str] = field(default_factory=list)
-    pick_steps: list[list[str]] = field(default_factory=list)
-    pick_rival: dict[str, Any] = field(default_factory=lambda: {"names": [], "terms": [], "heads": [], "steps": []})
-    pick_reason: str = ""
-    pick_slopes: list[list[str]] = field(default_factory=list)
-    pick_asks: list[str] = field(default_factory=list)
-    pick_kernel: dict[str, Any] = field(default_factory=_NO_CHANNEL.copy)
-    pick_field: list[list[str]] = field(default_factory=list)
-    pick_unclear: str = ""
-    pick_channel: dict[str, Any] = field(default_factory=_NO_CHANNEL.copy)
-    pick_examples: list[dict[str, Any]] = field(default_factory=list)
-    pick_examples_words: str = ""
 
 
 class PickPanel(PagePanel[PickState]):
@@ -108,7 +33,7 @@ class PickPanel(PagePanel[PickState]):
         if self._shown and self._shown[0] is context and self._shown[1:] == key[1:]:
             return
         self._shown = key
-        self.show(_state(session) if session.scene.blocks else PickState())
+        self.show(pick_state(session) if session.scene.blocks else PickState())
 
     def pick(self, layer: str, index: Sequence[int]) -> None:
         """Pick a number of an earlier layer, such as one that a term takes."""
@@ -121,7 +46,7 @@ class PickPanel(PagePanel[PickState]):
     def ask(self, what: str) -> None:
         """Ask the model for what is not known of the pick."""
         session, pick = self.page.session, self.page.session.selection.pick
-        if not isinstance(pick, CellPick) or asked_choice("request", what, _ASKED) not in self.state.pick_asks:
+        if not isinstance(pick, CellPick) or asked_choice("request", what, ASKED) not in self.state.pick_asks:
             raise UserError("Click a cell first.")
         if what == "gradient":
             find_gradient(session)
@@ -238,165 +163,3 @@ def _pairs(key: str) -> None:
     with html.Template(v_for=f"pair in {key}", key="pair[0]"):
         html.Span("{{ pair[0] }}", classes="faint line")
         html.Span("{{ pair[1] }}")
-
-
-def _state(session: Session) -> PickState:
-    """Return the explanation of the pick."""
-    context, selection = session.context, session.selection
-    found = explanation_of(context, selection)
-    if found is None:
-        return PickState()
-    state = _arithmetic(context, found)
-    if found.kernel is not None:
-        state = replace(state, pick_kernel=_kernel(found.kernel))
-    if found.cell is None:
-        return state
-    part = field_of(context, found.cell)
-    state = replace(state, pick_field=[] if part is None else field_boxes(part), pick_unclear=unclear_words(part))
-    listed, heading = examples_of(session, found.cell)
-    lacking = {"gradient": lacks_gradient(session, found.cell), "examples": lacks_examples(session, found.cell)}
-    asks = [what for what in _ASKED if lacking[what]]
-    state = replace(state, pick_examples=listed, pick_examples_words=heading, pick_asks=asks)
-    channel = channel_of(context, found.cell, selection.sample)
-    if channel is None:
-        return state
-    values = context.values(found.cell.layer, selection.sample).values
-    value = float(values[found.cell.index]) if len(found.cell.index) == values.ndim else None
-    return replace(state, pick_channel=_channel(channel, value))
-
-
-def _arithmetic(context: SceneContext, found: PickExplanation) -> PickState:
-    first, *more = found.sums
-    state = PickState(
-        pick_title=found.title,
-        pick_terms=_terms(context, first),
-        pick_heads=[first.raises, first.lowers],
-        pick_steps=first.pairs,
-        pick_reason=found.reason,
-        pick_slopes=found.slopes,
-    )
-    if not more:
-        return state
-    (rival,) = more
-    rivals = {
-        "names": [first.name, rival.name],
-        "terms": _terms(context, rival),
-        "heads": [rival.raises, rival.lowers],
-        "steps": rival.pairs,
-    }
-    return replace(state, pick_rival=rivals)
-
-
-def _terms(context: SceneContext, found: Sum) -> list[dict[str, Any]]:
-    return [
-        {
-            "place": line.place,
-            "name": line.layer or line.place,
-            "at": line.place[len(line.layer or line.place) :],
-            "words": f"{line.place} = {line.words}",
-            "product": number(line.product),
-            "share": round(100 * line.share, 1),
-            "against": line.against,
-            "layer": line.layer if line.layer is not None and line.layer in context.graph else "",
-            "index": list(line.index),
-        }
-        for line in found.lines
-    ]
-
-
-def examples_of(session: Session, pick: CellPick) -> tuple[list[dict[str, Any]], str]:
-    """Return the samples of a data set that activate a cell's channel most, and a heading; empty if none were captured.
-
-    Samples that do not activate it at all are left out. If no sample does, the heading says so.
-    """
-    context = session.context
-    grid = context.placement(pick.layer).grid
-    axis = channel_axis(grid.axes)
-    found = examples_of_layer(context, pick.layer)
-    if found is None or axis is None or len(pick.index) != len(grid.shape) or pick.index[axis] >= len(found.samples):
-        return [], ""
-    channel = pick.index[axis]
-    positions: dict[str, list[int]] = {}
-    for position, sample in enumerate(session.samples):
-        positions.setdefault(sample.name, []).append(position)
-    listed = []
-    active, means = found.active[channel], found.means[channel]
-    for sample, mean in zip(found.samples[channel][active], means[active], strict=True):
-        place = int(np.searchsorted(found.shown, sample))
-        picture = png_address(found.thumbnails[place]) if len(found.thumbnails) else ""
-        name = found.names[place]
-        at = positions.get(name, [])
-        known = len(at) == 1 and found.names.count(name) == 1
-        words = f"{name}: {number(float(mean))}"
-        hint = f"{words}; show this sample" if known else f"{words}; it is not among the samples to choose from"
-        position = at[0] if known else -1
-        listed.append({"name": name, "words": words, "hint": hint, "picture": picture, "position": position})
-    unit = "channel" if len(grid.shape) > 1 else "neuron"
-    if not listed:
-        short, words = silence_words(context.graph.node(pick.layer), found)
-        return [], f"{short.capitalize()}: {unit} {channel} is {words}"
-    if not active.all() and (means[active] > 0).all():
-        verb = "activate" if len(listed) > 1 else "activates"
-        return listed, f"Only {len(listed)} of {found.count:,} samples {verb} {unit} {channel}"
-    return listed, f"Activate {unit} {channel} most, of {found.count:,} samples"
-
-
-def _kernel(found: KernelPicture) -> dict[str, Any]:
-    """Return a kernel as the page shows it."""
-    finite = found.values[np.isfinite(found.values)]
-    if not finite.size:
-        return _NO_CHANNEL
-    value = None if found.at is None else float(found.values[found.at])
-    mapped = found.values if found.values.ndim == 2 else None
-    counts, ends = histogram(finite)
-    odd = odd_words(found.values.size - finite.size)
-    words = f"{found.words}; {'sum of the finite ones' if odd else 'sum'} {number(float(finite.sum()))}{odd}"
-    return _map_and_histogram(counts, ends, value, mapped, found.at, words, signed=True)
-
-
-def _channel(found: ChannelNumbers, value: float | None) -> dict[str, Any]:
-    """Return the map and the histogram of a channel as the page shows them."""
-    odd = odd_words(found.odd)
-    numbers = f"{len(found.values):,} {'finite numbers' if odd else 'numbers'}"
-    words = f"{numbers}, mean {number(float(found.values.mean(dtype=np.float64)))}{odd}"
-    return _map_and_histogram(found.counts, found.ends, value, found.map, found.at, words, signed=found.ends[0] < 0)
-
-
-def _map_and_histogram(
-    counts: NDArray[np.int64],
-    ends: tuple[float, float],
-    value: float | None,
-    mapped: NDArray[np.floating] | None,
-    at: tuple[int, ...] | None,
-    words: str,
-    *,
-    signed: bool,
-) -> dict[str, Any]:
-    """Return a histogram with a marked number, and a map with a marked cell.
-
-    Parameters
-    ----------
-    signed
-        Whether the colours of the map show the sign.
-    """
-    low, high = ends
-    width, last = (high - low) / len(counts), len(counts) - 1
-    here = -1
-    if value is not None and np.isfinite(value):
-        here = min(int((value - low) / width), last) if width else len(counts) // 2
-    # Heights are roots of the counts, because most numbers of a channel are often zero.
-    heights = np.sqrt(counts / (int(counts.max()) or 1))
-    bars = [{"share": round(100 * float(height), 1), "here": k == here} for k, height in enumerate(heights)]
-    shown = {**_NO_CHANNEL, "bars": bars, "low": number(low), "high": number(high), "words": words}
-    if mapped is None:
-        return shown
-    rows, columns = mapped.shape
-    frame: dict[str, str] = {"display": "none"}
-    if at is not None:
-        frame = {
-            "left": f"{100 * at[1] / columns:.2f}%",
-            "top": f"{100 * at[0] / rows:.2f}%",
-            "width": f"{100 / columns:.2f}%",
-            "height": f"{100 / rows:.2f}%",
-        }
-    return {**shown, "picture": png_address(map_pixels(mapped, signed=signed)), "here": frame}
