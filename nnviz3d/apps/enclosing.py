@@ -16,7 +16,7 @@ from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.selection import EVERY_POINT, PointFilter
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import space_of
-from nnviz3d.scene.views.points.search import counted_column, counts_of, matching
+from nnviz3d.scene.views.points.search import SelectedCounts, matching
 
 Way = Literal["new", "add", "remove"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -68,11 +68,9 @@ def selected_words(session: Session) -> str:
     if cloud is None:
         return ""
     space, by = space_of(session.context, cloud.shown(selection)), cloud.colored_by(selection)
-    selected = matching(space.embedding, selection.points, by, space.columns)
-    column = counted_column(space.columns, by)
-    counts = [] if column is None else counts_of(column, selected)
-    listed = [f"{title} ({count:,})" for title, count in counts[:_COUNTED]]
-    if len(counts) > _COUNTED:
-        listed.append(f"others ({sum(count for _, count in counts[_COUNTED:]):,})")
-    words = f"{int(selected.sum()):,} of {len(selected):,} samples"
-    return f"{words}, by {column.name}: {', '.join(listed)}" if column is not None and listed else words
+    selected = SelectedCounts.of(space.embedding, selection.points, by, space.columns)
+    first, others, count_of_others = selected.split(_COUNTED)
+    listed = [f"{title} ({count:,})" for title, count in first]
+    if others:
+        listed.append(f"others ({count_of_others:,})")
+    return f"{selected.words}, by {selected.by}: {', '.join(listed)}" if listed else selected.words

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnviz3d.analysis.receptive_field import LayerField, receptive_field
 from nnviz3d.data.grouped_capture import originals, without_groups
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.primitives import Span, vector
 from nnviz3d.scene.selection import CellPick
@@ -35,18 +36,26 @@ class CellField:
         return next((field.unclear for field in self.layers.values() if field.unclear is not None), None)
 
 
-def field_of(context: SceneContext, pick: CellPick) -> CellField | None:
-    """Return the receptive field of a cell, or of all channels of a location; `None` if lengths are not known.
-
-    It is found in the network with all groups open; a closed group has the field of the layer whose numbers it shows.
-    """
-    capture, shown = without_groups(context.capture), originals(context.capture)
+def known_shapes(capture: CaptureReader) -> dict[str, tuple[int, ...]] | None:
+    """Return the shape of each node's first output, without the sample axis; `None` if a length is not known."""
     shapes: dict[str, tuple[int, ...]] = {}
     for node in capture.graph:
         known = capture.activation_shape(node.id) if capture.has_activations(node.id) else node.shape
         if any(n is None for n in known):
             return None
         shapes[node.id] = tuple(int(n or 0) for n in known)
+    return shapes
+
+
+def field_of(context: SceneContext, pick: CellPick) -> CellField | None:
+    """Return the receptive field of a cell, or of all channels of a location; `None` if lengths are not known.
+
+    It is found in the network with all groups open; a closed group has the field of the layer whose numbers it shows.
+    """
+    capture, shown = without_groups(context.capture), originals(context.capture)
+    shapes = known_shapes(capture)
+    if shapes is None:
+        return None
     name, grid = shown.get(pick.layer, pick.layer), context.placement(pick.layer).grid
     index: tuple[int | None, ...] = pick.index
     if len(pick.index) < len(grid.shape):

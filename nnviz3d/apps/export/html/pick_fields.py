@@ -11,6 +11,7 @@ import numpy as np
 from nnviz3d.analysis.reach_tables import AxisReach, EdgeReach, reach_tables
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.grouped_capture import originals, without_groups
+from nnviz3d.scene.derived.cell_fields import known_shapes
 from nnviz3d.scene.scene import Scene
 
 
@@ -27,12 +28,9 @@ def field_words(scenes: Mapping[str, Scene]) -> dict[str, Any] | None:
         return None
     context = scene.context
     capture, shown = without_groups(context.capture), originals(context.capture)
-    shapes: dict[str, tuple[int, ...]] = {}
-    for node in capture.graph:
-        known = capture.activation_shape(node.id) if capture.has_activations(node.id) else node.shape
-        if any(n is None for n in known):
-            return None
-        shapes[node.id] = tuple(int(n or 0) for n in known)
+    shapes = known_shapes(capture)
+    if shapes is None:
+        return None
     tables = reach_tables(capture.graph, shapes.__getitem__)
     if tables is None:
         return None

@@ -20,7 +20,7 @@ from nnviz3d.scene.selection import EVERY_POINT, PointFilter
 from nnviz3d.scene.views.points.columns import CLASSES
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import PointSpace, space_of
-from nnviz3d.scene.views.points.search import counted_column, counts_of, matching
+from nnviz3d.scene.views.points.search import SelectedCounts
 
 _FEW = 3
 """Most columns among which buttons choose; of more a list."""
@@ -347,20 +347,14 @@ def _with_filter(state: CloudState, space: PointSpace, wanted: PointFilter, by: 
     )
     if wanted.everything:
         return state
-    selected = matching(space.embedding, wanted, by, space.columns)
-    counted = counted_column(space.columns, by)
-    counts = [] if counted is None else counts_of(counted, selected)
-    largest = max((count for _, count in counts), default=1)
-    listed = [
-        {"title": title, "count": f"{count:,}", "share": round(100 * count / largest)}
-        for title, count in counts[:_COUNTED]
-    ]
-    if len(counts) > _COUNTED:
-        left = sum(count for _, count in counts[_COUNTED:])
-        listed.append({"title": f"{len(counts) - _COUNTED} others", "count": f"{left:,}", "share": 0})
-    name = "" if counted is None else counted.name
-    words = f"{int(selected.sum()):,} of {len(selected):,} samples" + (f", by {name}" if listed else "")
-    return replace(state, selected_words=words, selected_counts=listed, selected_by=name)
+    selected = SelectedCounts.of(space.embedding, wanted, by, space.columns)
+    first, others, count_of_others = selected.split(_COUNTED)
+    largest = max((count for _, count in first), default=1)
+    listed = [{"title": title, "count": f"{count:,}", "share": round(100 * count / largest)} for title, count in first]
+    if others:
+        listed.append({"title": f"{others} others", "count": f"{count_of_others:,}", "share": 0})
+    words = selected.words + (f", by {selected.by}" if listed else "")
+    return replace(state, selected_words=words, selected_counts=listed, selected_by=selected.by)
 
 
 def _with_colors(state: CloudState, palette: Mapping[str, Color]) -> CloudState:

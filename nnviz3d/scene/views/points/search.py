@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,48 @@ def classes_of(found: Embedding, names: tuple[str, ...] | None, by: ColoredBy | 
         As in `matching`.
     """
     return [(int(k), class_name(names, int(k))) for k in np.unique(_colored(found, by)) if k != NO_CLASS]
+
+
+@dataclass(frozen=True)
+class SelectedCounts:
+    """How many samples of an embedding match a filter, and how many of each category.
+
+    Attributes
+    ----------
+    count, total
+        The number of matching samples, and of all.
+    by
+        The column of the categories; empty if there is none.
+    categories
+        Name and number of each category among the matching samples, the most frequent first.
+    """
+
+    count: int
+    total: int
+    by: str = ""
+    categories: tuple[tuple[str, int], ...] = ()
+
+    @staticmethod
+    def of(
+        found: Embedding, wanted: PointFilter, by: ColoredBy | None, columns: Mapping[str, PointColumn]
+    ) -> SelectedCounts:
+        """Count the samples that match a filter; the parameters are those of `matching`."""
+        matched = matching(found, wanted, by, columns)
+        column = counted_column(columns, by)
+        categories = () if column is None else tuple(counts_of(column, matched))
+        return SelectedCounts(
+            int(matched.sum()), len(matched), column.name if column and categories else "", categories
+        )
+
+    @property
+    def words(self) -> str:
+        """The counts of the samples: ``31 of 1,000 samples``."""
+        return f"{self.count:,} of {self.total:,} samples"
+
+    def split(self, most: int) -> tuple[tuple[tuple[str, int], ...], int, int]:
+        """Return the most frequent categories, and of all others the number and the number of their samples."""
+        others = self.categories[most:]
+        return self.categories[:most], len(others), sum(count for _, count in others)
 
 
 def counts_of(column: PointColumn, matched: NDArray[np.bool_]) -> list[tuple[str, int]]:
