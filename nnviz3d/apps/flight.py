@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.scene.camera import CameraPose, Margins, between, fit
+from nnviz3d.scene.easing import eased
 from nnviz3d.scene.primitives import Callout
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -36,7 +37,7 @@ class Flight:
         share = min(max(seconds / SECONDS, 0.0), 1.0)
         if share == 1.0:
             return self.end, True
-        return between(self.start, self.end, share * share * (3 - 2 * share)), False
+        return between(self.start, self.end, eased(share)), False
 
 
 def around_layers(scene: Scene, layers: Sequence[str]) -> NDArray[np.float64]:

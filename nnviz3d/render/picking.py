@@ -13,6 +13,7 @@ import numpy as np
 from nnviz3d.render.eye import Eye, Floats
 from nnviz3d.render.point_pictures import place_pictures
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.easing import eased
 from nnviz3d.scene.hits import (
     BoxHit,
     CellHit,
@@ -198,8 +199,7 @@ def first_cell(block: Voxels, start: Floats, way: Floats, pixel: float) -> tuple
 
 
 def _smoothstep(low: float, high: float, x: float) -> float:
-    share = min(max((x - low) / (high - low), 0.0), 1.0)
-    return share * share * (3 - 2 * share)
+    return eased(min(max((x - low) / (high - low), 0.0), 1.0))
 
 
 def _surfaces(what: DrawList, eye: Eye, ray: Floats) -> Iterator[tuple[SolidHit, float]]:

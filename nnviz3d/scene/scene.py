@@ -21,6 +21,7 @@ from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, between, direction, fit
 from nnviz3d.scene.context import SceneContext, Setting
+from nnviz3d.scene.easing import eased
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.folding import grouping_of, opened_at_first, words_on
 from nnviz3d.scene.headline import headline
@@ -370,7 +371,7 @@ class Scene:
             return self._pose(frames[min(later, len(frames) - 1)], aspect)
         before, after = frames[later - 1], frames[later]
         share = (t - before.at) / (after.at - before.at)
-        return between(self._pose(before, aspect), self._pose(after, aspect), share * share * (3 - 2 * share))
+        return between(self._pose(before, aspect), self._pose(after, aspect), eased(share))
 
     def first_pose(self, t: float, *, aspect: float) -> CameraPose:
         """Return the pose of a picture: the one that was saved with the scene, or else that of `camera`."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.graph import Edge, ModelGraph
+from nnviz3d.scene.easing import eased
 from nnviz3d.scene.layout.flow import GAP
 from nnviz3d.scene.layout.plan import Placement, Plan
 
@@ -222,5 +223,5 @@ def lead_up(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.
     """Return a line from a block to something above the network, vertical at both ends, ``(p, 3)``."""
     share = np.linspace(0, 1, _POINTS)[:, np.newaxis]
     points = start + (end - start) * share
-    points[:, 0:1] = start[0] + (end[0] - start[0]) * share * share * (3 - 2 * share)
+    points[:, 0:1] = start[0] + (end[0] - start[0]) * eased(share)
     return points.astype(np.float32)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.camera import MARGINS, direction, fit
 from nnviz3d.scene.colors import (
     DEFAULT_DIVERGING,
     DEFAULT_SEQUENTIAL,
@@ -27,7 +25,9 @@ from nnviz3d.scene.colors import (
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.channel_pictures import CAPTURED, examples_of, features_of
 from nnviz3d.scene.derived.dead_channels import listed, silent_of
+from nnviz3d.scene.easing import eased
 from nnviz3d.scene.hits import Hit, TileHit
+from nnviz3d.scene.layout.channel_tiles import TilePlaces, spread, stacked, unfolding
 from nnviz3d.scene.panel_rows import Row, TextRow
 from nnviz3d.scene.primitives import (
     Box,
@@ -41,7 +41,6 @@ from nnviz3d.scene.primitives import (
     Source,
     Span,
     Tiles,
-    Vector,
     Voxels,
     vector,
 )
@@ -52,16 +51,8 @@ from nnviz3d.scene.view_spec import Move, ViewSpec
 from nnviz3d.scene.views.blocks import describe_cell, pick_on_tile
 from nnviz3d.scene.views.marks import callout, rectangles
 
-_HEIGHT, _WIDTH = 0.66, 0.92
-"""Shares of the picture that the grid may fill."""
-_GAP = 0.10
-"""Free space between two tiles, as a share of a tile's width."""
-_NUMBER = 0.24
-"""Free space below each tile for its number, as a share of its height."""
 _RECEDED = 0.16
 """Opacity of the network behind a grid."""
-_STAGGER = 0.45
-"""Delay of the last channel after the first, as a share of the animation."""
 _WORDS = {
     "index": "by index",
     "mean": "highest mean activation first",
@@ -82,21 +73,15 @@ class _Sheet:
     maps
         Whether the tiles show the channels' maps, not their features.
     stacked, spread
-        ``(n, 3)``: lower left corners of the tiles in the block and in the grid.
-    small, large
-        Width and height of the tiles in the block and in the grid.
+        The places of the tiles in the block and in the grid.
     """
 
     pixels: NDArray[np.uint8]
     channels: NDArray[np.int64]
     names: tuple[str, ...]
     maps: bool
-    stacked: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    small: NDArray[np.float64]
-    large: NDArray[np.float64]
-    right: NDArray[np.float64]
-    up: NDArray[np.float64]
+    stacked: TilePlaces
+    spread: TilePlaces
     rows: tuple[Row, ...]
 
 
@@ -227,7 +212,7 @@ class ChannelsView(View):
         if layer is None or share <= 0:
             self._receded = {}
             return primitives
-        seen = 1 - (1 - _RECEDED) * _eased(min(1.0, 1.6 * share))
+        seen = 1 - (1 - _RECEDED) * eased(min(1.0, 1.6 * share))
         before, self._receded = self._receded, {}
         kept: list[Primitive] = []
         for primitive in primitives:
@@ -240,38 +225,26 @@ class ChannelsView(View):
         return kept
 
     def _tiles(self, layer: str, share: float, sheet: _Sheet) -> tuple[Primitive, ...]:
-        count = len(sheet.channels)
-        turned = _eased(share)
-        setting_out = np.linspace(0, _STAGGER, count) if count > 1 else np.zeros(1)
-        own = _eased(np.clip((share - setting_out) / (1 - _STAGGER), 0, 1))[:, np.newaxis]
-        size = sheet.small + (sheet.large - sheet.small) * turned
-        right, up = _unit(_mixed((1.0, 0.0, 0.0), sheet.right, turned)), _mixed((0.0, 1.0, 0.0), sheet.up, turned)
-        up = _unit(up - right * (up @ right))
-        # Tiles turn and grow around their centres.
-        from_middle = sheet.stacked + np.array([*sheet.small / 2, 0.0])
-        to_middle = sheet.spread + sheet.right * sheet.large[0] / 2 + sheet.up * sheet.large[1] / 2
-        middle = from_middle + (to_middle - from_middle) * own
-        origins = (middle - right * size[0] / 2 - up * size[1] / 2).astype(np.float32)
+        places = unfolding(sheet.stacked, sheet.spread, share)
         found: list[Primitive] = [
             Tiles(
                 layer,
                 sheet.pixels,
-                origins,
-                (float(size[0]), float(size[1])),
+                places.corners.astype(np.float32),
+                (float(places.size[0]), float(places.size[1])),
                 sheet.channels,
                 min(1.0, 0.3 + 4 * share),
                 sheet.maps,
-                vector(right),
-                vector(up),
+                vector(places.right),
+                vector(places.up),
                 Source("channels", layer),
             ),
             Panel("channels", "bottom-left", sheet.rows),
         ]
         if share >= 1:
-            below = sheet.spread + sheet.right * sheet.large[0] / 2
             labels = (
                 Label(vector(anchor), (name,), priority=30.0, emphasis=0.55, small=True, fixed=True)
-                for anchor, name in zip(below, sheet.names, strict=True)
+                for anchor, name in zip(sheet.spread.below, sheet.names, strict=True)
             )
             found.append(Labels("channels", tuple(labels)))
         return tuple(found)
@@ -335,15 +308,9 @@ class ChannelsView(View):
         else:
             pixels, remark = self._maps(layer, rank, selection)
             channels, names, remarks = rank, tuple(map(str, rank)), (remark,)
-        _, _, cell = placement.cell
-        stacked = np.tile(np.array(placement.origin, dtype=np.float64), (len(channels), 1))
-        stacked[:, 2] += placement.size[2] - (channels + 0.5) * cell
-        spread, large, right, up = self._grid(len(channels), pixels.shape[2] / pixels.shape[1])
         rows = (*_counted(layer, len(channels), len(rank), order), *(TextRow(text, "quiet") for text in remarks))
-        maps = pictures == "maps"
-        return _Sheet(
-            pixels, channels, names, maps, stacked, spread, np.array(placement.size[:2]), large, right, up, rows
-        )
+        places = stacked(placement, channels), spread(self._context, len(channels), pixels.shape[2] / pixels.shape[1])
+        return _Sheet(pixels, channels, names, pictures == "maps", *places, rows)
 
     def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
         """Return all channels in the order of the grid."""
@@ -378,43 +345,6 @@ class ChannelsView(View):
         pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
         pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
         return np.ascontiguousarray(pixels), _silence(last)
-
-    def _grid(
-        self, count: int, aspect: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Lay out a grid in front of all blocks that faces the camera of the overview.
-
-        Returns
-        -------
-        Lower left corners ``(n, 3)``, width and height of a tile, and the grid's unit vectors to the right and up.
-        """
-        points = self._context.plan.corners()
-        azimuth, elevation = self._context.plan.angles
-        setting = self._context.setting
-        azimuth = azimuth if setting.azimuth is None else setting.azimuth
-        elevation = elevation if setting.elevation is None else setting.elevation
-        pose = fit(points, azimuth, elevation, aspect=self._context.aspect, margins=MARGINS)
-        back = direction(azimuth, elevation)
-        right = _unit(np.cross([0.0, 1.0, 0.0], back))
-        up = np.cross(back, right)
-        eye = np.array(pose.position)
-        # Slightly nearer to the camera than the nearest block.
-        away = 0.97 * float(((eye - points) @ back).min())
-        height = 2 * math.tan(math.radians(pose.field_of_view / 2)) * away
-        middle = eye - back * away + up * height * (MARGINS.bottom - MARGINS.top) / 2
-        best = (0.0, 1)
-        for across in range(1, count + 1):
-            down = -(-count // across)
-            tall = _HEIGHT * height / (down * (1 + _NUMBER) - _NUMBER)
-            wide = _WIDTH * height * self._context.aspect / (across * (1 + _GAP) - _GAP)
-            best = max(best, (min(tall, wide / aspect), across))
-        tall, across = best
-        down, wide = -(-count // across), best[0] * aspect
-        row, column = np.divmod(np.arange(count), across)
-        x = (column - (across - 1) / 2) * wide * (1 + _GAP) - wide / 2
-        y = ((down - 1) / 2 - row) * tall * (1 + _NUMBER) - tall / 2
-        corners = middle + x[:, np.newaxis] * right + y[:, np.newaxis] * up
-        return corners, np.array([wide, tall]), right, up
 
 
 def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[TextRow, ...]:
@@ -482,15 +412,3 @@ def _fainter(primitive: Primitive, seen: float) -> Primitive:
         case Box():
             return replace(primitive, edge=primitive.edge * seen, fill=primitive.fill * seen)
     return primitive
-
-
-def _eased(share: Any) -> Any:
-    return share * share * (3 - 2 * share)
-
-
-def _mixed(a: Vector, b: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    return np.array(a) * (1 - share) + b * share
-
-
-def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(v / np.linalg.norm(v))
