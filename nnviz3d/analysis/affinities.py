@@ -16,8 +16,8 @@ Report = Callable[[int, int], None]
 
 EXACT = 120_000
 """Up to this many vectors all pairs are compared; the search of more is approximate, if a library for it is installed."""
-_ROWS = 4096
-"""Vectors whose neighbours are searched between two reports."""
+_ROWS, _PARTS = 4096, 32
+"""Vectors whose neighbours are searched between two reports, and parts of them that threads take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +60,27 @@ def affinities_of(vectors: Floats, perplexity: float, seed: int, report: Report)
 
 def nearest(vectors: Floats, count: int, report: Report) -> tuple[Indices, NDArray[np.float64]]:
     """Return indices and distances of the nearest other vectors, ``(N, count)``, by comparing all pairs."""
-    from sklearn.neighbors import NearestNeighbors
+    from nnviz3d.analysis.neighbour_kernels import TILE, TOGETHER, add_nearest
+    from nnviz3d.analysis.threads import Threads, ranges
 
-    search = NearestNeighbors(n_neighbors=count + 1, algorithm="brute").fit(vectors)
-    indices = np.empty((len(vectors), count), dtype=np.int64)
-    distances = np.empty((len(vectors), count), dtype=np.float64)
-    for start in range(0, len(vectors), _ROWS):
-        rows = slice(start, min(start + _ROWS, len(vectors)))
-        away, found = search.kneighbors(vectors[rows])
-        indices[rows], distances[rows] = _others(found, away, np.arange(rows.start, rows.stop))
-        report(rows.stop, len(vectors))
-    return indices, distances
+    total, width = vectors.shape
+    # Numbers are scaled by a power of two, which does not round, so that no square overflows.
+    scale = float(np.exp2(np.floor(np.log2(max(np.abs(vectors).max(), np.finfo(np.float32).tiny)))))
+    padded = np.zeros((-(-total // TILE) * TILE, -(-width // TOGETHER) * TOGETHER), dtype=np.float32)
+    np.divide(vectors, scale, out=padded[:total, :width])
+    rows = padded.reshape(len(padded), -1, TOGETHER)
+    tiles = np.ascontiguousarray(np.moveaxis(rows.reshape(-1, TILE, *rows.shape[1:]), 1, -1))
+    indices = np.zeros((total, count), dtype=np.int64)
+    squared = np.full((total, count), np.inf, dtype=np.float32)
+    with Threads() as threads:
+        for start in range(0, total, _ROWS):
+            stop = min(start + _ROWS, total)
+            parts = [(start + a, start + b) for a, b in ranges(stop - start, _PARTS)]
+            threads.run(parts, add_nearest, rows, tiles, indices, squared)
+            report(stop, total)
+    order = np.argsort(squared, axis=1)
+    distances = np.sqrt(np.take_along_axis(squared, order, 1).astype(np.float64)) * scale
+    return np.take_along_axis(indices, order, 1), distances
 
 
 def nearly_nearest(vectors: Floats, count: int, seed: int, report: Report) -> tuple[Indices, NDArray[np.float64]]:

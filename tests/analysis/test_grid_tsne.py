@@ -10,7 +10,8 @@ from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
 from nnviz3d.data.capture import open_capture
 
 pytest.importorskip("numba")
-from nnviz3d.analysis.grid_tsne import GridTSNE, Repulsion, Threads
+from nnviz3d.analysis.grid_tsne import GridTSNE, Repulsion
+from nnviz3d.analysis.threads import Threads
 
 
 def silent(*_):
@@ -94,13 +95,14 @@ def test_points_do_not_depend_on_threads():
     assert np.array_equal(points[0], points[2])
 
 
-def test_nearest_neighbours_are_those_of_all_pairs(vectors):
-    doubled = np.concatenate([vectors, vectors[:3], vectors[:3]])
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e37])
+def test_nearest_neighbours_are_those_of_all_pairs(vectors, scale):
+    doubled = np.concatenate([vectors, vectors[:3], vectors[:3]]) * np.float32(scale)
     told = []
     indices, distances = nearest(doubled, 7, lambda done, total: told.append((done, total)))
     away = np.linalg.norm(doubled[:, np.newaxis].astype(float) - doubled, axis=2)
     np.fill_diagonal(away, np.inf)
-    np.testing.assert_allclose(distances, np.sort(away, axis=1)[:, :7], atol=1e-4)
+    np.testing.assert_allclose(distances, np.sort(away, axis=1)[:, :7], rtol=1e-5)
     assert (indices != np.arange(len(doubled))[:, np.newaxis]).all()
     assert told == [(246, 246)]
 

@@ -107,7 +107,8 @@ def _compare_repulsion(points: NDArray[np.float32]) -> None:
     """Compare one evaluation of the repulsion with that of pysgtsnepi, whose whole t-SNE would take most of an hour."""
     from pysgtsnepi.repulsive import compute_repulsive_forces
 
-    from nnviz3d.analysis.grid_tsne import Repulsion, Threads
+    from nnviz3d.analysis.grid_tsne import Repulsion
+    from nnviz3d.analysis.threads import Threads
 
     doubles, ours = points.astype(np.float64), Repulsion()
     with Threads() as threads:
