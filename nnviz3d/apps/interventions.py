@@ -1,4 +1,4 @@
-"""Interventions of a session: the list of what is changed, requests for other lists, and the scores before and after."""
+"""Interventions of a session: their list, requests for runs with another list, and the scores before and after."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ChangedScore:
 
 
 class Interventions:
-    """Lists the interventions of the shown sample's changed run, and asks the model for a run with other ones.
+    """List of the interventions in the shown sample's changed run; a change of the list asks the model for another run.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Interventions:
 
     @property
     def changed(self) -> bool:
-        """Whether the interventions of the shown sample are others than those of the first capture of the session."""
+        """Whether the interventions of the shown sample differ from those in the first capture of the session."""
         series, sample = CaptureSeries.of(self._frame.scene.capture), self._frame.selection.sample
         return sample in series.changed or sample >= series.first.committed
 
@@ -82,7 +82,7 @@ class Interventions:
         return self._queries.possible
 
     def places(self) -> dict[str, Intervention]:
-        """Return what can be changed at the pick, by the words for it: its number, its unit, its layer, or its edge."""
+        """Return the interventions at the pick, by their words: on its unit, itself, its layer, or its connection."""
         pick, graph = self._frame.selection.pick, self._frame.scene.context.graph
         names = originals(self._frame.scene.context.capture)
         if isinstance(pick, EdgePick) and {pick.source, pick.target} <= names.keys():
@@ -92,7 +92,7 @@ class Interventions:
         return _cell_places(graph.node(pick.layer), names[pick.layer], pick.index)
 
     def _edge_places(self, pick: EdgePick, source: str, reader: str) -> dict[str, Intervention]:
-        """Return what can be changed at a connection: it alone, all between two channels, or all that the reader gets."""
+        """Return the interventions at a connection: on it alone, on all between two channels, or on the reader's input."""
         graph = self._frame.scene.context.graph
         starts = _cell_places(graph.node(pick.source), source, pick.source_index)
         ends = _cell_places(graph.node(pick.target), reader, pick.target_index)
@@ -144,7 +144,7 @@ class Interventions:
         self.add(Intervention(layer, action="paint", picture=str(picture)), goes_on=goes_on)
 
     def clear_paint(self) -> None:
-        """Ask for a run without what is painted."""
+        """Ask for a run without the paint."""
         self._change([one for one in self.listed if not one.picture])
 
     def remove(self, position: int) -> None:
@@ -199,7 +199,7 @@ class Interventions:
             self._queries.expect_changed(expected)
 
     def going_to(self, position: int) -> tuple[Intervention, ...]:
-        """Return the listed interventions that go along to another sample: no paint to a drawing, which has its own."""
+        """Return the listed interventions that are kept when another sample is shown; a drawing keeps no paint."""
         return self._fitting(self.listed, position)
 
     def _fitting(self, interventions: tuple[Intervention, ...], position: int) -> tuple[Intervention, ...]:
@@ -248,7 +248,7 @@ class Interventions:
 
 
 def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str, Intervention]:
-    """Return what can be changed at a number of a layer, in words: its channel and itself, or its neuron; all of it."""
+    """Return the interventions at a number, by their words: on its channel and itself, or its neuron, and on the layer."""
     axis = channel_axis(node.axes)
     found: dict[str, Intervention] = {}
     if axis is not None and len(index) == len(node.shape):
@@ -262,5 +262,5 @@ def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str
 
 
 def _joined(start: Intervention, end: Intervention) -> Intervention:
-    """Return the change of what one number or unit gets from another."""
+    """Return the intervention on the connections from one number or unit to another."""
     return replace(start, reader=end.layer, reader_unit=end.unit, reader_index=end.index)

@@ -26,12 +26,12 @@ class FrameDrawing(Protocol):
         Parameters
         ----------
         check
-            Is called again and again meanwhile, and may raise an error.
+            Called often while frames are drawn; may raise an error, which ends the drawing.
         """
         ...
 
     def developed(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a raw frame packed for the film's format; another thread may do it."""
+        """Return a raw frame packed for the film's format; any thread may call it."""
         ...
 
     def close(self) -> None:
@@ -40,14 +40,14 @@ class FrameDrawing(Protocol):
 
 
 def drawing_of(film: FilmScene, ending: str, processes: int) -> FrameDrawing:
-    """Return what draws a film.
+    """Return the drawing of a film, by this process or by a pool of processes.
 
     Parameters
     ----------
     ending
         Ending of the film's name; nothing for a folder.
     processes
-        Number of processes that draw. If others could not draw this film, this process does.
+        Number of processes that draw. This process alone draws a film whose frames another one could not reproduce.
     """
     plan = film.plan() if processes > 1 else None
     return _Here(film, ending) if plan is None else DrawingPool(plan, ending, processes)

@@ -1,4 +1,4 @@
-"""The frames of a film, described by one line of JSON, so that any process draws a range of them with equal pixels."""
+"""Frames of a film. A plan, one line of JSON, describes them, so that every process draws a range with equal pixels."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class FilmPlan(Strict):
     look, sample, target
         The selection: `LookSpec.of` of it, its sample, and the text of its target.
     tour
-        Which tour it is.
+        The kind of the tour.
     size
         Width and height in pixels.
     fps
@@ -148,7 +148,7 @@ class FilmScene:
     spec, capture, selection, trajectory
         As in `scene_of`.
     tour
-        By default the scene's own, or along the layers if it has none.
+        The kind of the tour; by default the scene's own, or along the layers if it has none.
     size
         Width and height in pixels.
     fps
@@ -161,7 +161,7 @@ class FilmScene:
     scene
         The scene.
     tour
-        Which tour it is.
+        The kind of the tour.
     path
         Camera and scene time by film time.
     moments
@@ -247,7 +247,7 @@ class FilmScene:
                 seconds=self._seconds,
                 trajectory=None if self._trajectory is None else PlannedTrajectory.of(self._trajectory),
             )
-        except ValidationError:  # the selection was made by a program, and no look can say it
+        except ValidationError:  # a program made a selection that no `LookSpec` can hold
             return None
         return plan if plan.selection == selection else None
 
@@ -277,7 +277,7 @@ class FilmStudio:
         Parameters
         ----------
         check
-            Is called again and again meanwhile, and may raise an error.
+            Called often while labels are placed; may raise an error, which ends that.
         """
         from nnviz3d.render.steady_labels import SteadyLabels
 
@@ -291,7 +291,7 @@ class FilmStudio:
     def samples(self, number: int) -> NDArray[np.uint8]:
         """Draw a frame, counted from 0, and return its samples, which `averaged` converts to the frame.
 
-        A frame that shows what the last one showed, while camera and scene rest, is the same array.
+        While camera and scene rest, the result is the same array as for the frame before.
         """
         if self._labels is None:
             self.place_labels()

@@ -21,14 +21,15 @@ from nnviz3d.scene.primitives import Span, Vector
 from nnviz3d.scene.selection import Pick
 
 _BETWEEN = 0.16
-"""Room between two sheets of a layer, in sheets; the room above includes the sheet's name."""
+"""Room between two sheets of a layer that are side by side, in sides of a sheet."""
 _ABOVE = 0.3
+"""Room between two lines of sheets, for the names of the sheets, in sides of a sheet."""
 _APART = 0.7
-"""Room between two layers."""
+"""Room between two layers, in sides of a sheet."""
 _WORDS = 1.2
-"""Room for the words of the tokens before the rollout, in sheets."""
+"""Room for the words of the tokens at the left of the rollout, in sides of a sheet."""
 _HIGHEST = 0.3
-"""Height of all sheets together that is not exceeded if possible, as a share of the network's width."""
+"""Maximum height of all lines of sheets, as a share of the network's width."""
 _LIFT = 0.07
 """Room between the network and the sheets, as a share of the network's width."""
 
@@ -122,7 +123,7 @@ def chained(context: SceneContext) -> tuple[str, ...]:
 
 
 def why_no_rollout(context: SceneContext) -> str:
-    """Return the reason why several attention layers have no rollout; empty if they have one, or for one layer."""
+    """Return the reason why several attention layers have no rollout; empty if they have one, or for a single layer."""
     return _chain(context)[1]
 
 
@@ -201,12 +202,12 @@ def _placed_sheet(sheet: Sheet, corner: tuple[float, float], side: float, shape:
 
 
 def _across(layers: dict[str, tuple[int, int, int]], through: bool, lines: int) -> float:
-    """Return the width of all layers side by side, in sheets."""
+    """Return the width of all layers side by side, in sides of a sheet."""
     columns = [math.ceil(heads / lines) for heads, _, _ in layers.values()]
     last = lines + (lines - 1) * _ABOVE if through else 0.0
     return sum(c + (c - 1) * _BETWEEN for c in columns) + _APART * (len(columns) - 1 + through) + last
 
 
 def _scale(layers: dict[str, tuple[int, int, int]], through: bool, lines: int, width: float, words: float) -> float:
-    """Return the side of a sheet if heads are wrapped into a number of lines."""
+    """Return the world length of a sheet's side if the heads of each layer are wrapped into a number of lines."""
     return min(width / (_across(layers, through, lines) + words), _HIGHEST * width / (lines + lines * _ABOVE))

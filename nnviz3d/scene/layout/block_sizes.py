@@ -15,14 +15,14 @@ MAP_EXTENT = 4.0
 DEPTH_EXTENT = 3.2
 """World size of the deepest stack of channels."""
 _MAP_POWER, _DEPTH_POWER = 0.38, 0.45
-"""Exponent of block sizes below 1, so that 224 x 224 x 64 and 7 x 7 x 512 both look like blocks."""
+"""Exponents from sizes of tensors to those of blocks; below 1, so that 224 x 224 x 64 and 7 x 7 x 512 look like blocks."""
 _VECTOR_CELL, _VECTOR_HEIGHT = 0.36, 3.6
 _UNKNOWN = 16
-"""Length in place of a variable length, if there is no sample."""
+"""Length that replaces a variable length, if there is no sample."""
 
 
 def known_shape(node: LayerNode) -> tuple[int, ...]:
-    """Return a node's shape with a default in place of variable lengths."""
+    """Return a node's shape; a default length replaces variable ones."""
     return tuple(_UNKNOWN if n is None else n for n in node.shape)
 
 

@@ -1,4 +1,4 @@
-"""Histograms of a layer over a training on one axis of values, as heights of ridges."""
+"""Ridges that show the histograms of a layer over a training, on one axis of values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HistogramRidges:
     Attributes
     ----------
     steps
-        ``(n,)``: the drawn steps, falling: the last one is in front.
+        ``(n,)``: the drawn steps, the latest first; its ridge is in front.
     rows
         ``(n,)``: their indices among the recorded histograms.
     low, high
@@ -57,7 +57,7 @@ def histogram_ridges(steps: NDArray[np.int64], found: Histograms) -> HistogramRi
     Parameters
     ----------
     steps
-        ``(H,)``: the steps of `found`, one of which at least is known.
+        ``(H,)``: the steps of `found`; the histogram of at least one of them is known.
     """
     known = np.flatnonzero(found.known)
     chosen = known[np.unique(np.linspace(0, len(known) - 1, min(MOST, len(known))).round().astype(int))][::-1]

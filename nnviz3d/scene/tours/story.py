@@ -1,4 +1,4 @@
-"""The tour that tells: stop by stop from the input to the decision, with captions, as a film and as a walk by hand."""
+"""The tour of a story: stops with captions from the input to the decision, for a film or for a walk that the user leads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHORTEST = 1.2
 _DEEPEST = 6.0
 """Maximum factor by which the camera is nearer than for the whole network."""
 _LOOSE = 1.1
-"""Factor by which a shot is larger than its layers."""
+"""Factor by which the visible region is larger than the layers of a stop."""
 _SWAY = (-8.0, 4.0)
 """Degrees that are added to the azimuth at the input and at the end of the network; negative is the input's side."""
 _LIT = 0.9
@@ -42,7 +42,7 @@ _MOST_BELOW = 0.5
 
 @dataclass(frozen=True)
 class _Flight:
-    """A flight between two poses, which leads away from the network and back if the way is long.
+    """A flight between two poses; on a long way the camera first moves away from the network, then back to it.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Walk:
     times
         Time of the scene in seconds at each stop.
     selections
-        What is selected at each stop.
+        The selection at each stop.
     longest
         Maximum seconds of a flight; a longer one is faster than the speed limits allow.
     """
@@ -174,7 +174,7 @@ def story_film(scene: Scene, aspect: float, seconds: float | None, selection: Se
     Parameters
     ----------
     seconds
-        By default as long as one reads the captions.
+        Length of the film; by default the time that it takes to read the captions.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def _time(scene: Scene, stop: StoryStop, *, last: bool) -> float:
 
 
 def _selected(scene: Scene, stop: StoryStop, selection: Selection) -> Selection:
-    """Return the selection at a stop: its layer is highlighted, and its number marked, at the step that the story is of."""
+    """Return the selection at a stop: its layer is highlighted, its number marked, at the training step of the story."""
     pick = stop.pick
     marked = pick is not None and scene.shown(pick.layer) == pick.layer
     step = scene.step(scene.duration, selection)

@@ -1,4 +1,4 @@
-"""Panel of interventions: mutes, scales or freezes what is picked, lists what is changed, and compares the scores."""
+"""Panel of interventions: buttons that mute, scale or freeze, the list of changes, and the scores before and after."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InterventionsState:
     Attributes
     ----------
     whatif_places
-        What can be changed at the pick, in words.
+        The numbers that can be changed at the pick, in words: its channel, itself, its layer.
     whatif_listed
         The interventions in words.
     whatif_factors
@@ -52,7 +52,7 @@ class InterventionsState:
 
 
 class InterventionsPanel(PagePanel[InterventionsState]):
-    """Buttons for what is picked, and the list of interventions; nothing without a model that can be asked."""
+    """Buttons for the pick, and the list of interventions; empty if there is no model to run."""
 
     def __init__(self, page: PageContext) -> None:
         super().__init__(page, InterventionsState())
@@ -64,7 +64,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
         page.on_trigger("reset_interventions", self._reset)
 
     def synchronize(self) -> None:
-        """Show the interventions, and what can be changed at the pick."""
+        """Show the interventions, and the buttons for the pick."""
         session = self.page.session
         found = session.interventions
         if not session.scene.blocks:
@@ -89,7 +89,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
 
     @property
     def keys(self) -> Mapping[str, Callable[[], None]]:
-        """The keys that mute what is picked, and undo the last change."""
+        """The keys that mute the pick, and undo the last change."""
         return {"mute": self._toggle, "undo": self._undo}
 
     def _intervene(self, place: Any, button: Any) -> None:

@@ -31,9 +31,9 @@ class SizesState:
     sizes
         The layers in the order of the flow: ``name``, ``size`` in words, and ``share`` of the largest size in percent.
     sizes_title
-        What the sizes are of.
+        The heading of the list.
     sizes_words
-        The layers with the smallest and the largest size, and what a size is, as sentences.
+        Sentences below the list: the layers with the smallest and the largest size, and how sizes are measured.
     """
 
     sizes: list[dict[str, Any]] = field(default_factory=list)
@@ -102,7 +102,7 @@ def state_of(sizes: tuple[LayerSize, ...], title: str, what: str) -> SizesState:
     Parameters
     ----------
     what
-        What the gradient is of: the loss, or a score.
+        The number whose gradient it is: the loss, or a score.
     """
     largest = max((one.size for one in sizes if np.isfinite(one.size)), default=0.0) or 1.0
     listed = [

@@ -1,4 +1,4 @@
-"""Panels of the tour: the button that starts it, and its caption with the buttons that lead on, below the picture."""
+"""Panels of the tour: its start button, and the caption below the picture with buttons for the stops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_index
 
 _LEAVE = "; $event.detail && $event.currentTarget.blur()"
-"""Takes the focus from a button after a click of the mouse, so that the space bar pauses the tour."""
+"""Script that takes the focus from a button after a click of the mouse, so that the space bar pauses the tour."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TourButtonPanel(PagePanel[TourButtonState]):
         super().__init__(page, TourButtonState(page.session.scene.blocks))
 
     def synchronize(self) -> None:
-        """Show whether there can be a tour."""
+        """Enable the button if the scene shows layers."""
         self.show(TourButtonState(self.page.session.scene.blocks))
 
     def build(self) -> None:
@@ -67,7 +67,7 @@ class TourState:
     Attributes
     ----------
     tour_on
-        Whether the tour leads.
+        Whether the tour is on.
     tour_titles
         The title of each stop.
     tour_index
