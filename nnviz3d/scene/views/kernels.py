@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from nnviz3d.data.graph import LayerNode
@@ -19,11 +18,9 @@ from nnviz3d.scene.colors import (
     INF_COLOR,
     NAN_COLOR,
     Colormap,
-    ValueStatistics,
     colormap,
     limits_for,
     number,
-    statistics_of,
 )
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.kernels import Kernel, KernelPick, kernel_difference, kernel_of
@@ -31,9 +28,10 @@ from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.weight_updates import update_parts
 from nnviz3d.scene.facts import Facts, exact
 from nnviz3d.scene.hits import CellHit, Hit
+from nnviz3d.scene.layout.filters import FilterLayout, place_filters
 from nnviz3d.scene.layout.routes import lead_up
 from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
-from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Span, Vector, Voxels, vector
+from nnviz3d.scene.primitives import Box, Label, Labels, Lines, Panel, Primitive, Source, Span, Voxels, vector
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import View
@@ -46,51 +44,10 @@ _HIGHEST, _WIDEST = 0.31, 1.25
 """Maximum height and width of all filters together, as shares of the network's width."""
 _LIFT = 0.07
 """Room between the network and the filters, as a share of the network's width."""
-_DEEPEST = 1.4
-"""Maximum depth of a filter, as a share of the greater of its width and height."""
-_ASIDE, _UP = 0.55, 0.28
-"""Shares of a filter's depth that are visible beside the filter and above it."""
-_BETWEEN, _NUMBER = 0.34, 0.42
-"""Room between two filters, and for the number below each, as a share of a filter's width or height."""
 _CAPTION = 0.16
 """Room for text above all filters, as a share of their height."""
 _LISTED = 12
 """Maximum number of layers that an error message lists."""
-_AS_LARGE = 0.8
-"""Share of the largest possible size to which filters may shrink so that all rows are full."""
-
-
-@dataclass(frozen=True, eq=False)
-class _FilterLayout:
-    """The layout of the filters of one layer.
-
-    Attributes
-    ----------
-    chosen
-        The shown filters, in order.
-    origins
-        ``(n, 3)``: the smallest corner of each filter.
-    cell
-        World size of one cell.
-    cells
-        The numbers of each filter in world order.
-    """
-
-    kernel: Kernel
-    statistics: ValueStatistics
-    chosen: tuple[int, ...]
-    origins: NDArray[np.float64]
-    cell: Vector
-    cells: tuple[NDArray[np.float32], ...]
-
-    @property
-    def size(self) -> Vector:
-        x, y, z = (n * s for n, s in zip(self.kernel.grid.size, self.cell, strict=True))
-        return x, y, z
-
-    @property
-    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return self.origins.min(axis=0), self.origins.max(axis=0) + np.array(self.size)
 
 
 @dataclass(frozen=True)
@@ -155,11 +112,11 @@ class KernelsView(View):
         aside = (_WIDEST - 1) / 2 * (right - left)
         self._room = (left - aside, right + aside, bottom, bottom + _HIGHEST * (right - left))
         own = _find(context, spec.layer)
-        self._own = self._lay_out(own)
+        self._own = place_filters(own, self._choose(own), self._room)
         low, high = self._own.bounds
         # The filters of other layers get the same room, so that a picture contains them too.
         self._room = (low[0], high[0], low[1], high[1])
-        self._layouts: dict[tuple[str, bool], _FilterLayout | None] = {(own.layer, False): self._own}
+        self._layouts: dict[tuple[str, bool], FilterLayout | None] = {(own.layer, False): self._own}
         caption = (low + high) / 2
         caption[1] = high[1] + _CAPTION * (high[1] - low[1])
         self.extent_beside = np.stack([low, high, caption])
@@ -210,7 +167,7 @@ class KernelsView(View):
         low = layout.origins[layout.chosen.index(filter_)] + cell * np.array(layout.cell)
         return framed([Span(vector(low), layout.cell)], self.describe(pick, selection))
 
-    def _shown(self, selection: Selection) -> _FilterLayout:
+    def _shown(self, selection: Selection) -> FilterLayout:
         own = self._own.kernel.layer
         for name in (own if selection.layer is None else selection.layer, own):
             for differs in (True, False) if self._subtracts(selection) else (False,):
@@ -219,52 +176,19 @@ class KernelsView(View):
                     return found
         return self._own
 
-    def _layout_of(self, name: str, differs: bool) -> _FilterLayout | None:
+    def _layout_of(self, name: str, differs: bool) -> FilterLayout | None:
         """Return the filters of a layer, or their difference from the other model; `None` if these are not known."""
         key = (name, differs)
         if key not in self._layouts:
             node = self._context.graph.node(name)
             found = kernel_difference(self._context, node) if differs else kernel_of(self._context, node)
-            self._layouts[key] = None if found is None else self._lay_out(found)
+            self._layouts[key] = None if found is None else place_filters(found, self._choose(found), self._room)
         return self._layouts[key]
 
     def _subtracts(self, selection: Selection) -> bool:
         """Whether the difference from another model is shown."""
         return (
             selection.quantity == "difference" and selection.against is None and self._context.counterpart is not None
-        )
-
-    def _lay_out(self, kernel: Kernel) -> _FilterLayout:
-        """Lay out the shown filters in rows and columns, as large as possible."""
-        chosen = self._choose(kernel)
-        x, y, z = kernel.grid.size
-        side = max(x, y)
-        deep = min(1.0, _DEEPEST * side / z)
-        size = np.array([x, y, z * deep])
-        between = _BETWEEN * side
-        pitch = np.array([size[0] + _ASIDE * size[2] + between, size[1] + _UP * size[2] + _NUMBER * side])
-        left, right, bottom, top = self._room
-        count = len(chosen)
-        sizes = {}
-        for columns in range(1, count + 1):
-            across, down = columns * pitch[0] - between, -(-count // columns) * pitch[1] - _NUMBER * side
-            sizes[columns] = min((right - left) / across, (top - bottom) / down)
-        best = max(sizes.values())
-        whole = [columns for columns in sizes if count % columns == 0 and sizes[columns] >= _AS_LARGE * best]
-        columns = max(whole or sizes, key=lambda n: sizes[n])
-        scale = sizes[columns]
-        row, column = np.divmod(np.arange(count), columns)
-        rows = int(row.max()) + 1
-        x_of = (left + right) / 2 + scale * ((column - (columns - 1) / 2) * pitch[0] - size[0] / 2)
-        y_of = bottom + scale * (rows - 1 - row) * pitch[1]
-        origins = np.stack([x_of, y_of, np.full(count, -scale * size[2] / 2)], axis=1)
-        return _FilterLayout(
-            kernel,
-            statistics_of(kernel.filters),
-            chosen,
-            origins,
-            (float(scale), float(scale), float(scale * deep)),
-            tuple(kernel.grid.arrange(kernel.filters[k]) for k in chosen),
         )
 
     def _choose(self, kernel: Kernel) -> tuple[int, ...]:
@@ -274,7 +198,7 @@ class KernelsView(View):
             order = np.argsort(-np.nan_to_num(np.linalg.norm(flat, axis=1), nan=np.inf), kind="stable")
         return tuple(int(k) for k in order[: self._spec.most])
 
-    def _build(self, layout: _FilterLayout, selection: Selection) -> tuple[Primitive, ...]:
+    def _build(self, layout: FilterLayout, selection: Selection) -> tuple[Primitive, ...]:
         layer = layout.kernel.layer
         seen = 1.0 if selection.layer in (None, layer) else 0.3
         limits = limits_for(layout.statistics, "symmetric")
@@ -299,13 +223,13 @@ class KernelsView(View):
         words = (Labels("kernels", tuple(self._names(layout))), legend)
         return (*blocks, *boxes, *self._lead(layout, seen), *words)
 
-    def _lead(self, layout: _FilterLayout, seen: float) -> tuple[Lines, Lines]:
+    def _lead(self, layout: FilterLayout, seen: float) -> tuple[Lines, Lines]:
         """Return the lines from the layer's block to its filters."""
         node = self._context.graph.node(layout.kernel.layer)
         placement = self._context.placement(node.id)
         low, high = layout.bounds
         start = np.array([placement.center[0], placement.origin[1] + placement.size[1], placement.center[2]])
-        below = low[1] - (0.0 if layout.kernel.matrix else _NUMBER * max(layout.size[:2]))
+        below = low[1] - layout.foot
         middle = (low[2] + high[2]) / 2
         end = np.array([np.clip(start[0], low[0], high[0]), below, middle])
         shelf = np.array([[low[0], below, middle], [high[0], below, middle]], dtype=np.float32)
@@ -315,7 +239,7 @@ class KernelsView(View):
             Lines("kernels/shelf", shelf[np.newaxis], color, width=1.8),
         )
 
-    def _names(self, layout: _FilterLayout) -> list[Label]:
+    def _names(self, layout: FilterLayout) -> list[Label]:
         low, high = layout.bounds
         shape = " × ".join(f"{n:,}" for n in layout.kernel.values.shape)
         words = (f"kernel of {layout.kernel.layer}", f"{shape} · {_how_many(layout)}")
@@ -328,7 +252,7 @@ class KernelsView(View):
         return labels
 
 
-def _how_many(layout: _FilterLayout) -> str:
+def _how_many(layout: FilterLayout) -> str:
     shown, total = len(layout.chosen), len(layout.kernel.filters)
     if layout.kernel.matrix:
         inputs, outputs = layout.kernel.filters.shape[1:]
@@ -338,7 +262,7 @@ def _how_many(layout: _FilterLayout) -> str:
     return f"{shown:,} of {total:,} filters"
 
 
-def _legend(layout: _FilterLayout, colors: Colormap, blocks: list[Voxels], order: str, of_then: str) -> Panel:
+def _legend(layout: FilterLayout, colors: Colormap, blocks: list[Voxels], order: str, of_then: str) -> Panel:
     found = layout.statistics
     low, high = blocks[0].limits
     threshold = blocks[0].threshold
