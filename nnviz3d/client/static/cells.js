@@ -3,8 +3,14 @@
 import { GraphicsError } from "./gl.js";
 
 const LEVELS = 4;
+/** All bits of a float32 but its sign. */
+const MAGNITUDE = 0x7fffffff;
 const RANKS = 255;
 const SAMPLES = 20000;
+/** Bits of a number below those by which its rank is looked up. */
+const LOWER_BITS = 18;
+/** Results of `knownLevels`, as long as their cells are used. */
+const LEVELS_OF = new WeakMap();
 
 /** Return how many slices of constant z stand side by side, and the number of rows, for an about square texture. */
 function atlasTiles([z, y, x], largest) {
@@ -34,30 +40,35 @@ function packAtlas(data, shape, largest) {
   let from = 0;
   for (let k = 0; k < z; ++k) {
     const start = Math.floor(k / across) * y * width + (k % across) * x;
-    for (let j = 0; j < y; ++j) {
-      const to = start + j * width;
-      for (let i = 0; i < x; ++i) atlas[to + i] = data[from++];
-    }
+    for (let j = 0; j < y; ++j, from += x) atlas.set(data.subarray(from, from + x), start + j * width);
   }
   return { width, height, across, data: atlas };
 }
 
-/** Return the largest number of each cube of two cells a side: `{data, shape}`, for a grid of positive integers. */
-function largestOfCubes(data, [z, y, x], mask) {
+/** Return the larger one of two integers from 0 to 2^31 - 1. A branch, or `Math.max`, takes several times as long. */
+function largerOf(one, other) {
+  return one - ((one - other) & ((one - other) >> 31));
+}
+
+/** Return the largest number of each cube of two cells a side, without its sign bit: `{data, shape}`. */
+function largestOfCubes(data, [z, y, x]) {
   const shape = [(z + 1) >> 1, (y + 1) >> 1, (x + 1) >> 1];
-  const found = new data.constructor(shape[0] * shape[1] * shape[2]);
-  const even = x & ~1;
-  for (let k = 0; k < z; ++k) {
-    for (let j = 0; j < y; ++j) {
-      let to = ((k >> 1) * shape[1] + (j >> 1)) * shape[2];
-      const from = (k * y + j) * x;
-      for (let i = from; i < from + even; i += 2, ++to) {
-        const one = data[i] & mask;
-        const other = data[i + 1] & mask;
-        const larger = one > other ? one : other;
-        if (larger > found[to]) found[to] = larger;
+  const found = new Int32Array(shape[0] * shape[1] * shape[2]);
+  let to = 0;
+  for (let k = 0; k < z; k += 2) {
+    const behind = k + 1 < z ? y * x : 0; // Cubes at an edge have fewer cells, which are read twice.
+    for (let j = 0; j < y; j += 2) {
+      const above = j + 1 < y ? x : 0;
+      for (let i = 0; i < x; i += 2, ++to) {
+        const right = i + 1 < x ? 1 : 0;
+        const near = (k * y + j) * x + i;
+        const far = near + behind;
+        const one = largerOf(data[near] & MAGNITUDE, data[near + right] & MAGNITUDE);
+        const two = largerOf(data[near + above] & MAGNITUDE, data[near + above + right] & MAGNITUDE);
+        const three = largerOf(data[far] & MAGNITUDE, data[far + right] & MAGNITUDE);
+        const four = largerOf(data[far + above] & MAGNITUDE, data[far + above + right] & MAGNITUDE);
+        found[to] = largerOf(largerOf(one, two), largerOf(three, four));
       }
-      if (even < x) found[to] = Math.max(found[to], data[from + even] & mask);
     }
   }
   return { data: found, shape };
@@ -94,6 +105,37 @@ function boundsOf(maxima) {
   return Int32Array.from(chosen).sort();
 }
 
+/** Return the rank of each positive number, as `rankOf` finds it. */
+function ranksOf(bounds, numbers) {
+  // The ranks of all numbers with the same upper bits begin with that of the least of them.
+  const least = new Uint8Array((0x7fffffff >> LOWER_BITS) + 1);
+  for (let i = 0, rank = 0; i < least.length; ++i) {
+    while (rank < bounds.length && bounds[rank] <= i << LOWER_BITS) ++rank;
+    least[i] = rank;
+  }
+  const ranks = new Int32Array(numbers.length);
+  for (let i = 0; i < ranks.length; ++i) {
+    const number = numbers[i];
+    let rank = least[number >> LOWER_BITS];
+    while (rank < bounds.length && bounds[rank] <= number) ++rank;
+    ranks[i] = rank;
+  }
+  return ranks;
+}
+
+/** Put the ranks of the cubes of 2, 4, ... cells around each cell into the bytes above its own rank. */
+function addRanksAround(ranks, [z, y, x], levels) {
+  if (levels === 0) return;
+  const cubes = largestOfCubes(ranks, [z, y, x]);
+  addRanksAround(cubes.data, cubes.shape, levels - 1);
+  for (let k = 0, to = 0; k < z; ++k) {
+    for (let j = 0; j < y; ++j) {
+      const row = ((k >> 1) * cubes.shape[1] + (j >> 1)) * cubes.shape[2];
+      for (let i = 0; i < x; ++i, ++to) ranks[to] |= cubes.data[row + (i >> 1)] << 8;
+    }
+  }
+}
+
 /**
  * Return the ranks of the largest |numbers| around each 2 x 2 x 2 cells, for cubes of 2, 4, 8 and 16 cells a side.
  *
@@ -101,24 +143,17 @@ function boundsOf(maxima) {
  * @returns {{data: Uint8Array, shape: number[], bounds: Int32Array}} Four bytes for each such cube; see `rank_levels`.
  */
 export function rankLevels(values) {
-  const maxima = largestOfCubes(magnitudes(values.data), values.shape, 0x7fffffff);
-  const bounds = boundsOf(maxima.data);
-  const [z, y, x] = maxima.shape;
-  const ranks = new Uint8Array(maxima.data.length);
-  for (let i = 0; i < ranks.length; ++i) if (maxima.data[i] !== 0) ranks[i] = rankOf(bounds, maxima.data[i]);
-  let level = { data: ranks, shape: maxima.shape };
-  const data = new Uint8Array(ranks.length * LEVELS);
-  for (let n = 0; n < LEVELS; ++n) {
-    let to = n;
-    for (let k = 0; k < z; ++k) {
-      for (let j = 0; j < y; ++j) {
-        const from = ((k >> n) * level.shape[1] + (j >> n)) * level.shape[2];
-        for (let i = 0; i < x; ++i, to += LEVELS) data[to] = level.data[from + (i >> n)];
-      }
-    }
-    level = largestOfCubes(level.data, level.shape, 0xff);
-  }
-  return { data, shape: maxima.shape, bounds };
+  const { data, shape } = largestOfCubes(magnitudes(values.data), values.shape);
+  const bounds = boundsOf(data);
+  const ranks = ranksOf(bounds, data);
+  addRanksAround(ranks, shape, LEVELS - 1);
+  return { data: new Uint8Array(ranks.buffer), shape, bounds };
+}
+
+/** Return what `rankLevels` returns; computed once, such as while the cells of other blocks are still on their way. */
+export function knownLevels(values) {
+  if (!LEVELS_OF.has(values)) LEVELS_OF.set(values, rankLevels(values));
+  return LEVELS_OF.get(values);
 }
 
 /** Return the rank of a threshold: cubes of a lower rank have no cell that reaches it. */
@@ -159,7 +194,7 @@ export function shownRange(levels, shape, rank) {
 export function packCells(values, largest) {
   const [z, y, x] = values.shape;
   const numbers = packAtlas(values.data, [z, y, x], largest);
-  const levels = rankLevels(values);
+  const levels = knownLevels(values);
   const ranks = packAtlas(new Uint32Array(levels.data.buffer), levels.shape, largest);
   ranks.data = new Uint8Array(ranks.data.buffer, ranks.data.byteOffset, ranks.data.byteLength);
   return { numbers, ranks, levels };

@@ -1,6 +1,7 @@
 /** The interactive picture of a draw list: a WebGL canvas, text on a canvas over it, and a camera that the user moves. */
 
 import { PoseFlight } from "./camera.js";
+import { knownLevels } from "./cells.js";
 import { Controls } from "./controls.js";
 import { closeUpPose, pick } from "./picking.js";
 import { withCountOfPoints } from "./points.js";
@@ -107,6 +108,11 @@ export class Viewer {
     this.renderer.draw(drawList);
     this.#tell();
     this.#change();
+  }
+
+  /** Prepare the cells of a block that the next draw list will show, while its other parts are still on their way. */
+  expect(cells) {
+    knownLevels(cells);
   }
 
   /** Set the pose to which `goHome` returns, and take it. */

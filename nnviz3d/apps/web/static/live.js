@@ -53,15 +53,23 @@
       observer.observe(document.body, { childList: true, subtree: true });
     });
 
-  /** Cut the bytes of several arrays into the arrays that the store takes. */
-  function cut(bytes, described) {
+  /** Return a function that takes the bytes of arrays piece by piece, and passes on each array that is complete. */
+  function arrayReader(described, complete) {
     const size = { uint8: 1, float16: 2, int32: 4, float32: 4, float64: 8 };
-    let start = 0;
-    return described.map(([index, dtype, shape]) => {
-      const length = shape.reduce((product, n) => product * n, size[dtype]);
-      start += length;
-      return { index, array: { dtype, shape, bytes: bytes.slice(start - length, start) } };
-    });
+    let [number, bytes, count] = [0, null, 0];
+    return (piece) => {
+      for (; number < described.length; number += 1) {
+        const [index, dtype, shape] = described[number];
+        bytes ??= new Uint8Array(shape.reduce((product, n) => product * n, size[dtype]));
+        const part = piece.subarray(0, bytes.length - count);
+        bytes.set(part, count);
+        count += part.length;
+        piece = piece.subarray(part.length);
+        if (count < bytes.length) return;
+        complete(index, { dtype, shape, bytes });
+        [bytes, count] = [null, 0];
+      }
+    };
   }
 
   class Drawing {
@@ -134,11 +142,14 @@
         this.following = true;
         return;
       }
-      const content = message.parcel ? await this.fetch(message.parcel, message.size) : message.content;
-      if (content === null || drawing !== this) return;
-      for (const { index, array } of cut(content, message.arrays)) {
+      const cells = this.cellsIn(message.records);
+      const read = arrayReader(message.arrays, (index, array) => {
         this.store.add({ first_record: 0, records: [], first_array: index, arrays: [array] });
-      }
+        if (cells.has(index)) this.viewer.expect(this.store.array(index));
+      });
+      if (message.parcel) await this.fetch(message.parcel, message.size, read);
+      else read(message.content);
+      if (drawing !== this) return;
       for (const [index, record] of message.records) {
         this.store.add({ first_record: index, records: [record], first_array: 0, arrays: [] });
       }
@@ -150,6 +161,12 @@
       const skips = message.flies && this.homePose !== null && still.matches;
       if (!skips) this.setHome(message.home_pose);
       this.viewer.show(this.frame.drawList);
+    }
+
+    /** Return the indices of the arrays that are the cells of blocks. */
+    cellsIn(records) {
+      const blocks = records.filter(([, { kind, like }]) => (kind ?? this.store.records.get(like)?.kind) === "Voxels");
+      return new Set(blocks.map(([, { values }]) => values?.a));
     }
 
     setHome(pose) {
@@ -199,23 +216,22 @@
       if (this.losses >= mostLosses) giveUp("its graphics card has stopped twice.");
     }
 
-    /** Fetch large arrays; `null` if that takes too long, and the server draws from then on. */
-    async fetch(parcel, size) {
+    /** Fetch large arrays, which `read` gets piece by piece; if that takes too long, the server draws from then on. */
+    async fetch(parcel, size, read) {
       const megabytes = Math.round(size / 1e6);
       if (mode === "auto" && size > mostBytes) {
         giveUp(`its numbers take ${megabytes} MB.`);
-        return null;
+        return;
       }
       const secret = encodeURIComponent(window.trame.state.get("secret"));
       const answer = await fetch(`arrays/${parcel}?secret=${secret}`);
       if (!answer.ok) throw new Error(`The server does not send the picture (${answer.status} ${answer.statusText}).`);
-      const bytes = new Uint8Array(size);
       const start = performance.now();
       let [count, told] = [0, start];
       for (const reader = answer.body.getReader(); ; ) {
         const { done, value } = await reader.read();
         if (done) break;
-        bytes.set(value, count);
+        read(value);
         count += value.length;
         const time = performance.now();
         if (time - told > 250) {
@@ -226,10 +242,9 @@
         if (mode === "auto" && seconds > secondsToMeasure && (size / count) * seconds > mostSeconds) {
           await reader.cancel();
           giveUp(`its ${megabytes} MB would take ${Math.round((size / count) * seconds)} s over this connection.`);
-          return null;
+          return;
         }
       }
-      return bytes;
     }
   }
 
