@@ -149,7 +149,7 @@ class ZipSink:
         layout = _whole(values, compressible=not self._fast)
         self._describe(path, _unsharded(layout, None))
         for index, block in _blocks(values, layout.chunk):
-            self._entry(f"{path}/{chunk_file(index)}", b"".join(layout.encoded(block)))
+            self._entry(f"{path}/{chunk_file(index)}", layout.encoded(block))
 
     def close(self) -> None:
         """Write the chunks that are not full, the root, and the file's table of contents."""
@@ -160,18 +160,21 @@ class ZipSink:
 
     def _chunks(self, path: str, rows: _Chunks, found: Iterable[tuple[int, tuple[int, ...], list[Any]]]) -> None:
         for number, part, buffers in found:
-            self._entry(f"{path}/{chunk_file((number, *part))}", b"".join(buffers))
+            self._entry(f"{path}/{chunk_file((number, *part))}", buffers)
 
     def _describe(self, path: str, description: Mapping[str, Any]) -> None:
         text = json.dumps(description).encode()
-        self._entry(f"{path}/{schema.DESCRIPTION}".lstrip("/"), text, zipfile.ZIP_DEFLATED)
+        self._entry(f"{path}/{schema.DESCRIPTION}".lstrip("/"), [text], zipfile.ZIP_DEFLATED)
 
-    def _entry(self, name: str, data: bytes, kind: int = zipfile.ZIP_STORED) -> None:
+    def _entry(self, name: str, buffers: Sequence[Any], kind: int = zipfile.ZIP_STORED) -> None:
         # The date is fixed, so that equal captures are equal files.
         entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
         entry.compress_type = zipfile.ZIP_STORED if self._fast else kind
         entry.external_attr = 0o644 << 16
-        self._zip.writestr(entry, data)
+        entry.file_size = sum(map(len, buffers))
+        with self._zip.open(entry, "w") as out:
+            for buffer in buffers:
+                out.write(buffer)
 
 
 class _Chunks:
