@@ -41,7 +41,7 @@ _DTYPES = {
 }
 """Type of an array as the client gets it, by its type in Python."""
 _HASHED = 8192
-"""Numbers of an array, evenly spread, that are hashed to find an equal one; those with the same hash are compared."""
+"""About how many numbers of an array, evenly spread, are hashed to find an equal one; those with one hash are compared."""
 _SPECIAL = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -89,7 +89,10 @@ class Forgotten:
 
 @dataclass(frozen=True, eq=False)
 class Lacking:
-    """Records and arrays that a frame needs and one client lacks, by index, in rising order."""
+    """Records and arrays that a frame needs and one client lacks, by index, in rising order.
+
+    The arrays have the types of those in `Additions`, but may lie in the memory in any order.
+    """
 
     records: dict[int, Record]
     arrays: dict[int, NDArray[Any]]
@@ -189,7 +192,7 @@ class Encoder:
             first_record,
             tuple(self._records[i] for i in range(first_record, self._next_record)),
             first_array,
-            tuple(self._arrays[i] for i in range(first_array, self._next_array)),
+            tuple(np.ascontiguousarray(self._arrays[i]) for i in range(first_array, self._next_array)),
         )
 
     def forget(self, kept: Sequence[Frame]) -> Forgotten:
@@ -281,7 +284,7 @@ class Encoder:
             return known[1]
         encoded = _encoded(values.T if cells else values)
         alike = self._alike.setdefault(_fingerprint(encoded), [])
-        index = next((i for i in alike if np.array_equal(_bytes_of(self._arrays[i]), _bytes_of(encoded))), None)
+        index = next((i for i in alike if np.array_equal(_bits_of(self._arrays[i]), _bits_of(encoded))), None)
         if index is None:
             index, self._next_array = self._next_array, self._next_array + 1
             self._arrays[index] = encoded
@@ -292,24 +295,26 @@ class Encoder:
 
 
 def _encoded(values: NDArray[Any]) -> NDArray[Any]:
-    """Return an array in C order, little-endian, of a type that the client knows."""
+    """Return an array as little-endian numbers of a type that the client knows; the same memory if it holds them."""
     name = _DTYPES.get(values.dtype.name)
     if name is None:
         raise TypeError(f"An array of {values.dtype} cannot be encoded.")
     if values.dtype == np.int64 and values.size and (values.min() < -(2**31) or values.max() >= 2**31):
         raise ValueError("An array of integers that do not fit into 32 bits cannot be encoded.")
-    return np.ascontiguousarray(values, dtype=np.dtype(name).newbyteorder("<"))
+    return np.asarray(values, dtype=np.dtype(name).newbyteorder("<"))
 
 
 def _fingerprint(array: NDArray[Any]) -> bytes:
     """Return a hash of an array's type, shape and some of its numbers: a hash of all takes longer than to send them."""
     digest = hashlib.blake2b(f"{array.dtype} {array.shape} ".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(array.reshape(-1)[:: max(1, array.size // _HASHED)]).view(np.uint8).data)
+    step = math.ceil((array.size / _HASHED) ** (1 / max(array.ndim, 1))) or 1
+    digest.update(array[(slice(None, None, step),) * array.ndim].tobytes())
     return digest.digest()
 
 
-def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
-    return array.reshape(-1).view(np.uint8)
+def _bits_of(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers as integers with the same bits, so that equal NaN are equal."""
+    return array.view(f"u{array.itemsize}")
 
 
 def _references(value: Any) -> Iterator[tuple[str, int]]:

@@ -62,6 +62,22 @@ def test_arrays_that_differ_in_one_number_are_both_sent() -> None:
     assert len(seen) == 5
 
 
+def test_cells_are_not_copied_before_they_are_sent() -> None:
+    encoder, values = Encoder(), np.arange(24, dtype=np.float32).reshape(4, 3, 2)[:, ::-1].T
+    frame = encoder.frame(DrawList((block(values=values),)))
+    (cells,) = (one for one in encoder.lacking(frame, set(), set()).arrays.values() if one.size == values.size)
+    assert np.shares_memory(cells, values)
+    assert np.array_equal(cells, values.T)
+    assert all(one.flags.c_contiguous for one in encoder.take().arrays)
+
+
+def test_equal_cells_are_known_whatever_their_order_in_memory() -> None:
+    encoder, values = Encoder(), np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    values[0, 0, 0] = np.nan
+    frame = encoder.frame(DrawList((block(values=values),)))
+    assert encoder.frame(DrawList((block(values=np.asfortranarray(values)),))) == frame
+
+
 def test_encoder_sends_only_the_changed_fields_of_a_primitive() -> None:
     one, encoder = block(), Encoder()
     encoder.frame(DrawList((one,)))

@@ -342,4 +342,4 @@ class ClientViews:
 def content(arrays: Iterable[NDArray[Any]]) -> Iterable[memoryview]:
     """Yield the bytes of arrays, one after the other."""
     for array in arrays:
-        yield array.reshape(-1).view(np.uint8).data
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
