@@ -142,6 +142,24 @@ def test_page_that_displays_slowly_gets_the_newest_state_only(pages: Pages, sess
     pages.check("slow")
 
 
+def test_page_is_not_sent_the_picture_that_it_shows(pages: Pages, session: Session) -> None:
+    pages.open("a")
+    pages.acknowledge("a")
+    pages.views.changed()
+    pages.step()
+    assert len(pages.sent["a"]) == 1, "drawing it again would take time"
+    pages.views.enter()
+    pages.views.changed()
+    pages.step()
+    assert pages.sent["a"][1]["enters"], "the camera moves"
+    pages.acknowledge("a")
+    session.clock.seek(0.4)
+    pages.views.changed()
+    pages.step()
+    pages.check("a")
+    assert len(pages.sent["a"]) == 3
+
+
 def test_late_page_gets_only_what_is_shown(pages: Pages, session: Session) -> None:
     pages.open("a")
     for i in range(30):

@@ -89,6 +89,8 @@ class ClientPage:
         The indices of records and arrays that it has and is to forget.
     enters
         Whether its camera moves to the view of the scene with the next frame, wherever the user has moved it.
+    told
+        What the last message said of the picture.
     """
 
     size: tuple[float, float]
@@ -99,6 +101,7 @@ class ClientPage:
     arrays: set[int] = field(default_factory=set)
     gone: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     enters: bool = False
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def aspect(self) -> float:
@@ -263,6 +266,17 @@ class ClientViews:
         return found
 
     def _send_frame(self, client: str, page: ClientPage, drawing: Drawing, home: CameraPose) -> None:
+        told = {
+            "frame": drawing.frame,
+            "home_pose": asdict(home),
+            "moving": self._session.moving,
+            "flies": self._session.tour.moving,
+        }
+        if told == page.told and not page.enters:
+            # Drawing the same picture again would take the processor from a model that runs meanwhile.
+            page.drawings[max(page.drawings)] = drawing
+            return
+        page.told = told
         self._frames += 1
         number, lacking = self._frames, self._encoder.lacking(drawing.frame, page.records, page.arrays)
         page.records.update(lacking.records)
@@ -279,6 +293,7 @@ class ClientViews:
         self._send(
             client,
             {
+                **told,
                 "frame": {"number": number, **drawing.frame},
                 "records": [[index, record] for index, record in lacking.records.items()],
                 "arrays": [[index, array.dtype.name, list(array.shape)] for index, array in lacking.arrays.items()],
@@ -286,10 +301,7 @@ class ClientViews:
                 "parcel": key,
                 "size": size,
                 "gone": {"records": gone[0], "arrays": gone[1]},
-                "home_pose": asdict(home),
                 "enters": enters,
-                "moving": self._session.moving,
-                "flies": self._session.tour.moving,
             },
         )
 
