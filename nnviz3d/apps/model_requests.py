@@ -181,4 +181,5 @@ class ModelRequests:
         stage, share = self._runner.stage, self._runner.share
         if (self.pending.perspective or self.pending.request.of_model) and stage:
             return f"{STAGES[stage]} · {share:.0%}" if share is not None else STAGES[stage]
-        return f"{STAGES[stage]} for {name}" if stage in _SLOW else f"{self.pending.words} {name}"
+        words = f"{self.pending.words} {name}"
+        return f"{STAGES[stage]}, then {words[0].lower()}{words[1:]}" if stage in _SLOW else words

@@ -17,12 +17,13 @@ from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key, described
 from nnviz3d.apps.window.lasso import Lasso
 from nnviz3d.apps.window.search import Search
+from nnviz3d.apps.window.status import Status
 from nnviz3d.apps.window.time_keys import TimeKeys
 from nnviz3d.apps.window.tour_keys import TourKeys
 from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.panel_rows import KeyRow, TextRow
+from nnviz3d.scene.panel_rows import KeyRow
 from nnviz3d.scene.primitives import Panel, Primitive
 from nnviz3d.scene.views.channels import unfolds
 
@@ -32,8 +33,6 @@ _NEAR = 6.0
 """Most pixels between the two clicks of a double click."""
 _NEVER_CLICKED = (-math.inf, (0.0, 0.0))
 """Time and place of the last click, before there is one."""
-_READ = 4.0
-"""Seconds that a message is visible."""
 
 
 class Controls:
@@ -79,9 +78,7 @@ class Controls:
         self._pointer = (0.0, 0.0)
         self._clicked = _NEVER_CLICKED
         self._now = 0.0
-        self._message, self._until = "", -math.inf
-        self._status = self._idle_status = ""
-        self._shows_hint = True
+        self._status = Status(session)
         self._help = False
         self.changed = True
         self.closed = False
@@ -163,17 +160,11 @@ class Controls:
             self._flight = None if arrived else self._flight
         if self._free_flight.moving:
             self._look(self._free_flight.advance(session.renderer.pose(), seconds))
-        self._idle_status = " · ".join(
-            text for text in (session.training_status, "h: keys" if self._shows_hint else "") if text
-        )
-        hint = self._lasso.hint or self._brush.hint or self._idle_status
-        status = session.queries.busy or (self._message if now < self._until else hint)
-        if status != self._status:
-            self._status, self.changed = status, True
+        self.changed |= self._status.advance(now, self._lasso.hint or self._brush.hint)
 
     def tell(self, text: str) -> None:
         """Show a sentence for some seconds."""
-        self._message, self._until, self._shows_hint = text, self._now + _READ, False
+        self._status.tell(text, self._now)
 
     def panels(self) -> tuple[Panel, ...]:
         """Return the panels in front of the scene: help and status."""
@@ -184,9 +175,8 @@ class Controls:
             panels = [*self._arithmetic.panels(), Panel("help", "middle", rows)]
         else:
             panels = [*self._arithmetic.panels(), *self._tour.panels()]
-        if self._status and not (self._help and self._shows_hint):
-            quiet = self._status == self._idle_status
-            panels.append(Panel("status", "bottom", (TextRow(self._status, "quiet" if quiet else "text"),)))
+        if not (self._help and self._status.shows_hint):
+            panels += self._status.panels()
         return tuple(panels)
 
     def drawn(self) -> tuple[Primitive, ...]:
@@ -204,10 +194,12 @@ class Controls:
         key, action = self._keys.get(with_shift if shift and with_shift in self._keys else name, (None, None))
         if key is None or action is None:
             return
-        self._shows_hint = False
+        self._status.shows_hint = False
         self._clicked = _NEVER_CLICKED  # clicks before and after a key are two clicks
         if key.action == "fly":
             self._held.add(name)
+        else:
+            self._status.end_message()  # it would look like the answer to this key
         if not repeated or key.repeats:
             action()
             self.changed = True

@@ -122,6 +122,7 @@ class Desktop:
         self._window.open()
         controls = self._controls
         before = time.monotonic()
+        self._draw(before)  # the first drag or click is meant for the camera of a picture
         while not controls.closed:
             now = time.monotonic()
             for event in self._window.events():

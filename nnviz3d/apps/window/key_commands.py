@@ -79,6 +79,10 @@ class KeyCommands:
             self._session.look_at(name)
         except UserError as error:
             self._tell(str(error))
+            return
+        if self._session.queries.perspective == name:
+            title = next(one.title for one in self._session.perspectives.all if one.name == name)
+            self._tell(f"{title}: shown when the model has computed it · Esc: stop")
 
     def tell_perspective(self) -> None:
         """Show which perspective is shown."""

@@ -1,0 +1,126 @@
+"""What the window says below the scene: what a key did, what the model does, what a drag does; and its first picture."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from nnviz3d.apps.interventions import ChangedScore
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.window.controls import Controls
+from nnviz3d.apps.window.desktop import Desktop
+from nnviz3d.apps.window.status import Status
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.panel_rows import TextRow
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from tests.apps.test_brush import SIZE, drag, press, window  # noqa: F401 - fixture
+from tests.apps.test_painting import model, session  # noqa: F401 - fixtures
+
+BRUSH = "brush: drag over the input's picture · P: eraser · D: undo · Esc: end"
+STARTS = "Starting TensorFlow, then running the model with interventions on sample 0"
+
+
+def told(window: Controls) -> tuple[str, ...]:  # noqa: F811
+    window.advance(0.0, 0.0)
+    return tuple(row.text for panel in window.panels() if panel.name == "status" for row in panel.rows)
+
+
+def test_status_says_that_tensorflow_is_still_starting_below_what_a_drag_and_a_key_do(window, model):  # noqa: F811
+    model.stage = "import"
+    press(window, "P")
+    assert told(window) == (BRUSH,)
+    drag(window, (2, 1), (2, 4))
+    assert told(window) == (BRUSH, STARTS)
+    press(window, "b")
+    assert told(window) == ("The cells show no difference; press x until they show one", STARTS)
+    model.stage = "forward"
+    press(window, "r")
+    assert told(window) == (BRUSH, "Running the model with interventions on sample 0")
+
+
+def test_key_takes_away_what_was_told_of_the_key_before(window):  # noqa: F811
+    press(window, "o")
+    assert told(window) == ("No layer is unfolded; point at one, then press u",)
+    press(window, "Up")
+    assert told(window) == ("No layer is unfolded; point at one, then press u",), "one may read on while flying"
+    press(window, "P")
+    assert told(window) == (BRUSH,), "not the sentence on another key"
+    press(window, "Escape")
+    assert told(window) == ()
+
+
+def test_perspective_that_is_computed_says_so_until_it_is_stopped(window, session, model):  # noqa: F811
+    while "Gradients: not captured" not in "".join(told(window)):
+        press(window, "Tab")
+    model.stage = "gradients"
+    press(window, "Return")
+    assert session.queries.perspective == "gradients"
+    assert told(window) == ("Gradients: shown when the model has computed it · Esc: stop", "Finding the gradients")
+    model.stop = lambda: None
+    press(window, "Escape")
+    assert told(window) == ("stopped",)
+
+
+def test_changed_scores_are_told_before_and_after_until_nothing_is_changed():
+    scores = [ChangedScore(name, 0.5 / k, 0.25 / k) for k, name in enumerate(("cat", "dog", "cow", "owl"), 1)]
+    found = SimpleNamespace(context=object(), selection=SimpleNamespace(sample=0), training_status="")
+    found.interventions = SimpleNamespace(scores=lambda: scores, can_undo=True)
+    found.queries = SimpleNamespace(busy="")
+    status = Status(found)
+    status.shows_hint = False
+    assert status.advance(0.0, "")
+    (panel,) = status.panels()
+    words = "cat: 0.500 → 0.250 · dog: 0.250 → 0.125 · cow: 0.167 → 0.0833"
+    assert panel.rows == (TextRow(f"{words} · D: undo"),)
+    assert status.advance(0.0, BRUSH)
+    assert status.panels()[0].rows == (TextRow(BRUSH), TextRow(words))
+    scores, found.context = [], object()
+    assert status.advance(0.0, "")
+    assert status.panels() == ()
+
+
+class EarlyWindow:
+    """A window whose user drags before it shows anything, and then closes it."""
+
+    def __init__(self) -> None:
+        drag = (("LeftButtonPress", 400), ("MouseMove", 440), ("LeftButtonRelease", 440))
+        held = {"y": 300, "shiftKey": False, "controlKey": False}
+        self.waiting = [[{"type": kind, "x": x, **held} for kind, x in drag], [{"type": "Exit"}]]
+
+    def open(self) -> None:
+        pass
+
+    def events(self):
+        return self.waiting.pop(0)
+
+
+class Camera:
+    """A renderer whose camera stands anywhere until it is placed."""
+
+    size, careful = SIZE, False
+
+    def __init__(self) -> None:
+        self.poses = [CameraPose((0.0, 0.0, 1.0), (0.0, 0.0, 0.0))]
+
+    def pose(self):
+        return self.poses[-1]
+
+    def look(self, pose) -> None:
+        self.poses.append(pose)
+
+    def draw(self, what) -> None:
+        pass
+
+    render = overlay = lambda *_: None
+
+
+def test_drag_before_the_first_picture_turns_the_scene_as_it_will_be_seen(small_capture):
+    session = Session(Scene.build(default_scene(), small_capture), Camera())  # noqa: F811
+    home, arm = session.home(), lambda pose: np.subtract(pose.position, pose.target)
+    Desktop(session, EarlyWindow()).run()
+    turned = session.renderer.pose()
+    assert turned.target == home.target
+    assert turned.position != home.position
+    assert np.isclose(np.linalg.norm(arm(turned)), np.linalg.norm(arm(home)))
