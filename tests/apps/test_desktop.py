@@ -118,7 +118,7 @@ class Shown:
         hints: Sequence[str] = ("h: keys",),
     ) -> None:
         self.display = display
-        self.environment = on_display(display)
+        self.environment = on_display(display) | {"XDG_STATE_HOME": str(folder.resolve() / ".state")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nnviz3d", "show", "--size", f"{size[0]}x{size[1]}", *arguments],
             stdout=subprocess.PIPE,

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from nnviz3d.apps import web
+from nnviz3d.apps.bookmark_shelf import identity
 from nnviz3d.apps.breadcrumbs import breadcrumbs
 from nnviz3d.apps.flight import around_layers, around_pick, pose_before
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.view_state import show_view, view_of
 from nnviz3d.apps.web import start_page
-from nnviz3d.apps.web.bookmarks import identity
 from nnviz3d.apps.web.page_keys import KEYS, described, key_actions
 from nnviz3d.apps.web.panels.layer_rows import layers_inside
 from nnviz3d.data.bundled import bundled

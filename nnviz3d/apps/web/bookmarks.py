@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from nnviz3d.apps.session import Session
+from nnviz3d.apps.bookmark_shelf import identity
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 
@@ -61,10 +59,3 @@ def build_bookmarks(page: PageContext) -> None:
                 " 'None yet. A bookmark holds the perspective, what is chosen, and the camera; this browser keeps it.' }}",
                 classes="faint",
             )
-
-
-def identity(session: Session) -> str:
-    """Return a text that is the same for all captures of one network: bookmarks of another one are not offered."""
-    graph = session.scene.capture.graph
-    text = "\n".join([graph.name, *(node.id for node in graph)])
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]

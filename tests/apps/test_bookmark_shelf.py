@@ -1,0 +1,81 @@
+"""Bookmarks of the window in the user's file: other windows have them, and what cannot be kept is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnviz3d.apps.bookmark_shelf import state_file
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.window.controls import Controls
+from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import default_scene
+from tests.apps.test_brush import press
+from tests.apps.test_window_status import Camera, told
+
+POSE = CameraPose((1 / 3, 2.0, 30.0), (0.1, 1.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "nnviz3d" / "bookmarks.json"
+
+
+def opened(capture) -> Controls:
+    return Controls(Session(Scene.build(default_scene(), capture), Camera()), save=str, write=str, printed=print)
+
+
+def test_bookmark_is_there_in_the_next_window_of_the_network_and_in_no_other(small_capture, long_capture):
+    window = opened(small_capture)
+    window._session.select(layer="dense")
+    window._look(POSE)
+    press(window, "v")
+    assert told(window) == ("bookmark 1: Activations · sample 0 · dense · V: next bookmark",)
+    press(other := opened(long_capture), "V")
+    assert told(other) == ("There is no bookmark; v keeps this view as one",)
+    again = opened(small_capture)
+    press(again, "V")
+    assert told(again) == ("bookmark 1 of 1: Activations · sample 0 · dense",)
+    assert again._session.selection.layer == "dense"
+    assert np.allclose(again._session.renderer.pose().position, POSE.position, atol=1e-5)
+    press(again, "v")
+    assert told(again) == ("removed the bookmark: Activations · sample 0 · dense",)
+    press(last := opened(small_capture), "V")
+    assert told(last) == ("There is no bookmark; v keeps this view as one",)
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00", b"{}[", b'{"name": 1}', b'[{"name": "a"}]', b"[" * 10**5])
+def test_strange_file_stays_as_it_is_and_bookmarks_last_as_long_as_the_window(small_capture, state, content):
+    state.parent.mkdir(parents=True)
+    state.write_bytes(content)
+    window = opened(small_capture)
+    press(window, "V")
+    reason = f"{state} holds something else than bookmarks; move it away."
+    assert told(window) == (f"There is no bookmark; v keeps this view as one · {reason}",)
+    press(window, "v")
+    assert told(window)[0].endswith(f"V: next bookmark · only until the window closes: {reason}")
+    press(window, "V")
+    assert told(window) == ("bookmark 1 of 1: Activations · sample 0",)
+    assert state.read_bytes() == content
+
+
+def test_folder_that_cannot_be_made_is_told_in_one_sentence(small_capture, tmp_path, state):
+    (tmp_path / "state").write_text("a file")
+    window = opened(small_capture)
+    press(window, "v")
+    assert "only until the window closes" in told(window)[0]
+    assert str(state) in told(window)[0]
+
+
+def test_folder_is_the_home_folder_unless_an_absolute_one_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for relative in ("", "state"):
+        monkeypatch.setenv("XDG_STATE_HOME", relative)
+        assert state_file() == tmp_path / ".local" / "state" / "nnviz3d" / "bookmarks.json"
+    monkeypatch.setattr(os.path, "expanduser", lambda name: name)
+    assert not state_file().is_absolute()
