@@ -87,11 +87,28 @@ def activation_function(
     Parameters
     ----------
     details
-        Settings of the layer, of which ``negative_slope`` changes a leaky function.
+        Settings of the layer: ``negative_slope`` and, of a ReLU, ``max_value`` and ``threshold``, or ``alpha`` of an ELU.
     """
     if name is None:
         return _FUNCTIONS["linear"]
-    slope = (details or {}).get("negative_slope")
-    if name in ("relu", "leaky_relu") and isinstance(slope, int | float):
-        return lambda x: np.where(x > 0, x, slope * x)
+    if name in ("relu", "leaky_relu"):
+        slope = _setting(details, "negative_slope", _LEAK if name == "leaky_relu" else 0.0)
+        most, least = _setting(details, "max_value", math.inf), _setting(details, "threshold", 0.0)
+        return lambda x: np.where(x > least, np.minimum(x, most), slope * (x - least))
+    if name == "elu":
+        alpha = _setting(details, "alpha", 1.0)
+        return lambda x: np.where(x > 0, x, alpha * _elu(x))
     return _FUNCTIONS.get(name)
+
+
+def function_words(name: str | None, details: Mapping[str, Any] | None = None) -> str | None:
+    """Return the name of an activation function for users; `None` for the identity."""
+    most = _setting(details, "max_value", math.inf)
+    if name == "relu" and most < math.inf:
+        return "relu6" if most == 6 else f"relu (at most {most:g})"
+    return None if name == "linear" else name
+
+
+def _setting(details: Mapping[str, Any] | None, name: str, usual: float) -> float:
+    value = (details or {}).get(name)
+    return value if isinstance(value, int | float) else usual

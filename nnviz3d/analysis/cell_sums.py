@@ -87,6 +87,8 @@ def cell_sum(
         return recurrent(node, index, inputs, weights, stored.gates)
     function = function_of(node)
     apply = activation_function(function, node.details)
+    if function in OVER_UNITS and node.details.get("axis", -1) not in (-1, len(shape)):
+        raise UnknownSumError(f"its {function} is over other axes than the last one")
     if apply is None:
         raise UnknownSumError(f"its activation function {function} is not known here")
     found = _terms(node, index, shape, inputs, weights, stored)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.activation_functions import activation_function
+from nnviz3d.analysis.activation_functions import activation_function, function_words
 
 SINGLE = 2.0**-23
 """Relative step between float32 numbers."""
@@ -167,4 +167,4 @@ def finished(found: CellSum, function: str | None, details: Mapping[str, Any] | 
     near = _NEAR * max(found.size, 1e-30)
     ends = apply(found.total + np.array([0.0, -near, near]))
     slope = float(np.abs(ends[1:] - ends[0]).max() / near)
-    return replace(found, function=None if function == "linear" else function, result=float(ends[0]), slope=slope)
+    return replace(found, function=function_words(function, details), result=float(ends[0]), slope=slope)

@@ -54,6 +54,9 @@ LAYERS = {
     "unit length": ((4, 6), lambda: layers.UnitNormalization()),
     "root mean square": ((6, 9), lambda: layers.RMSNormalization()),
     "function": ((5, 5, 2), lambda: layers.LeakyReLU(0.3)),
+    "function with a limit": ((5, 5, 2), lambda: layers.ReLU(0.7)),
+    "function with all settings": ((5, 7), lambda: layers.ReLU(0.9, negative_slope=0.2, threshold=0.3)),
+    "function with a factor": ((5, 7), lambda: layers.ELU(0.4)),
     "function by name": ((5, 7), lambda: layers.Activation("hard_silu")),
 }
 
@@ -67,6 +70,16 @@ def described(model, rng):
         node.path: {name: np.asarray(v) for name, v in variables.items()} for node, variables in layers_of(found)
     }
     return found.graph, weights
+
+
+def test_function_is_named_as_it_is_limited_and_one_over_other_axes_is_refused(rng):
+    for make, words in ((lambda: layers.ReLU(6.0), "relu6"), (lambda: layers.ReLU(2.0), "relu (at most 2)")):
+        graph, _ = described(keras.Sequential([keras.Input((3,)), make()]), rng)
+        found = cell_sum(graph.node(graph.outputs[0]), (1,), (3,), [np.full(3, 7.0, np.float32)], {})
+        assert (found.function, found.result) == (words, make().max_value)
+    graph, _ = described(keras.Sequential([keras.Input((4, 3)), layers.Softmax(axis=1)]), rng)
+    with pytest.raises(UnknownSumError, match="over other axes"):
+        cell_sum(graph.node(graph.outputs[0]), (1, 1), (4, 3), [np.ones((4, 3), np.float32)], {})
 
 
 @pytest.mark.parametrize("name", LAYERS)
