@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import principal, reduce, start_of
 from nnviz3d.analysis.embedding_quality import judge_placed, judged_after_reduction
-from nnviz3d.data.capabilities.embeddings import EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import FEWEST_EMBEDDED, EmbeddingOptions
 from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
 Report = Callable[[int, int], None]
 
-_FEWEST = 5
 _EXAGGERATED, _FREE, _ON = 250, 750, 100
 """Iterations of t-SNE: for the first step with early exaggeration and after it, and for each later step."""
 
@@ -77,10 +76,10 @@ def embed_steps(
     before: Floats | None = None
     for k, vectors in enumerate(steps):
         count = len(vectors)
-        if count < _FEWEST:
+        if count < FEWEST_EMBEDDED:
             raise ModelError(
-                f"An embedding compares samples, and there are only {count}; give TrainingRecorder at least {_FEWEST} as "
-                "embed_samples, better some hundred."
+                f"An embedding compares samples, and there are only {count}; give TrainingRecorder at least "
+                f"{FEWEST_EMBEDDED} as embed_samples, better some hundred."
             )
         digest.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
         keys.append(digest.hexdigest())

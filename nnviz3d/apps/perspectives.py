@@ -163,7 +163,7 @@ class Perspectives:
         spec = self._specs[name]
         if name == self.current:
             return Availability(State.HELD)
-        never = spec.lacks_training(capture.path.name) if capture.training is None else ""
+        never = "" if capture.training is not None else spec.lacks_training(f"The capture of {capture.graph.name}")
         never = never or next(filter(None, (view.cannot_show(capture) for view in spec.views)), "")
         needs = spec.needs()
         lacks = self._lacks(capture, self._frame.selection.sample, needs)

@@ -43,4 +43,4 @@ def test_keys_request_a_class_and_go_through_the_quantities(tmp_path):
         window.press("x")
         says("cells: activation")
         window.press("a")
-        says("This scene shows no attribution map")
+        says("This scene shows no attribution map; Tab leads to the decisions")

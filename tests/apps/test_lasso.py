@@ -117,5 +117,5 @@ def test_traced_outline_encloses_what_is_traced_inside_it(scene):
 def test_scene_without_points_has_no_lasso(recorded_capture):
     window = window_of(Scene.build(default_scene(), recorded_capture))
     press(window, "L", shift=True)
-    assert told(window) == "This scene shows no points"
+    assert told(window) == "This scene shows no points; Tab leads to the embedding"
     assert window._lasso.shape is None

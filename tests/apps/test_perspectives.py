@@ -321,7 +321,7 @@ def test_embedding_that_is_refused_or_impossible_is_one_sentence(asking, model, 
     assert (asking.scene, asking.selection, asking.perspectives.current) == (*before, "activations")
     alone = session_of(small_capture)
     assert embeddable_layers(alone) == ()
-    with pytest.raises(UserError, match=r"needs 4 samples or more.*\.$"):
+    with pytest.raises(UserError, match=r"needs 5 samples or more.*\.$"):
         embed_layer(alone, "conv")
 
 

@@ -52,4 +52,4 @@ def test_keys_say_that_there_are_no_points(recorded_capture):
     keys = KeyCommands(Session(Scene.build(default_scene(), recorded_capture), SimpleNamespace()), said.append)
     for press in (keys.next_point_filter, keys.isolate_points):
         press()
-        assert said.pop() == "This scene shows no points"
+        assert said.pop() == "This scene shows no points; Tab leads to the embedding"

@@ -63,6 +63,17 @@ def test_perspective_that_is_computed_says_so_until_it_is_stopped(window, sessio
     assert told(window) == ("stopped",)
 
 
+def test_perspective_named_right_after_one_that_is_shown_is_told_and_computed(window, session, model):  # noqa: F811
+    while "Landscape" not in "".join(told(window)):
+        press(window, "Tab")
+    for _ in range(5):
+        press(window, "Tab")
+    assert session.perspectives.current == "activations", "four perspectives are shown, all before the next picture"
+    assert told(window) == ("Features: not captured; press Return to let the model compute it",)
+    press(window, "Return")
+    assert session.queries.perspective == "features"
+
+
 def test_changed_scores_are_told_before_and_after_until_nothing_is_changed():
     scores = [ChangedScore(name, 0.5 / k, 0.25 / k) for k, name in enumerate(("cat", "dog", "cow", "owl"), 1)]
     found = SimpleNamespace(context=object(), selection=SimpleNamespace(sample=0), training_status="")

@@ -45,7 +45,7 @@ class KeyCommands:
         self._session = session
         self._tell = tell
         self._choices = session.choices
-        self._named = ""
+        self._named = self._named_from = ""
 
     # Perspectives.
 
@@ -60,7 +60,7 @@ class KeyCommands:
     def _perspective(self, by: int) -> None:
         found = self._session.perspectives
         by_name = {one.name: one for one in found.all}
-        self._named = _next(tuple(by_name), self._named or found.current, by)
+        self._named, self._named_from = _next(tuple(by_name), self._named or found.current, by), found.current
         one, available = by_name[self._named], found.availability(self._named)
         if available.state is State.IMPOSSIBLE:
             self._tell(f"{one.title}: {available.reason}")
@@ -85,8 +85,10 @@ class KeyCommands:
             self._tell(f"{title}: shown when the model has computed it · Esc: stop")
 
     def tell_perspective(self) -> None:
-        """Show which perspective is shown."""
+        """Show which perspective is shown, unless the user has named another one since."""
         found = self._session.perspectives
+        if self._named not in ("", found.current) and self._named_from == found.current:
+            return
         self._named = ""
         one = next(one for one in found.all if one.name == found.current)
         self._tell(f"{one.title}: {one.words[0].lower()}{one.words[1:]}")
@@ -173,11 +175,13 @@ class KeyCommands:
         """Show the map of another attribution method."""
         methods = self._choices.methods
         if not methods:
-            self._tell("This scene shows no attribution map")
+            self._tell("This scene shows no attribution map; Tab leads to the decisions")
             return
         name = _next(methods, self._choices.method)
+        title = TITLES.get(name, (name, False))[0]
         self._session.select(method=name)
-        self._tell(f"map: {TITLES.get(name, (name, False))[0]}")
+        more = "" if len(methods) > 1 else ", the only one; open the model with --attribution for others"
+        self._tell(f"map: {title}{more}")
 
     # A recorded training.
 
@@ -316,7 +320,7 @@ class KeyCommands:
     def _cloud(self) -> EmbeddingView | None:
         cloud = self._session.scene.find(EmbeddingView)
         if cloud is None:
-            self._tell("This scene shows no points")
+            self._tell("This scene shows no points; Tab leads to the embedding")
         return cloud
 
     # Colours and threshold.

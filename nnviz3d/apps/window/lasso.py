@@ -52,7 +52,7 @@ class Lasso:
     def next_shape(self) -> None:
         """Take drags as a lasso, then as a box, then leave them to the camera."""
         if self._session.scene.find(EmbeddingView) is None:
-            self._tell("This scene shows no points")
+            self._tell("This scene shows no points; Tab leads to the embedding")
             return
         self._path = None
         self.shape = "lasso" if self.shape is None else "box" if self.shape == "lasso" else None

@@ -24,7 +24,7 @@ NO_CLASS = -1
 Method = Literal["tsne", "pca", "umap", "pacmap"]
 Engine = Literal["auto", "opentsne", "grid", "sklearn"]
 FEWEST_LANDMARKS = 100
-FEWEST_EMBEDDED = 4
+FEWEST_EMBEDDED = 5
 """Least number of samples whose places among each other say anything."""
 _ATTRIBUTES: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
 _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
