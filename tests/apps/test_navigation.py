@@ -18,8 +18,8 @@ from nnviz3d.apps.flight import around_layers, around_pick, pose_before
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.view_state import show_view, view_of
 from nnviz3d.apps.web import start_page
+from nnviz3d.apps.web.layer_rows import layers_inside
 from nnviz3d.apps.web.page_keys import KEYS, described, key_actions
-from nnviz3d.apps.web.panels.layer_rows import layers_inside
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import SceneError, UserError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnviz3d.apps.web.panels.layer_rows import alarm_items, css
+from nnviz3d.apps.web.layer_rows import alarm_items, css
 from nnviz3d.scene.views.health import GRAVE, SERIOUS
 from tests.apps.conftest import Served
 from tests.support import waiting

@@ -23,10 +23,10 @@ from nnviz3d.apps.web import frames as frames_module
 from nnviz3d.apps.web import server
 from nnviz3d.apps.web.app import WebApp
 from nnviz3d.apps.web.frames import FrameRenderer, Quality, encode
+from nnviz3d.apps.web.layer_details import layer_details
+from nnviz3d.apps.web.layer_rows import grouped_layers
 from nnviz3d.apps.web.page import provenance
 from nnviz3d.apps.web.panels.appearance import gradient
-from nnviz3d.apps.web.panels.layer_details import layer_details
-from nnviz3d.apps.web.panels.layer_rows import grouped_layers
 from nnviz3d.apps.web.panels.samples import SamplesPanel, has_pictures, sample_items
 from nnviz3d.apps.web.picture_pages import PicturePages
 from nnviz3d.apps.web.picture_view import RemoteView

@@ -9,9 +9,9 @@ from typing import Any
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from nnviz3d.apps.web.layer_details import layer_details
+from nnviz3d.apps.web.layer_rows import alarm_items, dead_items, grouped_layers, layers_inside
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.layer_details import layer_details
-from nnviz3d.apps.web.panels.layer_rows import alarm_items, dead_items, grouped_layers, layers_inside
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.apps.web.value_checks import shown

@@ -9,7 +9,7 @@ from trame.widgets import html
 from nnviz3d.apps.pick_requests import find_examples, find_gradient
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
-from nnviz3d.apps.web.panels.pick_state import ASKED, PickState, pick_state
+from nnviz3d.apps.web.pick_state import ASKED, PickState, pick_state
 from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.errors import UserError
 from nnviz3d.scene.selection import CellPick
