@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import shutil
 from collections.abc import Iterator
 
@@ -16,6 +17,16 @@ CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "-
 """Without a GPU process, because emulating one takes a third of the processor time of these tests."""
 WEBGL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking")
 """With WebGL2 in software."""
+
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test begin without bookmarks, and leave those of the user alone."""
+    folder = tmp_path_factory.getbasetemp() / f"state-{next(_NUMBERS)}"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

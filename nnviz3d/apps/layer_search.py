@@ -50,11 +50,18 @@ def find_places(session: Session, text: str) -> tuple[FoundPlace, ...]:
         return ()
     graph, groups = session.scene.capture.graph, session.groups
     layers = [FoundPlace(node.id, node.kind) for node in graph]
-    names = {node.id for node in graph}
+    order = {node.id: position for position, node in enumerate(graph)}
+    # A group stands before the first of its layers, and a larger one before a smaller one.
+    members = {name: groups.members(name) for name in groups.all - order.keys()}
+    starts = {name: (min(order[one] for one in held), -len(held)) for name, held in members.items()}
     of_groups = [
-        FoundPlace(name, f"group of {len(groups.members(name)):,} layers") for name in sorted(groups.all - names)
+        FoundPlace(name, f"group of {len(members[name]):,} layers")
+        for name in sorted(starts, key=lambda name: starts[name])
     ]
-    found = _ranked([*layers, *of_groups], wanted)
+    in_order = sorted(
+        [*of_groups, *layers], key=lambda one: order[one.name] if one.name in order else starts[one.name][0]
+    )
+    found = _ranked(in_order, wanted)
     numbered = _WITH_NUMBER.fullmatch(wanted)
     if found or numbered is None:
         return found

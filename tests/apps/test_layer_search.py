@@ -83,6 +83,9 @@ def test_layer_in_a_closed_group_is_found_and_its_group_opened(grouped):
     session = Session(Scene.build(default_scene(), grouped), Camera())
     assert "block_2_part1" not in session.context.graph
     assert names(session, "block_2") == ["block_2", *(f"block_2_part{k}" for k in range(4))]
+    assert names(session, "block")[:6] == ["block_0", *(f"block_0_part{k}" for k in range(4)), "block_1"], (
+        "a group is first"
+    )
     assert show_place(session, find_places(session, "2_part1")[0]) == ("block_2_part1",)
     assert session.selection.layer == "block_2_part1"
 
