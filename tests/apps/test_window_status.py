@@ -5,12 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from nnviz3d.apps.interventions import ChangedScore
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.desktop import Desktop
+from nnviz3d.apps.window.keys import described
 from nnviz3d.apps.window.status import Status
+from nnviz3d.render.text import board_sprite
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.scene import Scene
@@ -90,6 +93,27 @@ def test_changed_scores_are_told_before_and_after_until_nothing_is_changed():
     scores, found.context = [], object()
     assert status.advance(0.0, "")
     assert status.panels() == ()
+
+
+@pytest.mark.parametrize(("size", "scale", "divided"), [((1280, 800), 1.0, False), ((420, 300), 0.6, True)])
+def test_help_tells_every_key_in_parts_that_fit_the_window(small_capture, size, scale, divided):
+    renderer = SimpleNamespace(size=size, scale=scale)
+    shown = Controls(Session(Scene.build(default_scene(), small_capture), renderer), save=str, write=str, printed=print)
+    parts = []
+    press(shown, "h")
+    while panels := [panel for panel in shown.panels() if panel.name == "help"]:
+        parts.append(panels[0].rows)
+        press(shown, "h")
+    assert (len(parts) > 1) == divided
+    assert [(row.key, row.text) for part in parts for row in part if "the next keys" not in row.text] == list(
+        described()
+    )
+    for part in parts:
+        height, width, _ = board_sprite(part, scale, 0.9 * size[0], size[1]).shape
+        assert (width <= size[0], height <= size[1]) == (True, True)
+    press(shown, "h")
+    press(shown, "Escape")
+    assert shown.panels() == ()
 
 
 class EarlyWindow:

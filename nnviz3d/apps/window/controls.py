@@ -13,8 +13,9 @@ from nnviz3d.apps.window.arithmetic import Arithmetic
 from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.brush import Brush
 from nnviz3d.apps.window.camera_flight import FreeFlight
+from nnviz3d.apps.window.help import Help
 from nnviz3d.apps.window.key_commands import KeyCommands
-from nnviz3d.apps.window.keys import KEYS, Key, described
+from nnviz3d.apps.window.keys import KEYS, Key
 from nnviz3d.apps.window.lasso import Lasso
 from nnviz3d.apps.window.search import Search
 from nnviz3d.apps.window.status import Status
@@ -23,7 +24,6 @@ from nnviz3d.apps.window.tour_keys import TourKeys
 from nnviz3d.errors import UserError
 from nnviz3d.render.window import Event
 from nnviz3d.scene.camera import CameraPose
-from nnviz3d.scene.panel_rows import KeyRow
 from nnviz3d.scene.primitives import Panel, Primitive
 from nnviz3d.scene.views.channels import unfolds
 
@@ -79,7 +79,7 @@ class Controls:
         self._clicked = _NEVER_CLICKED
         self._now = 0.0
         self._status = Status(session)
-        self._help = False
+        self._help = Help(session.renderer)
         self.changed = True
         self.closed = False
         self.by_hand = False
@@ -170,12 +170,11 @@ class Controls:
         """Return the panels in front of the scene: help and status."""
         if self._search.on:
             panels = list(self._search.panels())
-        elif self._help:
-            rows = tuple(KeyRow(label, words) for label, words in described())
-            panels = [*self._arithmetic.panels(), Panel("help", "middle", rows)]
+        elif self._help.on:
+            panels = [*self._arithmetic.panels(), *self._help.panels()]
         else:
             panels = [*self._arithmetic.panels(), *self._tour.panels()]
-        if not (self._help and self._status.shows_hint):
+        if not (self._help.covers or (self._help.on and self._status.shows_hint)):
             panels += self._status.panels()
         return tuple(panels)
 
@@ -363,8 +362,8 @@ class Controls:
 
     def clear(self) -> None:
         """Close the help, end lasso, brush or tour, stop the model, clear the pick or the layer: the first of these."""
-        if self._help:
-            self._help = False
+        if self._help.on:
+            self._help.end()
         elif self._lasso.shape is not None or self._brush.tool is not None:
             self._end_drags()
         elif self._session.tour.on:
@@ -388,7 +387,7 @@ class Controls:
 
     def toggle_help(self) -> None:
         """Show or hide the table of keys."""
-        self._help = not self._help
+        self._help.turn()
 
     def quit(self) -> None:
         """Close the window."""
