@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nnviz3d.apps.bookmark_shelf import state_file
+from nnviz3d.apps.bookmark_shelf import identity, state_file
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.scene.camera import CameraPose
@@ -47,6 +48,20 @@ def test_bookmark_is_there_in_the_next_window_of_the_network_and_in_no_other(sma
     assert told(again) == ("removed the bookmark: Activations · sample 0 · dense",)
     press(last := opened(small_capture), "V")
     assert told(last) == ("There is no bookmark; v keeps this view as one",)
+
+
+def test_bookmark_that_does_not_fit_is_told_and_can_be_removed(small_capture, state):
+    state.parent.mkdir(parents=True)
+    of = identity(opened(small_capture)._session)
+    state.write_text(json.dumps([{"name": "other data", "view": "1~s900", "of": of}]))
+    window = opened(small_capture)
+    press(window, "V")
+    assert told(window)[0].startswith("bookmark 1 of 1 does not fit, and v removes it: sample: there is no sample 900")
+    press(window, "v")
+    assert told(window) == ("removed the bookmark: other data",)
+    assert json.loads(state.read_text()) == []
+    press(window, "v")
+    assert told(window)[0].startswith("bookmark 1: ")
 
 
 @pytest.mark.parametrize("content", [b"\xff\x00", b"{}[", b'{"name": 1}', b'[{"name": "a"}]', b"[" * 10**5])

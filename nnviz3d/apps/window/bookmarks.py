@@ -68,6 +68,7 @@ class Bookmarks:
         self._kept: list[Bookmark] | None = None
         self._problem = ""
         self._last = -1
+        self._unfit: tuple[str, Bookmark] | None = None
         self._shelf = BookmarkShelf(identity(session), state_file())
 
     def keep_bookmark(self) -> None:
@@ -76,6 +77,9 @@ class Bookmarks:
         # A pose of the file is rounded, and may round to another text.
         same = ((one.text == here.text or (one.view, one.pose) == (here.view, here.pose), one) for one in kept)
         known = next((one for is_here, one in same if is_here), None)
+        if known is None and self._unfit is not None and self._unfit[0] == here.text:
+            known = self._unfit[1]
+        self._unfit = None
         if known is not None:
             kept.remove(known)
             self._last = min(self._last, len(kept) - 1)
@@ -100,7 +104,9 @@ class Bookmarks:
         try:
             show_view(self._session, found.view)
         except UserError as error:
-            self._say(f"bookmark {self._last + 1} of {len(kept)} does not fit: {str(error).removeprefix('look.')}")
+            self._unfit = self._here().text, found
+            reason = str(error).removeprefix("look.")
+            self._say(f"bookmark {self._last + 1} of {len(kept)} does not fit, and v removes it: {reason}")
             return
         self._enter(found.pose)
         self._say(f"bookmark {self._last + 1} of {len(kept)}: {found.name}")
