@@ -53,3 +53,13 @@ def test_keys_say_that_there_are_no_points(recorded_capture):
     for press in (keys.next_point_filter, keys.isolate_points):
         press()
         assert said.pop() == "This scene shows no points; Tab leads to the embedding"
+
+
+def test_keys_for_cells_say_that_a_scene_of_points_has_none(scene):
+    said: list[str] = []
+    keys = KeyCommands(Session(scene, SimpleNamespace()), said.append)
+    for press in (keys.next_quantity, keys.next_colormap, keys.raise_threshold):
+        press()
+        assert said.pop() == "This scene shows no activations; Tab leads to them"
+    keys.mute()
+    assert said == ["This scene shows no blocks to change; Tab leads to the activations"]

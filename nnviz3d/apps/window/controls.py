@@ -320,7 +320,7 @@ class Controls:
             return
         layer = self._layer()
         if not session.scene.blocks:
-            self.tell("This scene shows no blocks to unfold")
+            self.tell("This scene shows no blocks to unfold; Tab leads to the activations")
         elif layer is None:
             self.tell("Point at a layer, then press u")
         elif not unfolds(session.scene.context, layer):

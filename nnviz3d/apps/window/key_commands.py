@@ -132,6 +132,8 @@ class KeyCommands:
     def next_quantity(self) -> None:
         """Show the next quantity in the cells."""
         names = self._choices.quantities
+        if self._numbers() is None:
+            return
         if len(names) < 2:
             self._tell("Only activations were captured; capture the model with --gradients, or two samples")
             return
@@ -208,7 +210,7 @@ class KeyCommands:
     def mute(self) -> None:
         """Mute the channel, neuron or connection of the pick, or undo that."""
         if not self._session.scene.blocks:
-            self._tell("This scene shows no blocks to change")
+            self._tell("This scene shows no blocks to change; Tab leads to the activations")
             return
         try:
             self._tell(self._session.interventions.toggle())
@@ -370,7 +372,7 @@ class KeyCommands:
     def _numbers(self) -> ActivationsSpec | None:
         view = view_of(self._session, ActivationsSpec)
         if view is None:
-            self._tell("This scene shows no activations")
+            self._tell("This scene shows no activations; Tab leads to them")
         return view
 
 
