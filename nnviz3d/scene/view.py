@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.scene.colors import Colormap
 from nnviz3d.scene.context import LayerValues, SceneContext
 from nnviz3d.scene.facts import Facts
@@ -161,11 +162,14 @@ class ColoredCells:
         The numbers of the shown quantity.
     limits
         The numbers that get the first and the last colour.
+    quantity
+        The quantity that the numbers are.
     """
 
     layer: LayerValues
     limits: tuple[float, float]
     colormap: Colormap
+    quantity: Quantity = "activation"
 
 
 @runtime_checkable

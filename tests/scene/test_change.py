@@ -13,7 +13,7 @@ from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
-from nnviz3d.scene.spec import default_scene
+from nnviz3d.scene.spec import default_scene, parse_scene
 from tests.support import captures
 
 MUTED = (Intervention("dense", unit=3), Intervention("pool", unit=1, action="scale", factor=0.5))
@@ -88,3 +88,12 @@ def test_sample_without_a_changed_run_is_refused_with_the_option(small_capture):
 def test_interventions_are_read_as_they_were_written(changed_capture):
     assert changed_capture.explanations(2).interventions == MUTED
     assert changed_capture.explanations(2).changed("conv") is None
+
+
+def test_legend_of_unfolded_channels_says_that_their_change_is_0(changed_capture):
+    views = [{"kind": "structure"}, {"kind": "activations"}, {"kind": "channels", "layer": "conv"}]
+    scene = Scene.build(parse_scene({"format": 1, "views": views}), changed_capture)
+    found = scene.at(scene.duration, Selection(sample=1, quantity="change")).primitives
+    (legend,) = (p for p in found if isinstance(p, Panel) and p.name == "channels")
+    channels = changed_capture.activation("conv", 1).shape[-1]
+    assert legend.rows[-1].text.startswith(f"the change of {channels} of them is 0 everywhere for this sample: 0")

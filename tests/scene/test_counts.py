@@ -45,7 +45,23 @@ def test_channel_legend_names_capture_as_the_choice_not_activation(shown, total,
     ],
 )
 def test_silent_channels_are_counted_in_singular_or_plural(maps, words):
-    assert _silence(maps.transpose(1, 2, 0).astype(np.float32)) == words
+    assert _silence(maps.transpose(1, 2, 0).astype(np.float32), "activation") == words
+
+
+@pytest.mark.parametrize(
+    ("quantity", "count", "silent", "words"),
+    [
+        ("change", 3, 2, "the change of 2 of them is 0 everywhere for this sample: 0, 1"),
+        ("gradient", 3, 1, "the gradient of 1 of them is 0 everywhere for this sample: 0"),
+        ("gradient_x_activation", 1, 1, "the gradient × activation of it is 0 everywhere for this sample"),
+        ("difference", 3, 2, "the difference of 2 of them is 0 everywhere: 0, 1"),
+        ("change", 2, 0, "the change of each is nonzero somewhere"),
+    ],
+)
+def test_channels_whose_other_quantity_is_0_are_not_called_0_themselves(quantity, count, silent, words):
+    maps = np.ones((2, 2, count), np.float32)
+    maps[..., :silent] = 0
+    assert _silence(maps, quantity) == words
 
 
 @pytest.mark.parametrize(

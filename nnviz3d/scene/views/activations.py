@@ -332,7 +332,7 @@ class ActivationsView(View):
         if normalize == "global":
             shared = self._shared_limits(layers)
             limits = (-shared if limits[0] < 0 else 0.0, shared)
-        return ColoredCells(layer, limits, self._map(limits, selection))
+        return ColoredCells(layer, limits, self._map(limits, selection), self._quantity(selection))
 
     def _reached(self, name: str, selection: Selection) -> bool:
         """Whether the shown quantity has numbers of its own for a layer, not zeros of a change that does not reach it."""

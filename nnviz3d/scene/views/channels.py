@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
@@ -344,7 +345,7 @@ class ChannelsView(View):
         pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
         pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
         pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
-        return np.ascontiguousarray(pixels), _silence(last)
+        return np.ascontiguousarray(pixels), _silence(last, colored.quantity)
 
 
 def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[TextRow, ...]:
@@ -359,15 +360,17 @@ def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[T
     return TextRow(f"{shown} of {total} channels of {layer}"), TextRow(f"{which}{words}", "quiet")
 
 
-def _silence(values: NDArray[np.float32]) -> str:
-    """List the channels, of ``(rows, columns, channels)``, that are 0 everywhere."""
+def _silence(values: NDArray[np.float32], quantity: Quantity) -> str:
+    """List the channels, of ``(rows, columns, channels)``, that are 0 everywhere. Only the activation is not named."""
     silent, several = silent_of(values), values.shape[-1] > 1
+    what = "" if quantity == "activation" else f"the {quantity.replace('_x_', ' × ')} of "
+    whose = "" if quantity == "difference" else " for this sample"
     if not len(silent):
-        return "each is nonzero somewhere" if several else "it is nonzero somewhere"
+        return f"{what}{'each' if several else 'it'} is nonzero somewhere"
     if not several:
-        return "it is 0 everywhere for this sample"
-    count = f"{len(silent)} of them {'is' if len(silent) == 1 else 'are'} 0 everywhere for this sample"
-    return f"{count}: {listed(silent.tolist())}"
+        return f"{what}it is 0 everywhere{whose}"
+    verb = "is" if what or len(silent) == 1 else "are"
+    return f"{what}{len(silent)} of them {verb} 0 everywhere{whose}: {listed(silent.tolist())}"
 
 
 def _named(spec: ChannelsSpec, context: SceneContext) -> str:
