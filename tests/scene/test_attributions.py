@@ -150,6 +150,34 @@ class TestWords:
             "for the score of bee (score −2.25)",
         ]
 
+    @pytest.mark.parametrize(
+        ("insertion", "layers", "words"),
+        [
+            (0.25, 1, ["so the score rests less on what it marks than on the rest"]),
+            (0.75, 1, []),
+            (0.5, 1, []),
+            (0.25, 2, [f"so the score rests less on what the map of {name} marks than on the rest" for name in "ab"]),
+        ],
+    )
+    def test_map_less_faithful_than_its_reverse_is_called_so(self, tmp_path, insertion, layers, words):
+        names, ends = "ab"[:layers], np.array([0.0, 1.0], np.float32)
+        explained, halves = Explained(PREDICTED, Target("out", 1), 1.0, None), np.full(2, 0.5, np.float32)
+
+        def also(writer):
+            write_targets(writer, PREDICTED, "out", np.array([1]), np.array([1.0]), None)
+            write_attribution_layers(writer, "occlusion", PREDICTED, list(names))
+            for name in names:
+                values, curve = np.ones((3, 4), np.float32), np.full(2, insertion, np.float32)
+                found = Attribution("occlusion", name, values, explained, {}, ends, halves, curve)
+                write_attribution(writer, PREDICTED, [found])
+
+        nodes = [LayerNode(path=name, call=0, kind="InputLayer", shapes=((3, 4, 1),)) for name in names]
+        nodes.append(LayerNode(path="out", call=0, kind="Dense", shapes=((2,),)))
+        graph = ModelGraph("small", tuple(nodes), tuple(Edge(name, "out") for name in names), tuple(names), ("out",))
+        numbers = {node.id: np.full((1, *node.shape), 0.5, np.float32) for node in nodes}
+        scene = scene_of(captures.write(tmp_path / "run.zarr", graph, numbers, also=[also]), "activations")
+        assert [text for text in legend_texts(scene) if text.startswith("so ")] == words
+
     def test_scale_of_signed_numbers_has_zero_in_the_middle(self, scene):
         scales = {}
         for method in ("vanilla", "grad_cam"):

@@ -319,6 +319,10 @@ class AttributionsView(View):
                 rows.append(
                     TextRow(f"insertion AUC{whose} {score(one.insertion_auc)} (higher is more faithful)", "quiet")
                 )
+                if one.insertion_auc < one.deletion_auc:
+                    # The reverse map would have these two areas in the other order.
+                    marks = f"the map{whose} marks" if whose else "it marks"
+                    rows.append(TextRow(f"so the score rests less on what {marks} than on the rest"))
         inputs, shown = self._context.graph.inputs, {one.layer for one in maps}
         if found.layer in inputs and (without := [name for name in inputs if name not in shown]):
             rows.append(TextRow(f"no map of {', '.join(without)}", "quiet"))
