@@ -215,8 +215,8 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
         assert page.locator(".enclosure polygon").count() == 1
         page.mouse.move(middle[0], box["y"] + box["height"] - 2, steps=4)
         page.mouse.up()
-        wait_until(lambda: "of 1,000 samples, by writer" in text(page, "#selected-samples"), "the samples are counted")
-        left = int(text(page, "#selected-samples").split()[0].replace(",", ""))
+        wait_until(lambda: text(page, "#selected-samples").startswith("By writer"), "the samples are counted")
+        left = int(text(page, "#points-found").split()[0].replace(",", ""))
         assert 100 < left < 900
         assert page.locator("#enclose-hint").count() == 0
         counted = page.locator(".selected-count").all_inner_texts()
@@ -238,7 +238,7 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
             page.mouse.move(*spot, steps=5)
         page.mouse.up()
         wait_until(
-            lambda: int(text(page, "#selected-samples").split()[0].replace(",", "")) != left,
+            lambda: int(text(page, "#points-found").split()[0].replace(",", "")) != left,
             "the lasso replaces the box",
         )
         page.locator("#clear-points").click()
@@ -249,14 +249,12 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
             page.locator(f"#filter-{which}").press("Enter")
         within = int(((INK >= 10) & (INK <= 20.5)).sum())
         wait_until(
-            lambda: text(page, "#selected-samples").startswith(f"{within} of 1,000"), "those in the range are counted"
+            lambda: text(page, "#points-found").startswith(f"{within} of 1,000"), "those in the range are counted"
         )
         choose(page, "filter-column", "writer")
         choose(page, "filter-value", "Ada")
         adas = int((WRITERS == "Ada").sum())
-        wait_until(
-            lambda: text(page, "#selected-samples").startswith(f"{adas} of 1,000"), "those of a writer are counted"
-        )
+        wait_until(lambda: text(page, "#points-found").startswith(f"{adas} of 1,000"), "those of a writer are counted")
 
 
 @pytest.fixture(scope="module")

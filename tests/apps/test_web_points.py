@@ -181,6 +181,31 @@ def served() -> Iterator[Served]:
 
 
 @pytest.mark.chromium
+def test_captions_of_mistakes_are_read_whole_below_a_checkbox_that_stays_in_its_place(
+    chromium: Browser, served: Served, capture: Capture
+):
+    found = capture.embedding("dense")
+    wrong = np.flatnonzero(found.labels != found.predictions)
+    with looking(chromium, served) as page:
+        still(page)
+        box = page.locator("#point-wrong").bounding_box()
+        page.locator("#point-wrong").check()
+        items = page.locator("#points-found .point-item")
+        wait_until(lambda: items.count() == len(wrong), "the wrong predictions are listed")
+        assert page.locator("#point-wrong").bounding_box() == box
+        first = items.first.bounding_box()
+        assert 0 < first["y"] - (box["y"] + box["height"]) < 60, "they begin directly below it"
+        assert page.locator("#selected-samples").bounding_box()["y"] > first["y"] + first["height"]
+        words = [" ".join(one.split()) for one in page.locator("#points-found .point-class").all_inner_texts()]
+        assert words == [f"{found.labels[k]} → {found.predictions[k]}" for k in wrong]
+        lines = page.locator("#points-found .point-class > .line")
+        assert lines.evaluate_all("lines => lines.every((one) => one.scrollWidth <= one.clientWidth)")
+        tops = lines.evaluate_all("lines => lines.map((one) => Math.round(one.getBoundingClientRect().top))")
+        assert tops[::2] == tops[1::2], "label and prediction are in one line"
+        assert "predicted" in (items.first.get_attribute("title") or "")
+
+
+@pytest.mark.chromium
 def test_mistakes_are_found_and_a_click_leads_to_neighbours_and_to_the_network(chromium: Browser, served: Served):
     with looking(chromium, served) as page:
         still(page)

@@ -280,14 +280,6 @@ class CloudPanel(PagePanel[CloudState]):
                 classes="faint pick-words",
                 id="enclose-hint",
             )
-            with html.Div(v_if="selected_words", id="selected-samples"):
-                html.Div("{{ selected_words }}", classes="pick-head")
-                with html.Div(classes="selected-counts"):
-                    with html.Template(v_for="one in selected_counts", key="one.title"):
-                        html.Span("{{ one.title }}", classes="line", title=("one.title",))
-                        with html.Span(classes="selected-bar"):
-                            html.Span(style=("{ width: one.share + '%', background: one.color }",))
-                        html.Span("{{ one.count }}", classes="selected-count")
 
 
 def _build_embed() -> None:

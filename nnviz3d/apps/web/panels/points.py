@@ -198,6 +198,7 @@ class PointsPanel(PagePanel[PointsState]):
             with html.Div(v_if="points_found_words", id="points-found"):
                 html.Div("{{ points_found_words }}", classes="pick-head")
                 _build_items("points_found")
+                _build_counts()
             with html.Div(v_if="point_name", id="point"):
                 with html.Div(classes="point-head"):
                     html.Img(v_if="point_picture", src=("point_picture",), alt="", classes="thumb")
@@ -222,6 +223,18 @@ class PointsPanel(PagePanel[PointsState]):
                 html.Div("{{ point_problem }}", v_if="point_problem", classes="faint pick-words", id="point-problem")
 
 
+def _build_counts() -> None:
+    """Make the bars of the selected samples by category, which `CloudState` holds."""
+    with html.Div(v_if="selected_counts.length", id="selected-samples"):
+        html.Div("By {{ selected_by }}", classes="pick-head")
+        with html.Div(classes="selected-counts"):
+            with html.Template(v_for="one in selected_counts", key="one.title"):
+                html.Span("{{ one.title }}", classes="line", title=("one.title",))
+                with html.Span(classes="selected-bar"):
+                    html.Span(style=("{ width: one.share + '%', background: one.color }",))
+                html.Span("{{ one.count }}", classes="selected-count")
+
+
 def _build_items(key: str) -> None:
     with html.Div(classes="point-items"):
         with html.Button(
@@ -234,7 +247,9 @@ def _build_items(key: str) -> None:
         ):
             html.Img(v_if="one.picture", src=("one.picture",), alt="")
             html.Span("{{ one.name }}", v_if="!one.picture", classes="line")
-            html.Span("{{ one.class }}", v_if="one.class", classes="line point-class")
+            with html.Span(v_if="one.class || one.mistake", classes="point-class"):
+                html.Span("{{ one.class }}", v_if="one.class", classes="line")
+                html.Span("→ {{ one.mistake }}", v_if="one.mistake", classes="line")
             html.Span("{{ one.distance }}", v_if="one.distance", classes="line faint")
 
 
@@ -297,20 +312,19 @@ def point_item(context: SceneContext, space: PointSpace, index: int, beside: int
     Returns
     -------
     ``index``; ``name``; ``picture``, an address that is empty if it is no picture; ``class``, the name of its label or
-    else of its prediction, followed by a wrong prediction; ``other``, whether this is another class than `beside`;
-    ``words``, all that is known of it; and an empty ``distance``.
+    else of its prediction; ``mistake``, that of a wrong prediction; ``other``, whether this is another class than
+    `beside`; ``words``, all that is known of it; and an empty ``distance``.
     """
     found, names = space.embedding, context.capture.classes
     facts = facts_of_point(context.capture, found, index, space.columns)
     shown, told = class_of(found, index), int(found.predictions[index]) if len(found.predictions) else None
-    text = "" if shown is None or shown == NO_CLASS else class_name(names, shown)
-    if told not in (None, shown):
-        text += f" → {'NaN' if told == NO_CLASS else class_name(names, told)}"
+    mistake = "" if told in (None, shown) else "NaN" if told == NO_CLASS else class_name(names, told)
     return {
         "index": index,
         "name": found.names[index],
         "picture": png_address(found.thumbnails[index]) if len(found.thumbnails) else "",
-        "class": text,
+        "class": "" if shown is None or shown == NO_CLASS else class_name(names, shown),
+        "mistake": mistake,
         "other": beside is not None and shown is not None and shown != beside,
         "words": "\n".join((facts.title, *facts.more)),
         "distance": "",
