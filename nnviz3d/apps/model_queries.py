@@ -69,9 +69,11 @@ class ModelQueries:
 
     @property
     def interventions(self) -> tuple[Intervention, ...] | None:
-        """The interventions that the pending query asks for; `None` if it asks for none, or there is no such query."""
+        """The interventions that the pending query asks for; `None` without a query, or if it leaves them as they are."""
         pending = self._requests.pending
-        if pending is None or "interventions" not in pending.request.insights.model_fields_set:
+        if pending is None or pending.request.of_model:
+            return None
+        if "interventions" not in pending.request.insights.model_fields_set:
             return None
         return pending.request.insights.interventions
 

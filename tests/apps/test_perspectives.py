@@ -17,9 +17,12 @@ from nnviz3d.apps.sample_runner import SampleRunner
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import bundled_scenes
+from nnviz3d.apps.web.panels.changes import ChangesPanel
+from nnviz3d.apps.web.panels.interventions import InterventionsPanel
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.data.capabilities.embeddings import write_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
+from nnviz3d.data.capabilities.interventions import Intervention, write_changed, write_interventions
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter, zip_folder
@@ -30,6 +33,7 @@ from nnviz3d.scene.selection import CellPick
 from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.structure import StructureView
+from tests.apps.test_web_panels import Page
 from tests.support.captures import small_embedding, small_graph, small_values, write
 
 
@@ -246,6 +250,32 @@ def test_missing_arrays_of_the_model_are_computed_once_and_the_samples_stay(aski
     assert asking.perspectives.availability("features").state is State.HELD
     assert len(model.asked) == 1
     assert asking.perspectives.availability("decisions").state is State.COMPUTABLE, "no sample has a map"
+
+
+def muted_neuron(writer: CaptureWriter) -> None:
+    write_interventions(writer, (Intervention("dense", unit=1),))
+    write_changed(writer, "dense", 0, 0, np.zeros_like(small_values()["dense"]))
+
+
+def test_interventions_stay_listed_and_can_be_undone_while_the_model_computes_a_perspective(asking, model, tmp_path):
+    model.capture = write(tmp_path / "muted.zarr", small_graph(), small_values(), also=[muted_neuron])
+    page = Page(asking)
+    sign, panel = ChangesPanel(page), InterventionsPanel(page)
+    page.panels = [sign, panel]
+    asking.interventions.add(Intervention("dense", unit=1))
+    arrive(asking)
+    asking.look_at("activations")
+    sign.synchronize()
+    panel.synchronize()
+    before = (sign.state, panel.state)
+    assert (sign.state.changes_words, panel.state.whatif_listed) == ("1 change", ["mute dense[1]"])
+    for perspective in ("features", "landscape"):
+        asking.look_at(perspective)
+        assert asking.queries.perspective == perspective
+        sign.synchronize()
+        panel.synchronize()
+        assert (sign.state, panel.state) == before
+        arrive(asking)
 
 
 def test_answer_that_lacks_what_was_asked_for_is_not_asked_for_again(asking, model):
