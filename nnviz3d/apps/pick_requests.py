@@ -6,14 +6,12 @@ from glob import escape
 
 from nnviz3d.apps.session import Session
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.capabilities.examples import too_few
 from nnviz3d.data.grouped_capture import originals
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import UserError
 from nnviz3d.scene.derived.dead_channels import examples_of_layer
 from nnviz3d.scene.selection import CellPick
-
-_FEWEST = 2
-"""Fewest samples among which examples are looked for."""
 
 
 def lacks_gradient(session: Session, pick: CellPick) -> bool:
@@ -33,7 +31,7 @@ def lacks_examples(session: Session, pick: CellPick) -> bool:
 
 def can_find_examples(session: Session, layer: str) -> bool:
     """Whether the model can be asked for examples of a layer's channels, which were not captured."""
-    possible = session.queries.possible and len(_sources(session)) >= _FEWEST
+    possible = session.queries.possible and not too_few(len(_sources(session)))
     return possible and examples_of_layer(session.context, layer) is None
 
 

@@ -10,7 +10,7 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import Work
 from nnviz3d.data.axes import channels_last
-from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
+from nnviz3d.data.capabilities.examples import ChannelExamples, too_few, write_examples
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.request import Progress
 from nnviz3d.data.selectors import by_kind, lacks, matching
@@ -53,7 +53,7 @@ def compute_examples(writer: CaptureWriter, work: Work, report: Report) -> None:
     Raises
     ------
     ModelError
-        If no layer matches, or a layer has no numbers for each sample.
+        If no layer matches, a layer has no numbers for each sample, or there is only one sample.
     SampleError
         If the data set cannot be read.
     """
@@ -62,6 +62,9 @@ def compute_examples(writer: CaptureWriter, work: Work, report: Report) -> None:
         samples = work.read(work.insights.dataset, shapes=work.samples.shapes)
         arrays = work.prepare(samples)
     nodes = _chosen(work.program.graph, work.insights.examples)
+    few = too_few(len(samples))
+    if few:
+        raise ModelError(few)
     found = {node_id: StrongestSamples() for node_id in nodes}
     for batch in work.program.batches(arrays, nodes):
         report(Progress(stage="examples", done=batch.start, total=len(samples)))

@@ -19,6 +19,7 @@ from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import bundled_scenes
 from nnviz3d.apps.web.panels.changes import ChangesPanel
 from nnviz3d.apps.web.panels.interventions import InterventionsPanel
+from nnviz3d.apps.web.panels.perspectives import PerspectivesPanel
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.data.capabilities.embeddings import write_embedding
 from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
@@ -353,6 +354,28 @@ def test_embedding_that_is_refused_or_impossible_is_one_sentence(asking, model, 
     assert embeddable_layers(alone) == ()
     with pytest.raises(UserError, match=r"needs 5 samples or more.*\.$"):
         embed_layer(alone, "conv")
+
+
+def test_examples_among_a_single_sample_are_refused_in_bar_and_window(small_capture, model, tmp_path):
+    runner = SampleRunner(model, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    samples = (Sample("sample 0", 0, "source 0"),)
+    scene, window = Scene.build(default_scene(), small_capture), SimpleNamespace(size=(160, 90))
+    session = Session(scene, window, samples=samples, runner=runner)
+    found = session.perspectives.availability("examples")
+    assert found.state is State.IMPOSSIBLE
+    assert found.reason.startswith("Examples of channels need 2 samples or more, and there is 1; ")
+    items = {one["name"]: one for one in PerspectivesPanel(Page(session)).state.perspectives}
+    assert (items["examples"]["state"], items["examples"]["reason"]) == ("impossible", found.reason)
+    controls = Controls(session, save=str, write=str, printed=print)
+    for _ in range(2):  # from the activations over the features
+        controls.follow({"type": "KeyPress", "key": "Tab", "shiftKey": False, "repeat": False}, 0.0)
+    controls.advance(0.0, 0.0)
+    (panel,) = controls.panels()
+    assert panel.rows[0].text == f"Examples: {found.reason}"
+    with pytest.raises(UserError, match=r"^Examples of channels need 2 samples"):
+        session.look_at("examples")
+    assert not model.asked
+    runner.close()
 
 
 def test_keys_of_the_window_go_through_the_perspectives_and_let_the_model_compute(asking, model):

@@ -21,8 +21,8 @@ def kept():
     return CachedModel(load_model(str(bundled("digits.keras"))))
 
 
-def captured(kept, out, *names):
-    wanted = Insights(examples=names, dataset=(f"digits:0-{COUNT - 1}",))
+def captured(kept, out, *names, dataset=(f"digits:0-{COUNT - 1}",)):
+    wanted = Insights(examples=names, dataset=dataset)
     kept.answer(
         CaptureRequest(model="digits.keras", inputs=("digits:7",), out=out, insights=wanted), lambda event: None
     )
@@ -75,4 +75,13 @@ def test_mean_of_a_channel_is_over_its_locations(rng):
 def test_unknown_layer_is_named_with_those_that_there_are(kept, tmp_path):
     with pytest.raises(ModelError, match=r"No layer is named 'conf'.*conv2d_1"):
         captured(kept, tmp_path / "run.zarr", "conf")
+    assert not (tmp_path / "run.zarr").exists()
+
+
+@pytest.mark.parametrize("dataset", [(), ("digits:3",)])
+def test_examples_among_a_single_sample_are_refused(kept, tmp_path, dataset):
+    with pytest.raises(
+        ModelError, match=r"^Examples of channels need 2 samples or more, and there is 1; give more with"
+    ):
+        captured(kept, tmp_path / "run.zarr", "conv2d_1", dataset=dataset)
     assert not (tmp_path / "run.zarr").exists()

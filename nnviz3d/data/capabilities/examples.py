@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nnviz3d.data.request import Insights
     from nnviz3d.data.storage.array_writer import GroupWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
 
+FEWEST_SAMPLES = 2
+"""Fewest samples among which those that activate a channel most are looked for."""
 _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
     "samples": (None, None),
     "means": (None, None),
@@ -137,6 +140,16 @@ def write_examples(writer: GroupWriter, found: ChannelExamples) -> None:
         writer.whole(f"{path}/{name}", getattr(found, name))
 
 
+def too_few(count: int) -> str:
+    """Return one sentence on why there are no examples among so many samples; empty if there are enough."""
+    if count >= FEWEST_SAMPLES:
+        return ""
+    few = f"there is {count}" if count == 1 else "there are none"
+    return (
+        f"Examples of channels need {FEWEST_SAMPLES} samples or more, and {few}; give more with --input or --dataset."
+    )
+
+
 def _missing(capture: CaptureContents, wanted: ExampleFields) -> str:
     held = (capture.stored.find(f"{examples_path(node.id)}/samples") for node in capture.graph)
     if not wanted.examples or any(array is not None for array in held):
@@ -144,12 +157,14 @@ def _missing(capture: CaptureContents, wanted: ExampleFields) -> str:
     return f"{capture.path.name} holds no examples of channels; capture the model with --examples {wanted.examples[0]}."
 
 
-def _impossible(capture: CaptureContents, wanted: ExampleFields) -> str:
+def _impossible(capture: CaptureContents, wanted: Insights) -> str:
     from nnviz3d.data.selectors import lacks, matching
 
-    if not wanted.examples or any(matching(selector, capture.graph) for selector in wanted.examples):
+    if not wanted.examples:
         return ""
-    return f"{lacks(wanted.examples[0], capture.graph)}, whose channels samples could activate."
+    if not any(matching(selector, capture.graph) for selector in wanted.examples):
+        return f"{lacks(wanted.examples[0], capture.graph)}, whose channels samples could activate."
+    return too_few(len(wanted.dataset)) if wanted.dataset else ""  # without a data set, the input's samples count
 
 
 EXAMPLES = Capability(
