@@ -33,7 +33,7 @@ class SizesState:
     sizes_title
         The heading of the list.
     sizes_words
-        Sentences below the list: the layers with the smallest and the largest size, and how sizes are measured.
+        Sentences above the list: the layers with the smallest and the largest size, and how sizes are measured.
     """
 
     sizes: list[dict[str, Any]] = field(default_factory=list)
@@ -80,6 +80,7 @@ class SizesPanel(PagePanel[SizesState]):
         """Make the widgets."""
         with html.Div(classes="section difference", id="sizes", v_if="sizes.length"):
             html.Span("{{ sizes_title }}", classes="section-title")
+            html.Div("{{ sizes_words }}", classes="faint diff-words", id="sizes-words")
             with html.Div(classes="diff-places"):
                 with html.Button(
                     v_for="one in sizes",
@@ -93,7 +94,6 @@ class SizesPanel(PagePanel[SizesState]):
                     with html.Span(classes="pick-bar"):
                         html.Span(style=("{ width: `${one.share}%` }",))
                     html.Span("{{ one.size }}", classes="pick-number")
-            html.Div("{{ sizes_words }}", classes="faint diff-words", id="sizes-words")
 
 
 def state_of(sizes: tuple[LayerSize, ...], title: str, what: str) -> SizesState:
