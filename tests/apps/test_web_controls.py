@@ -154,6 +154,10 @@ class TestPick:
         show(page, "1~lconv2d_2")
         page.locator("#unfold-layer").click()
         before = still(page)
+        assert text(page, ".field:has(#unfold) .field-name") == "Unfold", "the scene is about the whole network"
+        spilling = "buttons => buttons.filter((one) => one.scrollHeight > one.clientHeight + 1).map((one) => one.id)"
+        assert page.locator(".panels .cloud-button").evaluate_all(spilling) == []
+        assert page.locator("#find-examples").bounding_box()["height"] > 40, "its words take two lines"
         page.locator("#find-examples").click()
         wait_until(lambda: state(page, "channel_pictures") == "examples", "the channels show examples")
         wait_until(lambda: page.locator("#find-examples").count() == 0, "they are found")
@@ -179,6 +183,9 @@ class TestView:
     def test_layer_of_the_list_of_gradients_is_highlighted(self, page: Page):
         page.locator("[data-perspective=gradients]").click()
         wait_until(lambda: page.locator("#sizes .diff-place").count() > 3, "the sizes are listed")
+        assert text(page, "#sizes-words").startswith("Smallest: ")
+        summary, first = (page.locator(one).first.bounding_box() for one in ("#sizes-words", "#sizes .diff-place"))
+        assert summary["y"] + summary["height"] <= first["y"], "the summary stands above the list"
         before = still(page)
         name = page.locator("#sizes .diff-place .line").nth(2).inner_text()
         page.locator("#sizes .diff-place").nth(2).click()
