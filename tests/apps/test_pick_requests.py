@@ -90,7 +90,7 @@ def test_unfolded_layer_without_examples_offers_to_find_them(asked, tmp_path):
     panel = CloseUpPanel(page)
     page.panels = [panel]
     panel.synchronize()
-    with pytest.raises(UserError, match="Unfold a layer"):
+    with pytest.raises(UserError, match="Choose a layer"):
         page.triggers["find_examples"]()
     page.session.unfolding.start("conv")
     panel.synchronize()

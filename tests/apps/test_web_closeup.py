@@ -34,6 +34,7 @@ def test_layers_unfold_and_fold_and_change_between_maps_and_features(chromium: B
     with looking(chromium, features) as page:
         pictures = still(page)
         assert "conv2d_2" in text(page, "#views")
+        assert text(page, ".field:has(#unfold) .field-name") == "Layer"
         # The pictures that drive channels are grey, their maps are in colours.
         page.locator("#channel_order button", has_text="index").click()
         page.locator("#channel_pictures button", has_text="maps").click()

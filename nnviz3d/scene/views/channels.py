@@ -195,6 +195,11 @@ class ChannelsView(View):
         box = Span(vector(ends.min(axis=0)), vector(np.ptp(ends, axis=0)))
         return (rectangles(framed), callout([box], facts))
 
+    @property
+    def own_layer(self) -> str | None:
+        """The layer that the scene unfolds by itself; `None` if a layer unfolds only when it is selected."""
+        return None if self._spec is None else self._spec.layer
+
     def unfolded(self, t: float, selection: Selection) -> tuple[str | None, float]:
         """Return the unfolded layer at `t` seconds, and the finished share of the unfolding, from 0 to 1."""
         if selection.unfold is not None and unfolds(self._context, selection.unfold):

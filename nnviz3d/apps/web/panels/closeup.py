@@ -36,6 +36,8 @@ class CloseUpState:
         The layers whose channels can be laid out side by side, after the choice of none: ``title`` and ``value``.
     unfold
         The unfolded layer; empty if there is none.
+    shows_channels
+        Whether the scene is about the channels of one layer.
     channel_orders, channel_order
         The orders of channels to choose from, and the chosen one.
     unfolds
@@ -51,6 +53,7 @@ class CloseUpState:
     unfoldable: list[dict[str, str]] = field(default_factory=list)
     unfolds: bool = False
     unfold: str = _NONE
+    shows_channels: bool = False
     channel_orders: list[str] = field(default_factory=list)
     channel_order: str = ""
     picture_kinds: list[str] = field(default_factory=list)
@@ -89,12 +92,13 @@ class CloseUpPanel(PagePanel[CloseUpState]):
             self._scene, self._layers = scene, unfoldable_layers(session)
             layers = ({"title": layer, "value": layer} for layer in self._layers)
             state = replace(state, unfoldable=[{"title": "no layer", "value": _NONE}, *layers])
-        state = replace(state, unfolds=bool(self._layers), unfold=_NONE)
+        state = replace(state, unfolds=bool(self._layers), unfold=_NONE, shows_channels=False)
         if self._layers:
             layer = session.unfolding.layer
             state = replace(
                 state,
                 unfold=layer or _NONE,
+                shows_channels=scene.get(ChannelsView).own_layer is not None,
                 channel_orders=[name for name in _ORDERS if name in scene.get(ChannelsView).orders(selection)],
                 channel_order=self._order,
                 picture_kinds=[] if layer is None else list(scene.get(ChannelsView).kinds_of_pictures(layer)),
@@ -121,7 +125,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
     def _find_examples(self) -> None:
         """Ask the model for the samples that activate the channels of the unfolded layer most."""
         if not self.state.examples_findable or not self.state.unfold:
-            raise UserError("Unfold a layer without examples first, in a scene with a model and several samples.")
+            raise UserError("Choose a layer without examples first, in a scene with a model and several samples.")
         find_examples(self.page.session, self.state.unfold)
         self.page.session.select(channel_pictures="examples")
         self.page.refresh()
@@ -133,8 +137,9 @@ class CloseUpPanel(PagePanel[CloseUpState]):
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section appearance", id="views", v_if="unfolds"):
-            with labelled("Unfold", "Lay the channels of a layer out side by side", v_if="unfolds"):
-                v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label="Unfold")
+            name = "shows_channels ? 'Layer' : 'Unfold'"
+            with labelled(f"{{{{ {name} }}}}", "Layer whose channels are laid out side by side", v_if="unfolds"):
+                v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label=(name,))
             words = "Order of the channels: by number, by mean activation, or by gradient times activation"
             choice_buttons("Order", "channel_order", "channel_orders", words, v_if="unfold")
             words = "Activation maps of the channels, pictures that maximize them, or samples that activate them most"
