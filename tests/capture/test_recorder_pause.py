@@ -19,7 +19,13 @@ from tests.support import waiting
 
 pytestmark = pytest.mark.slow
 
-wait_until = partial(waiting.wait_until, patience=60.0, pause=0.01)
+wait_until = partial(waiting.wait_until, patience=240.0, pause=0.01)
+
+
+@pytest.fixture(autouse=True)
+def _long_lease(monkeypatch):
+    """On a busy machine, the acting thread may get no processor for longer than a request is good."""
+    monkeypatch.setattr(training_control, "LEASE", 240.0)
 
 
 def model():
@@ -75,7 +81,8 @@ class Early(keras.callbacks.Callback):
         self.asked = asked
 
     def on_train_batch_end(self, batch, logs=None):
-        self.asked.wait(60)
+        self.asked.wait(240)
+        self.asked.set()  # waits once, even if the page's thread has failed
 
 
 def test_training_waits_makes_single_steps_and_goes_on_with_the_same_weights(tmp_path):
