@@ -202,6 +202,19 @@ class Choices:
         largest = [Target(head, index) for index in top_classes(scores, BEST)]
         return tuple(dict.fromkeys((*largest, *found)))
 
+    @property
+    def listed_first(self) -> dict[Target, str]:
+        """The targets to choose from first, in words: the largest scores, and explained ones; none if none is explained."""
+        found = {one.target: self.words(one) for one in self.explained_targets}
+        context, head = self._frame.context, head_of(self._frame.context.graph)
+        if not found or head is None or not context.capture.has_activations(head):
+            return found
+        scores = context.values(head, self._frame.selection.sample).values.reshape(-1)
+        if len(scores) < 2:  # a single sigmoid, whose classes are the number and its opposite
+            return found
+        best = (one for one in self.best if one in found or one.output == head)
+        return {one: found.get(one) or f"{self.name(one)} · {score(float(scores[one.index]))}" for one in best}
+
     def explain(self, target: Target | None) -> None:
         """Show another target, `None` for the model's own answer: at once, or when it has been explained.
 

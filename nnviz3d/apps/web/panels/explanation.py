@@ -20,7 +20,7 @@ from nnviz3d.errors import UserError
 _OTHER_MODEL = -1
 """Value of the compared model in the list of what can be subtracted; samples have their positions."""
 _ALL = "[...targets, ...classes.filter((one) => !targets.some((found) => found.value === one.value))]"
-"""Items of the target list: first the explained targets with their scores, then all others."""
+"""Items of the target list: first the largest scores and the explained targets, then all others."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class ExplanationState:
     quantities, quantity
         The quantities that the cells can show, and the one that they show.
     targets, explained
-        The targets that were explained, with their scores, and the one that is shown.
+        The targets of the largest scores and those that were explained, with their scores, the largest first, if any
+        was explained; and the one that is shown.
     comparable, against
         The samples and the model that the shown one can be compared with, listed while the cells show a difference; and
         what is subtracted: the position of a sample, or -1 for the model.
@@ -89,8 +90,8 @@ class ExplanationPanel(PagePanel[ExplanationState]):
 
     def synchronize(self) -> None:
         """Show the selection; fields that it leaves open as the scene sets them."""
-        session, choices = self.page.session, self._choices
-        found = choices.explained
+        choices = self._choices
+        found, explained = choices.explained, {one.target for one in choices.explained_targets}
         self.show(
             replace(
                 self.state,
@@ -99,8 +100,9 @@ class ExplanationPanel(PagePanel[ExplanationState]):
                 quantities=[{"title": choices.title(name), "value": name} for name in choices.quantities],
                 quantity=choices.quantity,
                 targets=[
-                    _item(one.target.slot, choices.name(one.target), choices.words(one))
-                    for one in session.choices.explained_targets
+                    _item(one.slot, choices.name(one), words)
+                    for one, words in choices.listed_first.items()
+                    if one.slot in self._known or one in explained
                 ],
                 explained="" if found is None else found.target.slot,
                 comparable=self._comparable() if choices.quantity == "difference" else [],
