@@ -88,7 +88,7 @@ class TestWhatIf:
         place(page, "Whole layer").get_by_text("Freeze").click()
         wait_until(lambda: page.locator(".whatif-change").count() == 1 and scores(page), "it is frozen")
         show(page, "1~xconv2d,5,4,7")
-        wait_until(lambda: "conv2d [" in text(page, "#pick .section-title"), "a cell before it is picked")
+        wait_until(lambda: "conv2d [" in text(page, "#picked .section-title"), "a cell before it is picked")
         place(page, "Whole layer").get_by_text("Mute").click()
         wait_until(lambda: page.locator(".whatif-change").count() == 2 and scores(page), "both changes are listed")
         wait_until(lambda: page.locator("#busy").count() == 0, "the model has run")

@@ -71,8 +71,8 @@ def pick_in_the_middle(page: Page, layer: str) -> tuple[int, ...]:
     assert box is not None
     page.locator("#view").click(position={"x": box["width"] / 2, "y": box["height"] / 2})
     wait_until(lambda: page.locator("#pick").count() == 1, "a number is explained")
-    found = re.fullmatch(rf"{layer} \[(\d+), (\d+), (\d+)\]", text(page, "#pick .section-title"))
-    assert found is not None, text(page, "#pick .section-title")
+    found = re.fullmatch(rf"{layer} \[(\d+), (\d+), (\d+)\]", text(page, "#picked .section-title"))
+    assert found is not None, text(page, "#picked .section-title")
     return tuple(map(int, found.groups()))
 
 
@@ -96,7 +96,7 @@ def test_search_leads_to_a_cell_whose_field_and_arithmetic_are_those_of_the_mode
     stored = network.numbers["stem"][0, row, column, channel]
     assert read_number(text(page, "#pick-steps span:last-child")) == pytest.approx(stored, rel=1e-4, abs=1e-5)
     page.locator("#pick-terms button:enabled").first.click()
-    wait_until(lambda: text(page, "#pick .section-title").startswith("scale ["), "the strongest term leads on")
+    wait_until(lambda: text(page, "#picked .section-title").startswith("scale ["), "the strongest term leads on")
     leave(page, first)
 
 
@@ -171,6 +171,11 @@ def test_map_is_that_of_the_chosen_class(page: Page, network: Photographs):
     second = int(np.argsort(network.numbers["scores"][0])[-2])
     name, share = network.classes[second], network.numbers["scores"][0, second]
     page.locator(".field:has(#explained) .v-field").click()
+    listed = page.locator(".v-overlay--active .v-list-item")
+    wait_until(lambda: listed.count() > 5, "the classes are listed")
+    largest = np.argsort(network.numbers["scores"][0])[::-1][:5]
+    expected = [f"{network.classes[k]} · {score(network.numbers['scores'][0, k])}" for k in largest]
+    assert listed.all_inner_texts()[:5] == expected, "the largest scores come first"
     page.keyboard.type(name)
     page.locator(".v-overlay--active .v-list-item", has_text=name).first.click()
     wait_until(lambda: score(share) in text(page, ".field:has(#explained)"), "the class is chosen, with its score")

@@ -359,7 +359,15 @@ def test_click_on_a_cell_fills_the_panel_and_escape_empties_it(chromium: Browser
         page.locator("#view").click(position={"x": 0.575 * width, "y": 0.33 * height})
         wait_until(lambda: page.locator("#pick-field").count() == 1, "the cell is explained")
         assert "products" in text(page, "#pick-steps")
-        assert text(page, "#pick .section-title").startswith("conv2d")
+        title = text(page, "#picked .section-title")
+        assert title.startswith("conv2d [")
+        index = tuple(map(int, title.partition("[")[2].rstrip("]").split(",")))
+        stored = open_capture(bundled("digits.zarr.zip")).activation("conv2d", SAMPLE)[index]
+        assert read_number(text(page, "#pick-value")) == pytest.approx(float(stored), rel=1e-6)
+        head, changes, why = (page.locator(one).bounding_box() for one in ("#picked", "#whatif", "#pick"))
+        assert head["y"] + head["height"] <= changes["y"], "what can be changed stands below the head"
+        assert changes["y"] + changes["height"] <= why["y"], "and above the explanation"
+        assert changes["y"] + changes["height"] <= page.viewport_size["height"] * 0.85, "it is seen without scrolling"
         assert page.locator("#pick-channel img").evaluate("image => image.naturalWidth") == 26
         page.locator("#ask-gradient").click()
         wait_until(lambda: page.locator("#pick-slopes").count() == 1, "the model has found the gradient")
@@ -382,7 +390,7 @@ def test_click_on_an_example_shows_its_sample_and_click_on_a_term_picks_its_numb
         height, width = still(page).shape[:2]
         page.locator("#view").click(position={"x": 0.5 * width, "y": 0.5 * height})
         wait_until(lambda: page.locator("#pick-examples button").count() == 8, "the channel's examples are listed")
-        title = text(page, "#pick .section-title")
+        title = text(page, "#picked .section-title")
         assert title.startswith("conv2d_2 [")
         page.locator("#pick-examples button").nth(1).click()
         name, _, mean = (page.locator("#pick-examples button").nth(1).get_attribute("aria-label") or "").partition(": ")
@@ -390,6 +398,6 @@ def test_click_on_an_example_shows_its_sample_and_click_on_a_term_picks_its_numb
         assert mean.endswith("; show this sample")
         wait_until(lambda: name in text(page, "#sample"), "the example is the sample")
         wait_until(lambda: page.locator("#pick-examples button.chosen").count() == 1, "it is marked")
-        assert text(page, "#pick .section-title") == title
+        assert text(page, "#picked .section-title") == title
         page.locator("#pick-terms button").first.click()
-        wait_until(lambda: text(page, "#pick .section-title").startswith("max_pooling2d_1 ["), "the term is picked")
+        wait_until(lambda: text(page, "#picked .section-title").startswith("max_pooling2d_1 ["), "the term is picked")

@@ -12,12 +12,14 @@ from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
 from nnviz3d.apps.web.panels.histograms import HistogramsPanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
+from nnviz3d.apps.web.panels.interventions import InterventionsPanel
 from nnviz3d.apps.web.panels.keyframes import KeyframesPanel
 from nnviz3d.apps.web.panels.layers import LayersPanel
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.panels.painting import PaintingPanel
 from nnviz3d.apps.web.panels.perspectives import PerspectivesPanel
 from nnviz3d.apps.web.panels.pick import PickPanel
+from nnviz3d.apps.web.panels.pick_head import PickHeadPanel
 from nnviz3d.apps.web.panels.playback import PlaybackPanel
 from nnviz3d.apps.web.panels.points import PointsPanel
 from nnviz3d.apps.web.panels.samples import SamplesPanel
@@ -38,6 +40,8 @@ PANELS: tuple[PanelClass | str, ...] = (
     TourButtonPanel,
     SamplesPanel,
     ComparisonPanel,
+    PickHeadPanel,
+    InterventionsPanel,
     PickPanel,
     CloudPanel,
     PointsPanel,
@@ -54,7 +58,10 @@ PANELS: tuple[PanelClass | str, ...] = (
     PlaybackPanel,
     TourPanel,
 )
-"""All panels, in the order of the page. Capabilities name theirs as ``module:class``; several may name the same one."""
+"""All panels, in the order of the page. Capabilities name theirs as ``module:class``; several may name the same one.
+
+What can be changed at a pick stands between its name and its long explanation.
+"""
 
 
 def panel_classes() -> tuple[PanelClass, ...]:

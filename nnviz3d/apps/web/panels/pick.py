@@ -57,7 +57,6 @@ class PickPanel(PagePanel[PickState]):
     def build(self) -> None:
         """Make the widgets."""
         with html.Div(classes="section pick", id="pick", v_if="pick_title"):
-            html.Span("{{ pick_title }}", classes="section-title")
             _numbers("pick_kernel", "pick-kernel")
             with html.Div(v_if="pick_examples_words", id="pick-examples"):
                 html.Div("{{ pick_examples_words }}", classes="pick-head")
