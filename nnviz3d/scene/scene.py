@@ -45,7 +45,9 @@ from nnviz3d.scene.view import (
 )
 from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views import BY_KIND
+from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.blocks import BlocksView
+from nnviz3d.scene.views.outputs import note_on_change
 from nnviz3d.scene.views.titles import margins_below, title_panel
 from nnviz3d.scene.views.upright import margins_between
 
@@ -106,6 +108,7 @@ class Scene:
         self._describing: list[Pickable] = [*self._views, *blocks]
         self._below_title: dict[float, Margins] = {}
         self._marks: tuple[object, tuple[Primitive, ...]] = (None, ())
+        self._note: tuple[object, tuple[TextRow, ...]] = (None, ())
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
         for number, frame in enumerate(spec.camera.keyframes):
@@ -280,7 +283,7 @@ class Scene:
         selection = selection or Selection()
         return self.as_of(t, selection)._at(t, selection)
 
-    def _at(self, t: float, selection: Selection) -> DrawList:
+    def _at(self, t: float, selection: Selection, *, noted: bool = True) -> DrawList:
         # One view marks the pick; the primitives of the others do not depend on it.
         unmarked = replace(selection, pick=None)
         found: list[Primitive] = []
@@ -291,7 +294,8 @@ class Scene:
             for view in self._foreground:
                 found = [*view.recede(found, t, unmarked), *view.at(t, unmarked)]
         found.extend(self._marked(t, selection))
-        return DrawList(tuple(self._titled(found, selection.sample)))
+        note = self._note_on_change(selection) if noted else ()
+        return DrawList(tuple(self._titled(found, selection.sample, note)))
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
         """Return what a hit means; `None` if it means nothing.
@@ -344,7 +348,19 @@ class Scene:
         name = capture.sample_name(sample) if sample < capture.committed else ""
         return headline(self.spec, self.context.graph.name, name)
 
-    def _titled(self, found: Iterable[Primitive], sample: int) -> Iterable[Primitive]:
+    def _note_on_change(self, selection: Selection) -> tuple[TextRow, ...]:
+        """Return a row that says which of the shown numbers are without the sample's interventions; none without any."""
+        if selection.sample >= self.context.capture.committed:
+            return ()
+        cells = [one for one in self.spec.views if isinstance(one, ActivationsSpec)]
+        drawn = any((selection.quantity or one.quantity) == "change" for one in cells)
+        key = (selection.sample, drawn)
+        if self._note[0] != key:
+            text = note_on_change(self.context, selection.sample, drawn=drawn)
+            self._note = (key, (TextRow(text),) if text else ())
+        return self._note[1]
+
+    def _titled(self, found: Iterable[Primitive], sample: int, note: tuple[TextRow, ...]) -> Iterable[Primitive]:
         heading = TextRow(self.title(sample), "title")
         folded = words_on(self.context.graph)
         below = (TextRow(folded, "quiet"),) if folded else ()
@@ -352,11 +368,12 @@ class Scene:
         for primitive in found:
             if isinstance(primitive, Panel) and primitive.name == "title":
                 titled = True
-                yield Panel("title", "top-left", (heading, *primitive.rows, *below))
+                yield Panel("title", "top-left", (heading, *primitive.rows, *note, *below))
             else:
                 yield primitive
         if not titled:
-            yield Panel("title", "top-left", (heading, TextRow(self.context.capture.provenance.model, "quiet"), *below))
+            model = TextRow(self.context.capture.provenance.model, "quiet")
+            yield Panel("title", "top-left", (heading, model, *note, *below))
 
     def camera(self, t: float, *, aspect: float) -> CameraPose:
         """Return the scene's own pose at `t` seconds for a picture with this aspect, by its keyframes.
@@ -446,7 +463,7 @@ class Scene:
         capture = self.context.capture
 
         def find() -> tuple[Panel, ...]:
-            shown = self._at(self.duration, Selection()).primitives if capture.committed else ()
+            shown = self._at(self.duration, Selection(), noted=False).primitives if capture.committed else ()
             return tuple(one for one in shown if isinstance(one, Panel))
 
         return self.context.memo.get(capture, "panels", find)

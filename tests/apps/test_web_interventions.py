@@ -379,6 +379,9 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         assert "mute conv2d[" in text(page, "#whatif")
         muted = changed(page, first)
         assert np.mean(np.abs(muted.astype(int) - first)) > 1, "the blocks show the change"
+        page.get_by_text("Ask for its gradient").click()
+        wait_until(lambda: page.locator("#whatif-class").count() == 1, "the classes are listed")
+        assert text(page, "#whatif-class") == "Class lists the scores without this."
         page.locator("[data-perspective=neurons]").click()
         neurons = changed(page, muted)
         assert text(page, "#changes-show") == "1 change"
@@ -389,7 +392,7 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         wait_until(lambda: "~Imute!20conv2d" in page.evaluate("location.search"), "the address holds the change")
         address = page.evaluate("location.href")
         page.locator("#changes-reset").click()
-        wait_until(lambda: page.locator("#whatif-scores, #changes").count() == 0, "nothing is changed")
+        wait_until(lambda: page.locator("#whatif-scores, #whatif-class, #changes").count() == 0, "nothing is changed")
         wait_until(lambda: "~I" not in page.evaluate("location.search"), "nor does the address hold a change")
         page.goto(address)
         wait_until(lambda: page.locator("#whatif-scores").count() == 1, "the address shows the change again")

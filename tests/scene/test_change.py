@@ -97,3 +97,33 @@ def test_legend_of_unfolded_channels_says_that_their_change_is_0(changed_capture
     (legend,) = (p for p in found if isinstance(p, Panel) and p.name == "channels")
     channels = changed_capture.activation("conv", 1).shape[-1]
     assert legend.rows[-1].text.startswith(f"the change of {channels} of them is 0 everywhere for this sample: 0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [("activations", "change"), *((kind, None) for kind in ("activations", "nodes", "structure", "statistics"))],
+)
+def test_title_says_which_numbers_are_without_the_change(changed_capture, small_capture, kind, shown):
+    views = [{"kind": kind}] if kind in ("nodes", "structure") else [{"kind": "structure"}, {"kind": kind}]
+    spec = parse_scene({"format": 1, "views": views})
+    rows = title_rows(Scene.build(spec, changed_capture), Selection(sample=1, quantity=shown))
+    best = int(numbers()["scores"][1].argmax())
+    answer = f"changed: largest output {best} ({score(numbers()['scores'][1, best])})"
+    told = "scores in the picture: without the changes" if shown else f"shown without the changes · {answer}"
+    assert rows.count(told) == 1
+    assert sum(text.count(answer) for text in rows) == 1
+    plain = title_rows(Scene.build(spec, small_capture), Selection(sample=1))
+    assert not [text for text in plain if "without" in text]
+
+
+def test_note_on_a_change_moves_no_camera(changed_capture, tmp_path):
+    plain = captures.write(tmp_path / "run.zarr", captures.small_graph(), captures.small_values())
+    for aspect in (16 / 9, 9 / 16):
+        scenes = [Scene.build(default_scene(), capture, aspect=aspect) for capture in (changed_capture, plain)]
+        assert scenes[0].camera(9.0, aspect=aspect) == scenes[1].camera(9.0, aspect=aspect)
+
+
+def title_rows(scene: Scene, selection: Selection) -> list[str]:
+    found = scene.at(scene.duration, selection).primitives
+    (title,) = (p for p in found if isinstance(p, Panel) and p.name == "title")
+    return [row.text for row in title.rows if isinstance(row, TextRow)]

@@ -114,6 +114,24 @@ def changed_answer(context: SceneContext, output: str, sample: int) -> str:
     return f"changed: {_of_vector(context, output, numbers.astype(np.float32).reshape(-1), whose)}"
 
 
+def note_on_change(context: SceneContext, sample: int, *, drawn: bool) -> str:
+    """Say which of the shown numbers are without a sample's interventions; empty for a sample without any.
+
+    Parameters
+    ----------
+    drawn
+        Whether the cells show the change; then the title has the answers of the changed run, else they are added here.
+    """
+    count = len(context.explanations(sample).interventions)
+    if not count:
+        return ""
+    without = f"without the {'change' if count == 1 else 'changes'}"
+    if drawn:
+        return f"scores in the picture: {without}"
+    answers = (changed_answer(context, output, sample) for output in context.graph.outputs[:_ANSWERS])
+    return " · ".join(filter(None, [f"shown {without}", *answers]))
+
+
 def _of_vector(context: SceneContext, output: str, numbers: NDArray[np.float32], whose: str) -> str:
     """Write what the numbers of a vector say: the class with the largest score, or the number itself."""
     several = len(context.graph.outputs) > 1

@@ -172,6 +172,12 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                     aria_label=("`Factor of ${text}`",),
                     __events=["input", "change"],
                 )
+            html.Div(
+                "Class lists the scores without this.",
+                v_if="whatif_listed.length && targets.length",
+                classes="faint",
+                id="whatif-class",
+            )
             with html.Div(v_if="whatif_scores.length", classes="whatif-scores", id="whatif-scores"):
                 html.Span("Score", classes="faint")
                 html.Span("before", classes="faint")
