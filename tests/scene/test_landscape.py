@@ -39,8 +39,9 @@ def build(capture, **view) -> Scene:
     return Scene.build(parse_scene({"format": 1, "views": [{"kind": "landscape", **view}]}), capture)
 
 
-def random(folder, values=None, **view) -> Scene:
-    landscape = random_landscape() if values is None else random_landscape(values=values)
+def random(folder, values=None, dataset="x.npy", **view) -> Scene:
+    given = {"dataset": dataset} if values is None else {"dataset": dataset, "values": values}
+    landscape = random_landscape(**given)
     capture = captures.write(
         folder / "run.zarr",
         captures.small_graph(),
@@ -192,3 +193,10 @@ def test_random_directions_show_the_trained_weights_and_have_no_time(tmp_path):
     ball = of(Points, scene, name="trained weights")
     assert scene.pick(PointHit(ball, 0), Selection()) == LossPick(1, 2)
     assert scene.get(LandscapeView).moment(3.0, 5) == 0
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, True), (3, True), (1000, False)])
+def test_legend_names_a_data_set_but_no_long_list_of_samples(tmp_path, count, named):
+    words = legend(random(tmp_path, dataset=", ".join(f"digits:{k}" for k in range(count))))
+    assert words.startswith("mse on 70 samples")
+    assert ("digits:0" in words) == named

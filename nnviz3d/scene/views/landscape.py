@@ -38,6 +38,8 @@ from nnviz3d.scene.view import View
 from nnviz3d.scene.view_spec import Reveal, Sequential, ViewSpec
 from nnviz3d.scene.views.marks import framed
 
+_NAMED_SETS = 3
+"""Most data sets, or samples, that the legend names."""
 _CONTOURS = 14
 """Contour lines, evenly spread over the height."""
 _LIFT = 0.025
@@ -275,7 +277,7 @@ def _directions(found: LossLandscape) -> tuple[str, str]:
 def _legend(world: LandscapeWorld, found: LossLandscape, colors: Colormap) -> Panel:
     how = "logarithm of the loss" if world.logarithmic else "loss"
     rows: list[Row] = [
-        TextRow(f"{found.loss} on {found.count:,} samples of {found.dataset}"),
+        TextRow(f"{found.loss} on {found.count:,} samples{_of_which(found)}"),
         ScaleRow(colors, world.ticks),
         TextRow(f"height and colour: {how}; {_CONTOURS} contour lines, evenly spaced", "quiet"),
     ]
@@ -290,6 +292,11 @@ def _legend(world: LandscapeWorld, found: LossLandscape, colors: Colormap) -> Pa
     if holes:
         rows.append(TextRow(f"{holes:,} of {found.values.size:,} grid points are not finite: holes", "quiet"))
     return Panel("landscape", "bottom-right", tuple(rows))
+
+
+def _of_which(found: LossLandscape) -> str:
+    """Return the data set in words; nothing if it is a long list of samples."""
+    return f" of {found.dataset}" if found.dataset.count(", ") < _NAMED_SETS else ""
 
 
 def _label(
