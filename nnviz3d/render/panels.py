@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ _WIDEST = {"top-left": 0.70, "top-right": 0.27, "bottom-left": 0.5, "bottom-righ
 """Maximum width of the panels of each corner, as a share of the picture's width."""
 _NARROW = 720.0
 """Width of a picture, divided by its scale, below which each panel may take the whole width."""
+_GAP = 14.0
+"""Least distance of the panels at the left from those at the right, if they stand side by side."""
+_LEAST = 220.0
+"""Width of its rows to which a panel is narrowed at most, so that others have room beside it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,34 @@ def panel_widest(corner: str, beside: int, size: tuple[int, int], scale: float) 
     if is_narrow(size, scale):
         return size[0] - 2 * margin - shade
     return min(_WIDEST[corner] * size[0] - margin, size[0] / beside - 2 * margin - shade)
+
+
+def narrowed(panels: Sequence[tuple[str, tuple[int, int]]], size: tuple[int, int], scale: float) -> dict[int, float]:
+    """Return the panels that must be narrower, so that those of an edge stand side by side, with their rows' widths.
+
+    Panels at the left and at the right that are too wide together share the width: short ones keep theirs. If the others
+    would be too narrow to read, none is narrowed.
+
+    Parameters
+    ----------
+    panels
+        As for `place_panels`.
+    """
+    found: dict[int, float] = {}
+    for edge in () if is_narrow(size, scale) else ("top", "bottom"):
+        own = {i: w for i, (corner, (w, _)) in enumerate(panels) if corner.startswith(edge)}
+        if len({panels[i][0] for i in own}) < 2:
+            continue
+        left = size[0] - len(own) * _MARGIN * scale + (_SHADE - _GAP) * scale
+        cut: dict[int, float] = {}
+        for done, i in enumerate(sorted(own, key=own.__getitem__)):
+            room = left / (len(own) - done)
+            if own[i] > room:
+                cut[i] = math.floor(room) - _SHADE * scale - 2
+            left -= min(own[i], room)
+        if all(width >= _LEAST * scale for width in cut.values()):
+            found |= cut
+    return found
 
 
 def is_too_high(height: float, size: tuple[int, int]) -> bool:
@@ -122,7 +155,7 @@ def _side_by_side(
     for corner, rows in shelves.items():
         rise = margin
         other = corner.replace("right", "left")
-        if other != corner and other in across and across[other] + across[corner] - 2 * _SHADE * scale > width:
+        if other != corner and other in across and across[other] + across[corner] - (_SHADE - _GAP) * scale > width:
             rise += sum(max(h for *_, h in shelf) for shelf in shelves[other])
         for shelf in rows:
             tallest, offset = max(h for *_, h in shelf), margin

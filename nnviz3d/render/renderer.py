@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from nnviz3d.render.label_placement import Rect, corners_of, line_map, outlines,
 from nnviz3d.render.label_ways import LabelWays
 from nnviz3d.render.lines import LinesDrawing
 from nnviz3d.render.observers import calling_back, observe
-from nnviz3d.render.panels import CORNERS, is_narrow, left_out_note, panel_widest, place_panels
+from nnviz3d.render.panels import CORNERS, is_narrow, is_too_high, left_out_note, narrowed, panel_widest, place_panels
 from nnviz3d.render.point_pictures import placed_in
 from nnviz3d.render.points import PointsActor
 from nnviz3d.render.ridges import RidgesActor
@@ -384,20 +384,24 @@ class Renderer:
         beside = Counter(p.corner for p in self._panels)
         known, self._panel_pixels = self._panel_pixels, {}
 
-        def drawn(panel: Panel) -> Sprite:
-            key = (panel, scale, panel_widest(panel.corner, beside[panel.corner], size, scale), narrow)
+        def drawn(panel: Panel, widest: float | None = None) -> Sprite:
+            usual = panel_widest(panel.corner, beside[panel.corner], size, scale)
+            key = (panel, scale, usual if widest is None else widest, narrow)
             found = known[key] if key in known else panel_sprite(panel, scale, key[2], at_left=narrow)
             self._panel_pixels[key] = found
             return found
 
         panels = list(self._panels)
         pixels = [drawn(panel) for panel in panels]
+        for k, widest in narrowed(_shapes(panels, pixels), size, scale).items():
+            found = drawn(panels[k], widest)
+            if is_too_high(pixels[k].shape[0], size) or not is_too_high(found.shape[0], size):
+                pixels[k] = found
         note = left_out_note(panels, [one.shape[0] for one in pixels], size)
         if note is not None:
             panels.append(note)
             pixels.append(drawn(note))
-        shapes = [(p.corner, (w, h)) for p, (h, w, _) in zip(panels, (s.shape for s in pixels), strict=True)]
-        placed = place_panels(shapes, size, scale)
+        placed = place_panels(_shapes(panels, pixels), size, scale)
         return [PlacedSprite(pixels[p.index], p.left, p.bottom) for p in placed], [p.rect for p in placed]
 
     def _matrix(self) -> NDArray[np.float64]:
@@ -405,3 +409,8 @@ class Renderer:
         width, height = self.size
         matrix = self.renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / height, -1, 1)
         return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def _shapes(panels: Sequence[Panel], pixels: Sequence[Sprite]) -> list[tuple[str, tuple[int, int]]]:
+    """Return corner, and width and height in pixels of each panel."""
+    return [(p.corner, (w, h)) for p, (h, w, _) in zip(panels, (s.shape for s in pixels), strict=True)]

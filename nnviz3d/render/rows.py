@@ -32,6 +32,8 @@ _PICTURE = 84.0
 """Height of a picture in a row of a panel."""
 _SIDE_BY_SIDE = 80.0
 """Height of pictures side by side."""
+_TICK_GAP = 5.0
+"""Least distance of the texts of two ticks of a scale."""
 _LIT = (255, 176, 74, 255)
 _DOT, _MOST_DOTS = (143, 196, 255), 48
 """Colour of the dots of a curve's second curve, and the most dots; more are drawn as a line."""
@@ -162,11 +164,17 @@ def _scale_row(row: ScaleRow, scale: float, widest: float) -> Image.Image:
         hidden = (at >= low) & (at < high)
         ramp[: (bottom - top) * 2 // 3, hidden] = (26, 30, 40)
     canvas.paste(Image.fromarray(ramp), (side, top))
-    for share, text in row.ticks:
+    taken: list[tuple[float, float]] = []
+    # The ends are written first; a number between them for which there is no room has a tick alone.
+    for share, text in sorted(row.ticks, key=lambda tick: 0 < tick[0] < 1):
         x = side + share * (width - 1)
         draw.line((x, bottom, x, bottom + 3 * scale), fill=(*QUIET, 255), width=max(1, round(scale)))
-        anchor = "la" if share <= 0 else "ra" if share >= 1 else "ma"
-        _write(draw, (x, bottom + 4 * scale), text, "quiet", scale, INK, anchor)
+        long, place = font(text, "quiet", scale).getlength(text), 0.0 if share <= 0 else 1.0 if share >= 1 else 0.5
+        room = (x - place * long - _TICK_GAP * scale, x + (1 - place) * long + _TICK_GAP * scale)
+        if all(room[0] >= high or room[1] <= low for low, high in taken):
+            taken.append((room[0] + _TICK_GAP * scale, room[1] - _TICK_GAP * scale))
+            anchor = {0.0: "la", 1.0: "ra", 0.5: "ma"}[place]
+            _write(draw, (x, bottom + 4 * scale), text, "quiet", scale, INK, anchor)
     return canvas
 
 

@@ -25,6 +25,7 @@ from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.panels import left_out_note
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.render.steady_labels import _matrix
+from nnviz3d.render.text import panel_sprite
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.panel_rows import (
@@ -40,6 +41,7 @@ from nnviz3d.scene.panel_rows import (
     TextRow,
 )
 from nnviz3d.scene.primitives import Callout, DrawList, Label, Labels, Lines, Panel, Span, vector
+from nnviz3d.scene.selection import Selection
 from tests.support.client import page_with, send
 from tests.support.gallery import READY
 from tests.support.scenes import bundled_scene
@@ -213,6 +215,35 @@ def test_small_picture_says_how_many_legends_are_left_out(page: Any, name: str, 
         [[{"corner": p.corner, "height": 10 if k < shown else 999} for k, p in enumerate(panels)], size],
     )
     assert in_page == row.text
+
+
+def test_legends_at_the_left_and_at_the_right_stand_apart(page: Any) -> None:
+    scene = bundled_scene("examples")
+    what = texts_of(scene.at(scene.duration, Selection(unfold="conv2d_1")))
+    scale, connections, channels = (p for p in what.primitives if isinstance(p, Panel) and p.corner != "top-left")
+    words = TextRow("examples were captured for conv2d_2, not for conv2d_1; these are its maps")
+    what = DrawList((scale, connections, replace(channels, rows=(*channels.rows[:1], words))))
+    for width in range(900, 1140, 15):
+        pose = scene.camera(scene.duration, aspect=width / 764)
+        for placed in placed_by_both(page, what, pose, (width, 764), 1.0):
+            low = sorted(placed.panels, key=lambda rect: rect[0])
+            assert all(b[0] - a[2] >= 8 for a, b in pairwise(low)), f"in {width} pixels they have no room between them"
+
+
+def test_ticks_of_a_scale_are_not_written_over_each_other(page: Any) -> None:
+    ends = ((0.0, "0.0352"), (1.0, "26.7"))
+    for at, written in ((0.157, False), (0.93, False), (0.5, True)):
+        pictures = []
+        for text in ("0.1", ""):
+            row = ScaleRow(colormap("viridis"), (ends[0], (at, text), ends[1]))
+            what = DrawList((Panel("scale", "bottom-right", (row,)),))
+            seen = {"matrix": np.eye(4).ravel().tolist(), "size": SIZES[0][0], "scale": 1.0}
+            wanted = {"frame": sent(page, what), **seen}
+            shown = PngFile.open(io.BytesIO(base64.b64decode(page.evaluate(_DRAW, wanted))))
+            pictures.append((panel_sprite(what.primitives[0], 1.0, 400.0), np.asarray(shown.convert("RGB"))))
+        (own, client), (without, client_without) = pictures
+        assert np.array_equal(own, without) != written, at
+        assert np.array_equal(client, client_without) != written, at
 
 
 def test_words_of_callouts_are_where_vtk_puts_them(page: Any) -> None:

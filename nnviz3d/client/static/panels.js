@@ -8,6 +8,10 @@ const MOST_OF_HEIGHT = 0.25;
 const WIDEST = { "top-left": 0.7, "top-right": 0.27, "bottom-left": 0.5, "bottom-right": 0.46 };
 /** Width of a picture, divided by its scale, below which each panel may take the whole width. */
 const NARROW_PICTURE = 720;
+/** Least distance of the panels at the left from those at the right, if they stand side by side. */
+const PANEL_GAP = 14;
+/** Width of its rows to which a panel is narrowed at most, so that others have room beside it. */
+const LEAST_PANEL = 220;
 
 /** Return whether a panel stands in a corner; the others are boards in front of the scene. */
 export function inCorner(panel) {
@@ -26,8 +30,36 @@ export function panelWidest(corner, beside, size, scale) {
   return Math.min(WIDEST[corner] * size[0] - margin, size[0] / beside - 2 * margin - shade);
 }
 
+/**
+ * Return the panels that must be narrower, so that those of an edge stand side by side, with their rows' widths.
+ *
+ * Panels at the left and at the right that are too wide together share the width: short ones keep theirs. If the others
+ * would be too narrow to read, none is narrowed.
+ *
+ * @param {{corner: string, width: number}[]} panels
+ * @returns {Map<object, number>}
+ */
+export function narrowedPanels(panels, size, scale) {
+  const found = new Map();
+  for (const edge of isNarrow(size, scale) ? [] : ["top", "bottom"]) {
+    const own = panels.filter(({ corner }) => corner.startsWith(edge));
+    if (new Set(own.map(({ corner }) => corner)).size < 2) continue;
+    let left = size[0] - own.length * PANEL_MARGIN * scale + (PANEL_SHADE - PANEL_GAP) * scale;
+    const cut = new Map();
+    [...own]
+      .sort((a, b) => a.width - b.width)
+      .forEach((panel, done) => {
+        const room = left / (own.length - done);
+        if (panel.width > room) cut.set(panel, Math.floor(room) - PANEL_SHADE * scale - 2);
+        left -= Math.min(panel.width, room);
+      });
+    if ([...cut.values()].every((width) => width >= LEAST_PANEL * scale)) cut.forEach((width, panel) => found.set(panel, width));
+  }
+  return found;
+}
+
 /** Return whether a panel is left out: in a very small picture the scales would cover the scene that they explain. */
-function isTooHigh({ height }, size) {
+export function isTooHigh({ height }, size) {
   return height > MOST_OF_HEIGHT * size[1];
 }
 
@@ -88,7 +120,7 @@ function sideBySide(panels, [width, height], scale) {
   for (const [corner, rows] of shelves) {
     let rise = margin;
     const other = corner.replace("right", "left");
-    if (other !== corner && shelves.has(other) && across(other) + across(corner) - 2 * PANEL_SHADE * scale > width) {
+    if (other !== corner && shelves.has(other) && across(other) + across(corner) - (PANEL_SHADE - PANEL_GAP) * scale > width) {
       rise += shelves.get(other).reduce((sum, shelf) => sum + tallest(shelf), 0);
     }
     for (const shelf of rows) {

@@ -15,6 +15,8 @@ const CURVE_HEIGHT = 58;
 const PICTURE_HEIGHT = 84;
 /** Height of pictures side by side. */
 const SIDE_BY_SIDE = 80;
+/** Least distance of the texts of two ticks of a scale. */
+const TICK_GAP = 5;
 const LIT = [255, 176, 74];
 /** Colour of the dots of a curve's second curve, and the most dots; more are drawn as a line. */
 const DOT = [143, 196, 255];
@@ -149,11 +151,18 @@ function scaleRow(row, scale, widest) {
       context.fillRect(side + from, top, Math.max(0, to - from), Math.floor(((bottom - top) * 2) / 3));
     }
     const stroke = Math.max(1, Math.round(scale));
-    for (const [share, text] of row.ticks) {
+    const taken = [];
+    // The ends are written first; a number between them for which there is no room has a tick alone.
+    const isInner = ([share]) => share > 0 && share < 1;
+    for (const [share, text] of [...row.ticks.filter((tick) => !isInner(tick)), ...row.ticks.filter(isInner)]) {
       const x = side + share * (width - 1);
       context.fillStyle = inked(QUIET);
       context.fillRect(Math.round(x - (stroke - 1) / 2), bottom, stroke, Math.round(3 * scale));
-      const align = share <= 0 ? "left" : share >= 1 ? "right" : "center";
+      const [align, place] = share <= 0 ? ["left", 0] : share >= 1 ? ["right", 1] : ["center", 0.5];
+      const long = textWidth(text, "quiet", scale);
+      const [low, high] = [x - place * long, x + (1 - place) * long];
+      if (taken.some(([from, to]) => low - TICK_GAP * scale < to && high + TICK_GAP * scale > from)) continue;
+      taken.push([low, high]);
       writeText(context, x, bottom + 4 * scale, text, "quiet", scale, INK, align);
     }
   });

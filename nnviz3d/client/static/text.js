@@ -3,7 +3,7 @@
 import { boardWidest, drawBrackets, placeBoard, placeCallout } from "./callouts.js";
 import { EDGE, HALO, INK, QUIET, TEXT_SIZES, fontAge, inked, roundEven, textWidth, writeText } from "./fonts.js";
 import { boxOutline, linesOnScreen, placeLabels } from "./label_placement.js";
-import { inCorner, isNarrow, leftOutNote, panelWidest, placePanels } from "./panels.js";
+import { inCorner, isNarrow, isTooHigh, leftOutNote, narrowedPanels, panelWidest, placePanels } from "./panels.js";
 import { pictureOfPoint, pictureProjection, placePictures } from "./point_pictures.js";
 import { fillRounded, keyRow, keyWidth, layRow } from "./rows.js";
 
@@ -116,13 +116,19 @@ export class TextLayer {
 
   panels(panels, size) {
     const narrow = isNarrow(size, this.scale);
-    const drawn = (panel) => {
-      const beside = panels.filter((other) => other.corner === panel.corner).length;
-      const widest = panelWidest(panel.corner, beside, size, this.scale);
+    const widestOf = ({ corner }) => {
+      const beside = panels.filter((other) => other.corner === corner).length;
+      return panelWidest(corner, beside, size, this.scale);
+    };
+    const drawn = (panel, widest = widestOf(panel)) => {
       const sprite = this.kept(panel, `${widest} ${narrow}`, () => panelSprite(panel, this.scale, widest, narrow));
       return { corner: panel.corner, width: sprite.width, height: sprite.height, sprite };
     };
-    const sprites = panels.map(drawn);
+    const sprites = panels.map((panel) => drawn(panel));
+    narrowedPanels(sprites, size, this.scale).forEach((widest, one) => {
+      const [k, found] = [sprites.indexOf(one), drawn(panels[sprites.indexOf(one)], widest)];
+      if (isTooHigh(one, size) || !isTooHigh(found, size)) sprites[k] = found;
+    });
     const note = leftOutNote(sprites, size);
     if (note !== null) sprites.push(drawn(this.known(note)));
     const placed = placePanels(sprites, size, this.scale);
