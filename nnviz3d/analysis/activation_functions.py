@@ -94,6 +94,8 @@ def activation_function(
     if name in ("relu", "leaky_relu"):
         slope = _setting(details, "negative_slope", _LEAK if name == "leaky_relu" else 0.0)
         most, least = _setting(details, "max_value", math.inf), _setting(details, "threshold", 0.0)
+        if slope == 0:  # a product with 0 would be -0, or NaN for an infinite sum
+            return lambda x: np.where(x > least, np.minimum(x, most), np.where(np.isnan(x), x, 0.0))
         return lambda x: np.where(x > least, np.minimum(x, most), slope * (x - least))
     if name == "elu":
         alpha = _setting(details, "alpha", 1.0)

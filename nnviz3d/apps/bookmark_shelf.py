@@ -13,7 +13,7 @@ from nnviz3d.data.files.paths import quoted
 from nnviz3d.errors import UserError
 
 _LARGEST = 8 * 2**20
-"""Most bytes of the file that are read."""
+"""Most bytes of the file."""
 
 
 def identity(session: Session) -> str:
@@ -67,6 +67,8 @@ class BookmarkShelf:
         kept = [one for one in self._all() if one[1:] != (view, self._of)]  # another window may have written since
         kept += [] if name is None else [(name, view, self._of)]
         text = json.dumps([dict(zip(("name", "view", "of"), one, strict=True)) for one in kept], indent=1)
+        if len(text) > _LARGEST:
+            raise UserError(f"{quoted(self._path)} is full; remove bookmarks of this or other networks.")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with whole_file(self._path) as file:

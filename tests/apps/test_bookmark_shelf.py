@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnviz3d.apps import bookmark_shelf
 from nnviz3d.apps.bookmark_shelf import identity, state_file
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.controls import Controls
@@ -62,6 +63,36 @@ def test_bookmark_that_does_not_fit_is_told_and_can_be_removed(small_capture, st
     assert json.loads(state.read_text()) == []
     press(window, "v")
     assert told(window)[0].startswith("bookmark 1: ")
+
+
+def test_bookmark_that_does_not_fit_is_removed_also_where_the_view_has_a_bookmark(small_capture, state):
+    window = opened(small_capture)
+    press(window, "v")
+    kept = json.loads(state.read_text())
+    state.write_text(json.dumps([*kept, {**kept[0], "name": "other data", "view": "1~s900"}]))
+    window = opened(small_capture)
+    press(window, "V")
+    press(window, "V")
+    assert told(window)[0].startswith("bookmark 2 of 2 does not fit, and v removes it")
+    press(window, "v")
+    assert told(window) == ("removed the bookmark: other data",)
+    assert json.loads(state.read_text()) == kept
+    press(window, "v")
+    assert json.loads(state.read_text()) == []
+
+
+def test_file_never_grows_larger_than_it_may_be_when_it_is_read(small_capture, state, monkeypatch):
+    window = opened(small_capture)
+    press(window, "v")
+    content = state.read_bytes()
+    monkeypatch.setattr(bookmark_shelf, "_LARGEST", len(content))
+    window._session.select(layer="dense")
+    press(window, "v")
+    assert told(window)[0].endswith(f"{state} is full; remove bookmarks of this or other networks.")
+    assert state.read_bytes() == content
+    window._session.select(layer=None)
+    press(window, "v")
+    assert json.loads(state.read_text()) == []
 
 
 @pytest.mark.parametrize("content", [b"\xff\x00", b"{}[", b'{"name": 1}', b'[{"name": "a"}]', b"[" * 10**5])

@@ -77,8 +77,8 @@ class Bookmarks:
         # A pose of the file is rounded, and may round to another text.
         same = ((one.text == here.text or (one.view, one.pose) == (here.view, here.pose), one) for one in kept)
         known = next((one for is_here, one in same if is_here), None)
-        if known is None and self._unfit is not None and self._unfit[0] == here.text:
-            known = self._unfit[1]
+        if self._unfit is not None and self._unfit[0] == here.text:
+            known = self._unfit[1]  # the view may have a bookmark itself, but the user was told of the other one
         self._unfit = None
         if known is not None:
             kept.remove(known)
@@ -100,7 +100,7 @@ class Bookmarks:
             self._say("There is no bookmark; v keeps this view as one")
             return
         self._last = (self._last + 1) % len(kept)
-        found = kept[self._last]
+        found, self._unfit = kept[self._last], None
         try:
             show_view(self._session, found.view)
         except UserError as error:
