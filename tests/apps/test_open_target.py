@@ -221,7 +221,7 @@ def test_lists_are_separated_by_commas_or_repeated():
         (CapabilityOptions(at=("conv",)), "--attribution"),
         (CapabilityOptions(dataset=("digits:0-9",)), "--embed"),
         (CapabilityOptions(steps=0), "1 or more"),
-        (CapabilityOptions(perplexity=0.0), "more than 0"),
+        (CapabilityOptions(perplexity=0.9), r"at least 1; got 0\.9"),
     ],
 )
 def test_unused_or_invalid_options_are_refused(options, words):

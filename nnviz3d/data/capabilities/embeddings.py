@@ -56,7 +56,7 @@ class EmbeddingOptions:
     dimensions
         2 or 3.
     perplexity
-        The number of neighbours that count, roughly; `None`: 30, less for few points.
+        The number of neighbours that count, roughly, at least 1; `None`: 30, less for few points.
     pooled
         Whether feature maps are averaged over their locations first: one number for each channel.
     seed
@@ -77,8 +77,8 @@ class EmbeddingOptions:
     landmarks: int | None = None
 
     def __post_init__(self) -> None:
-        if self.perplexity is not None and not self.perplexity > 0:  # NaN too
-            raise ValueError(f"perplexity is more than 0, not {self.perplexity:g}")
+        if self.perplexity is not None and not self.perplexity >= 1:  # NaN too
+            raise ValueError(f"perplexity is at least 1, not {self.perplexity:g}")
         if self.landmarks is not None and self.landmarks < FEWEST_LANDMARKS:
             raise ValueError(f"landmarks are at least {FEWEST_LANDMARKS}, not {self.landmarks}")
 
@@ -143,8 +143,8 @@ class EmbeddingCaptureOptions(CaptureOptions):
 
     def request_fields(self) -> Mapping[str, Any]:
         """Return the layers, the data set and the settings of the embeddings."""
-        if self.perplexity is not None and not self.perplexity > 0:  # NaN too
-            raise UserError(f"--perplexity is more than 0; got {self.perplexity:g}.")
+        if self.perplexity is not None and not self.perplexity >= 1:  # NaN too
+            raise UserError(f"--perplexity is at least 1; got {self.perplexity:g}.")
         if self.landmarks is not None and self.landmarks < FEWEST_LANDMARKS:
             raise UserError(f"--landmarks is at least {FEWEST_LANDMARKS}; got {self.landmarks}.")
         if self.pca and self.embed_method not in ("tsne", "pca"):
