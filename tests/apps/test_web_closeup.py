@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from nnviz3d.apps.session import Session
+from nnviz3d.apps.web.panels.filters import FiltersPanel
+from nnviz3d.data.bundled import bundled
+from nnviz3d.data.capture import open_capture
+from nnviz3d.errors import UserError
+from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.spec import parse_scene
+from nnviz3d.scene.views.kernels import KernelsView
 from tests.apps.conftest import Served
+from tests.apps.test_web_panels import Page
 from tests.support.browser import changed, choose, looking, pixels, serving, still, text, wait_until
 
 if TYPE_CHECKING:
@@ -23,6 +33,11 @@ pytestmark = pytest.mark.chromium
 @pytest.fixture(scope="module")
 def features() -> Iterator[Served]:
     yield from serving("features")
+
+
+@pytest.fixture(scope="module")
+def filters() -> Iterator[Served]:
+    yield from serving("kernels")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +65,35 @@ def test_layers_unfold_and_fold_and_change_between_maps_and_features(chromium: B
         # It has no features, so that there is nothing to choose.
         assert page.locator("#channel_pictures").count() == 0
         assert page.locator("#channel_order .v-btn--active").inner_text() == "index"
+
+
+def test_layer_of_the_filters_is_chosen_by_name(chromium: Browser, filters: Served):
+    with looking(chromium, filters) as page:
+        first = still(page)
+        assert text(page, ".field:has(#filter-layer)").split() == ["Layer", "conv2d_1"]
+        choose(page, "filter-layer", "conv2d_2")
+        changed(page, first)
+        assert text(page, ".field:has(#filter-layer)").split() == ["Layer", "conv2d_2"]
+        wait_until(lambda: page.evaluate("window.trame.state.get('layer')") == "conv2d_2", "the layer is highlighted")
+
+
+def test_choice_of_a_layer_whose_weights_were_not_captured_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    capture = open_capture(bundled("digits.zarr.zip"))
+    spec = parse_scene({"format": 1, "views": [{"kind": "structure"}, {"kind": "activations"}, {"kind": "kernels"}]})
+    page = Page(Session(Scene.build(spec, capture), SimpleNamespace()))
+    panel = FiltersPanel(page)
+    page.panels = [panel]
+    panel.synchronize()
+    assert panel.state.filter_layers == ["conv2d", "conv2d_1", "conv2d_2", "dense", "dense_1"]
+    assert panel.state.filter_layer == "conv2d"
+    page.changed["filter_layer"]("dense_1")
+    assert (panel.state.filter_layer, page.session.selection.layer) == ("dense_1", "dense_1")
+    monkeypatch.setattr(KernelsView, "holds", lambda self, layer: False)
+    with pytest.raises(UserError, match="does not hold the weights of conv2d_2"):
+        page.changed["filter_layer"]("conv2d_2")
+    with pytest.raises(UserError, match="layer"):
+        page.changed["filter_layer"]("flatten")
+    assert panel.state.filter_layer == "dense_1"
 
 
 def test_points_are_coloured_by_prediction_and_an_uploaded_sample_joins_them(

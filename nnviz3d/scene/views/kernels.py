@@ -122,6 +122,19 @@ class KernelsView(View):
         self.extent_beside = np.stack([low, high, caption])
         self._kept: dict[tuple[object, ...], tuple[Primitive, ...]] = {}
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of kinds that have filters; whether the capture holds their weights is read only for a chosen one."""
+        return tuple(node.id for node in self._context.graph if node.parameters and _has_kernel(node))
+
+    def holds(self, layer: str) -> bool:
+        """Whether the capture holds the filters of a layer."""
+        return kernel_of(self._context, self._context.graph.node(layer)) is not None
+
+    def shown_layer(self, selection: Selection) -> str:
+        """Return the layer whose filters are shown."""
+        return self._shown(selection).kernel.layer
+
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the filters; they are the same at all times and for all samples."""
         key = (selection.layer, selection.colormap, selection.threshold, self._subtracts(selection))
@@ -325,7 +338,11 @@ def _selected(context: SceneContext, layer: str) -> Kernel:
     raise SceneError(f"layer: {nodes[0].id} has no kernel to show; those with one are {_with_kernels(graph.nodes)}.")
 
 
+def _has_kernel(node: LayerNode) -> bool:
+    return "Conv" in node.kind or "Dense" in node.kind
+
+
 def _with_kernels(nodes: tuple[LayerNode, ...]) -> str:
-    names = [node.id for node in nodes if "Conv" in node.kind or "Dense" in node.kind]
+    names = [node.id for node in nodes if _has_kernel(node)]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more or "none of this model's"

@@ -10,6 +10,7 @@ from nnviz3d.apps.web.panels.breadcrumbs import BreadcrumbsPanel
 from nnviz3d.apps.web.panels.changes import ChangesPanel
 from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
+from nnviz3d.apps.web.panels.filters import FiltersPanel
 from nnviz3d.apps.web.panels.histograms import HistogramsPanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
 from nnviz3d.apps.web.panels.interventions import InterventionsPanel
@@ -50,6 +51,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     HistoryPanel,
     HistogramsPanel,
     PaintingPanel,
+    FiltersPanel,
     *(capability.panel for capability in CAPABILITIES if capability.panel is not None),
     SizesPanel,
     AppearancePanel,
