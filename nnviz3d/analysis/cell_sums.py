@@ -87,7 +87,7 @@ def cell_sum(
         return recurrent(node, index, inputs, weights, stored.gates)
     function = function_of(node)
     apply = activation_function(function, node.details)
-    if function in OVER_UNITS and node.details.get("axis", -1) not in (-1, len(shape)):
+    if function in OVER_UNITS and node.details.get("axis", -1) not in (-1, [-1], len(shape), [len(shape)]):
         raise UnknownSumError(f"its {function} is over other axes than the last one")
     if apply is None:
         raise UnknownSumError(f"its activation function {function} is not known here")

@@ -250,7 +250,7 @@ def add_near(
             push[i, 1] += slope * fy
             push[i, 2] += slope * fz
             total += float(value)
-        at = last
+        at = max(last, at + 1)
     return float(total)
 
 

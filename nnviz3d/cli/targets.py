@@ -156,8 +156,10 @@ def _compared(name: str | None, *, live: bool) -> Iterator[tuple[Compared | None
 
         yield Compared(name, run, worker if live else None), notices
     finally:
-        _release(notices)  # those of a target whose counterpart could not be run
-        worker.close()
+        try:
+            _release(notices)  # those of a target whose counterpart could not be run
+        finally:
+            worker.close()
 
 
 def _release(notices: ComparedNotices | None) -> None:

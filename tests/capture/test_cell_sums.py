@@ -57,6 +57,7 @@ LAYERS = {
     "function with a limit": ((5, 5, 2), lambda: layers.ReLU(0.7)),
     "function with all settings": ((5, 7), lambda: layers.ReLU(0.9, negative_slope=0.2, threshold=0.3)),
     "function with a factor": ((5, 7), lambda: layers.ELU(0.4)),
+    "softmax, its axis in a list": ((5, 7), lambda: layers.Softmax(axis=[-1])),
     "function by name": ((5, 7), lambda: layers.Activation("hard_silu")),
 }
 
