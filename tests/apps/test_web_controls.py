@@ -76,11 +76,11 @@ class TestWhatIf:
         )
         assert slider.input_value() == "2"
         slider.fill("-2")
-        wait_until(lambda: text(page, ".whatif-change span") == "scale conv2d_1[7] by -2", "the slider sets the factor")
+        wait_until(lambda: text(page, ".whatif-change span") == "scale conv2d_1[7] by −2", "the slider sets the factor")
         slider.fill("1")
         wait_until(lambda: all(before == after for before, after in scores(page)), "factor 1 changes nothing")
         page.locator("#whatif-undo").click()
-        wait_until(lambda: text(page, ".whatif-change span") == "scale conv2d_1[7] by -2", "the last change is undone")
+        wait_until(lambda: text(page, ".whatif-change span") == "scale conv2d_1[7] by −2", "the last change is undone")
 
     def test_frozen_layer_keeps_its_numbers_whatever_changes_before_it_and_a_change_is_taken_back(self, page: Page):
         show(page, "1~xconv2d_1,5,4,7")
