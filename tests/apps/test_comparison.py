@@ -218,14 +218,15 @@ def test_perspective_shows_both_networks_with_the_same_pick(session):
 
 def test_key_of_the_window_flies_to_what_differs_most(session):
     pose = session.own_pose(16 / 9)
-    session.renderer = SimpleNamespace(pose=lambda: pose, size=(1600, 900))
+    session.renderer = SimpleNamespace(pose=lambda: pose, size=(1600, 900), look=lambda pose: None)
     controls = Controls(session, save=str, write=str, printed=print)
     controls.next_difference()
     layer = session.selection.layer
     assert layer in session.scene.context.graph
     assert session.choices.quantity == "difference"
     assert controls.moving
-    assert layer in controls._message
+    controls.advance(0.0, 0.0)
+    assert layer in next(row.text for panel in controls.panels() if panel.name == "status" for row in panel.rows)
     controls.next_difference()
     assert session.selection.layer != layer
 

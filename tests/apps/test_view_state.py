@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nnviz3d.apps.session import Session
@@ -78,6 +78,7 @@ LOOKS = (
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sample=st.none() | SMALL, look=LOOKS)
+@example(sample=None, look=LookSpec(pick=PickSpec(layer="dense_1", index=())))  # a vector has no place of all its units
 def test_any_view_is_drawn_or_refused_and_then_nothing_changes(scene, sample, look):
     session = session_of(scene)
     before = (session.selection, session.clock.t, session.scene)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
 from nnviz3d.data.printable import all_printable
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nnviz3d.data.request import Insights
     from nnviz3d.data.storage.array_writer import GroupWriter
     from nnviz3d.data.storage.zarr_reader import StoredArrays
 
@@ -157,7 +156,17 @@ def _missing(capture: CaptureContents, wanted: ExampleFields) -> str:
     return f"{capture.path.name} holds no examples of channels; capture the model with --examples {wanted.examples[0]}."
 
 
-def _impossible(capture: CaptureContents, wanted: Insights) -> str:
+class _ExamplesOfData(Protocol):
+    """The part of a request that says which layers have examples, and in which data set they are looked for."""
+
+    @property
+    def examples(self) -> tuple[str, ...]: ...
+
+    @property
+    def dataset(self) -> Sized: ...
+
+
+def _impossible(capture: CaptureContents, wanted: _ExamplesOfData) -> str:
     from nnviz3d.data.selectors import lacks, matching
 
     if not wanted.examples:

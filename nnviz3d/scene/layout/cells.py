@@ -94,7 +94,7 @@ class CellGrid:
 
     def holds(self, index: Index) -> bool:
         """Whether an index belongs to a number of the tensor, or to a location with all its channels."""
-        lengths = self.shape if len(index) == len(self.shape) else self.location_shape
+        lengths = self.shape if len(index) == len(self.shape) or len(self.shape) < 2 else self.location_shape
         inside = len(index) == len(lengths) and all(0 <= i < n for i, n in zip(index, lengths, strict=True))
         return inside and self.count > 0
 
