@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import IO, Any
@@ -44,12 +45,33 @@ def end_process(process: subprocess.Popen[Any], grace: float) -> None:
         process.wait()
 
 
-def last_output(printed: IO[bytes], most: int) -> str:
-    """Return the end of what a process printed into a file, at most `most` bytes, for an error; empty for nothing."""
-    printed.seek(0, os.SEEK_END)
-    printed.seek(max(0, printed.tell() - most))
-    tail = printed.read().decode("utf-8", errors="replace").strip()
-    return tail and f"It printed last:\n{tail}"
+class ProcessOutput:
+    """What a process prints, in a temporary file. One thread may read its end while another one closes it.
+
+    Attributes
+    ----------
+    file
+        The file into which the process prints.
+    """
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._one_at_a_time = threading.Lock()
+
+    def last(self, most: int) -> str:
+        """Return the end of the output, at most `most` bytes, for an error; empty for nothing, or after `close`."""
+        with self._one_at_a_time:
+            if self.file.closed:
+                return ""
+            self.file.seek(0, os.SEEK_END)
+            self.file.seek(max(0, self.file.tell() - most))
+            tail = self.file.read().decode("utf-8", errors="replace").strip()
+        return tail and f"It printed last:\n{tail}"
+
+    def close(self) -> None:
+        """Close the file, which removes it."""
+        with self._one_at_a_time:
+            self.file.close()
 
 
 def parent_variables() -> dict[str, str]:

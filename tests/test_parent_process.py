@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from nnviz3d.parent_process import MAIN_THREAD, PARENT, parent_variables
+from nnviz3d.parent_process import MAIN_THREAD, PARENT, ProcessOutput, parent_variables
 
 CHILD = """
 import ctypes
@@ -49,3 +49,27 @@ def test_only_a_process_of_the_main_thread_ends_with_the_thread_that_started_it(
     thread.start()
     thread.join()
     assert found == [{PARENT: own, MAIN_THREAD: own}, {PARENT: own, MAIN_THREAD: ""}]
+
+
+def test_output_is_closed_only_after_another_thread_has_read_its_end(monkeypatch) -> None:
+    output = ProcessOutput()
+    output.file.write(b"one line\nthe last line\n")
+    closing = threading.Thread(target=output.close)
+    file = output.file
+
+    class ReadMeanwhile:
+        closed = False
+
+        def __getattr__(self, name):
+            if name == "tell":
+                closing.start()
+                closing.join(0.2)
+                assert not file.closed
+            return getattr(file, name)
+
+    monkeypatch.setattr(output, "file", ReadMeanwhile())
+    assert output.last(14) == "It printed last:\nthe last line"
+    closing.join(60)
+    assert file.closed
+    monkeypatch.undo()
+    assert output.last(14) == ""

@@ -10,12 +10,11 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 from typing import IO, Protocol
 
 from nnviz3d.apps.liveness import SILENCE, Peer, processor_time
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import PARENT, end_process, last_output, run_module
+from nnviz3d.parent_process import PARENT, ProcessOutput, end_process, run_module
 
 _TAIL = 4000
 """Most characters of the process's own output that are shown with a bug."""
@@ -89,12 +88,12 @@ class ProcessConnection:
 
     def __init__(self) -> None:
         try:
-            self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self._printed = ProcessOutput()
             self._process = subprocess.Popen(
                 run_module("nnviz3d.capture.process"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._printed,
+                stderr=self._printed.file,
                 text=True,
                 encoding="utf-8",
                 errors="backslashreplace",  # a line that is not text is not an event, and is quoted
@@ -140,9 +139,7 @@ class ProcessConnection:
 
     def last_output(self) -> str:
         """Return the end of the process's output."""
-        if self._printed.closed:
-            return ""
-        return last_output(self._printed, _TAIL)
+        return self._printed.last(_TAIL)
 
     def finish(self) -> None:
         """Close the process's standard input, and wait until it has cleaned up."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 from contextlib import suppress
 from typing import IO, Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.liveness import processor_time
 from nnviz3d.errors import Nnviz3dError, UserError
-from nnviz3d.parent_process import end_process, last_output, parent_variables, run_module
+from nnviz3d.parent_process import ProcessOutput, end_process, parent_variables, run_module
 
 _GRACE = 5.0
 """Seconds that the process has to end before it is killed."""
@@ -73,14 +72,14 @@ class DrawingConnection:
 
     def __init__(self, threads: int | None = None) -> None:
         self.last_output = ""
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._printed = ProcessOutput()
         settings = {} if threads is None else {"LP_NUM_THREADS": str(threads)}
         try:
             self._process = subprocess.Popen(
                 run_module("nnviz3d.apps.film.drawing_process"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._printed,
+                stderr=self._printed.file,
                 env={**_MEMORY, **settings, **os.environ, **parent_variables()},
                 process_group=0,  # Ctrl-C reaches only this process, which then ends that one
             )
@@ -151,9 +150,8 @@ class DrawingConnection:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
-        if not self._printed.closed:
-            self.last_output = last_output(self._printed, _TAIL)
-            self._printed.close()
+        self.last_output = self.last_output or self._printed.last(_TAIL)
+        self._printed.close()
 
 
 def _answer(pipe: IO[bytes]) -> Answer | None:
