@@ -46,7 +46,7 @@ def end_process(process: subprocess.Popen[Any], grace: float) -> None:
 
 
 class ProcessOutput:
-    """What a process prints, in a temporary file. One thread may read its end while another one closes it.
+    """The output of a process, in a temporary file. One thread may read the end of it while another thread closes it.
 
     Attributes
     ----------

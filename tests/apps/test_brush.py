@@ -20,6 +20,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene, parse_scene
 from tests.apps.test_painting import PICTURE, model, session  # noqa: F401 - fixtures
 from tests.support import pinhole
+from tests.support.window_status import status_lines
 
 SIZE = (900, 600)
 
@@ -156,7 +157,5 @@ def test_scene_without_a_picture_says_so():
         scene = Scene.build(spec, open_capture(bundled(f"{capture}.zarr.zip")))
         window = Controls(Session(scene, SimpleNamespace()), save=str, write=str, printed=print)
         press(window, "P")
-        window.advance(0.0, 0.0)
-        told = [row.text for panel in window.panels() if panel.name == "status" for row in panel.rows]
-        assert told[0].startswith(words)
+        assert status_lines(window)[0].startswith(words)
         assert window._brush.tool is None

@@ -1,4 +1,4 @@
-"""What the server sends to pages that draw the scene themselves, and what it takes from them."""
+"""Messages between the server and pages that draw the scene themselves."""
 
 from __future__ import annotations
 

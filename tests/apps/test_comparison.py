@@ -31,6 +31,7 @@ from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.spec import default_scene
 from tests.scene.test_model_difference import other_values
 from tests.support import captures
+from tests.support.window_status import status_lines
 
 END = 9.0
 NAMES = ("a.keras", "b.keras", "b.keras")
@@ -225,8 +226,7 @@ def test_key_of_the_window_flies_to_what_differs_most(session):
     assert layer in session.scene.context.graph
     assert session.choices.quantity == "difference"
     assert controls.moving
-    controls.advance(0.0, 0.0)
-    assert layer in next(row.text for panel in controls.panels() if panel.name == "status" for row in panel.rows)
+    assert layer in status_lines(controls)[0]
     controls.next_difference()
     assert session.selection.layer != layer
 

@@ -17,6 +17,7 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import EVERY_POINT
 from nnviz3d.scene.spec import default_scene, parse_scene
 from tests.support import pinhole
+from tests.support.window_status import status_lines
 
 SIZE = (900, 600)
 
@@ -58,8 +59,7 @@ def chosen(window: Controls) -> list[int] | None:
 
 
 def told(window: Controls) -> str:
-    window.advance(0.0, 0.0)
-    return next(row.text for panel in window.panels() if panel.name == "status" for row in panel.rows)
+    return status_lines(window)[0]
 
 
 def test_box_and_lasso_choose_add_and_take_away(scene):

@@ -17,6 +17,7 @@ from nnviz3d.scene.spec import default_scene, parse_scene
 from nnviz3d.scene.views.node_link.picks import ChannelPick
 from tests.data.test_grouping import residual_blocks
 from tests.support.captures import small_values, write
+from tests.support.window_status import status_lines
 
 
 class Camera(SimpleNamespace):
@@ -125,8 +126,7 @@ def test_bookmarks_hold_choices_and_camera_and_are_gone_through(session):
         window.follow({"type": "KeyPress", "key": key, "shiftKey": True, "repeat": False}, 0.0)  # type: ignore[typeddict-item]
 
     def told() -> str:
-        window.advance(0.0, 0.0)
-        return next(row.text for panel in window.panels() if panel.name == "status" for row in panel.rows)
+        return status_lines(window)[0]
 
     shift("V")
     assert told().startswith("There is no bookmark")

@@ -1,4 +1,4 @@
-"""What the panel of a pick asks the model for: the gradient at a cell, and examples of its channel."""
+"""Requests of the panel of a pick to the model: the gradient at a cell, and examples of its channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the window says below the scene: what a key did, what the model does, what a drag does; and its first picture."""
+"""The window's sentences below the scene: on keys, on the model's work and on drags; and its first picture."""
 
 from __future__ import annotations
 
@@ -20,59 +20,58 @@ from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.test_brush import SIZE, drag, press, window  # noqa: F401 - fixture
 from tests.apps.test_painting import model, session  # noqa: F401 - fixtures
+from tests.support.window_status import status_lines
 
 BRUSH = "brush: drag over the input's picture · P: eraser · D: undo · Esc: end"
 STARTS = "Starting TensorFlow, then running the model with interventions on sample 0"
 
 
-def told(window: Controls) -> tuple[str, ...]:  # noqa: F811
-    window.advance(0.0, 0.0)
-    return tuple(row.text for panel in window.panels() if panel.name == "status" for row in panel.rows)
-
-
 def test_status_says_that_tensorflow_is_still_starting_below_what_a_drag_and_a_key_do(window, model):  # noqa: F811
     model.stage = "import"
     press(window, "P")
-    assert told(window) == (BRUSH,)
+    assert status_lines(window) == (BRUSH,)
     drag(window, (2, 1), (2, 4))
-    assert told(window) == (BRUSH, STARTS)
+    assert status_lines(window) == (BRUSH, STARTS)
     press(window, "b")
-    assert told(window) == ("The cells show no difference; press x until they show one", STARTS)
+    assert status_lines(window) == ("The cells show no difference; press x until they show one", STARTS)
     model.stage = "forward"
     press(window, "r")
-    assert told(window) == (BRUSH, "Running the model with interventions on sample 0")
+    assert status_lines(window) == (BRUSH, "Running the model with interventions on sample 0")
 
 
 def test_key_takes_away_what_was_told_of_the_key_before(window):  # noqa: F811
     press(window, "o")
-    assert told(window) == ("No layer is unfolded; point at one, then press u",)
+    assert status_lines(window) == ("No layer is unfolded; point at one, then press u",)
     press(window, "Up")
-    assert told(window) == ("No layer is unfolded; point at one, then press u",), "one may read on while flying"
+    assert status_lines(window) == ("No layer is unfolded; point at one, then press u",), "one may read on while flying"
     press(window, "P")
-    assert told(window) == (BRUSH,), "not the sentence on another key"
+    assert status_lines(window) == (BRUSH,), "not the sentence on another key"
     press(window, "Escape")
-    assert told(window) == ()
+    assert status_lines(window) == ()
 
 
 def test_perspective_that_is_computed_says_so_until_it_is_stopped(window, session, model):  # noqa: F811
-    while "Gradients: not captured" not in "".join(told(window)):
+    while "Gradients: not captured" not in "".join(status_lines(window)):
         press(window, "Tab")
     model.stage = "gradients"
     press(window, "Return")
     assert session.queries.perspective == "gradients"
-    assert told(window) == ("Gradients: shown when the model has computed it · Esc: stop", "Finding the gradients")
+    assert status_lines(window) == (
+        "Gradients: shown when the model has computed it · Esc: stop",
+        "Finding the gradients",
+    )
     model.stop = lambda: None
     press(window, "Escape")
-    assert told(window) == ("stopped",)
+    assert status_lines(window) == ("stopped",)
 
 
 def test_perspective_named_right_after_one_that_is_shown_is_told_and_computed(window, session, model):  # noqa: F811
-    while "Landscape" not in "".join(told(window)):
+    while "Landscape" not in "".join(status_lines(window)):
         press(window, "Tab")
     for _ in range(5):
         press(window, "Tab")
     assert session.perspectives.current == "activations", "four perspectives are shown, all before the next picture"
-    assert told(window) == ("Features: not captured; press Return to let the model compute it",)
+    assert status_lines(window) == ("Features: not captured; press Return to let the model compute it",)
     press(window, "Return")
     assert session.queries.perspective == "features"
 

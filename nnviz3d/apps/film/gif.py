@@ -60,7 +60,7 @@ class GifFilm(FrameSink):
         # Each frame gives a quarter of its pixels, and any four in a row give all places. The first ones give all of
         # theirs, for films of less than four frames.
         quarters = ((0, 0), (0, 1), (1, 0), (1, 1))
-        for row, column in quarters if number < len(quarters) - 1 else quarters[number % 4 : number % 4 + 1]:
+        for row, column in quarters if number < len(quarters) - 1 else (quarters[number % len(quarters)],):
             some = packed[row::2, column::2][: self._size[1] // 2, : self._size[0] // 2]
             self._source.push(self._frame(np.ascontiguousarray(some), number))
             with suppress(av.BlockingIOError):  # a filter takes its frames only when it is asked for a result

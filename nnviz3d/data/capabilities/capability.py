@@ -182,6 +182,11 @@ def imported(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def there_are(count: int) -> str:
+    """Return the words for a number of samples: ``there are none``, ``there is 1``, ``there are 3``."""
+    return "there is 1" if count == 1 else f"there are {count or 'none'}"
+
+
 def split_names(given: Sequence[str]) -> tuple[str, ...]:
     """Split lists of names at their commas, but not inside brackets: ``a,mask[:,:,3]`` is two names."""
     return tuple(name for part in given for name in (n.strip() for n in _COMMA.split(part)) if name)

@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import quote, unquote
 
-from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, are_numbers, split_names
+from nnviz3d.data.capabilities.capability import (
+    Capability,
+    CaptureContents,
+    CaptureOptions,
+    are_numbers,
+    split_names,
+    there_are,
+)
 from nnviz3d.data.printable import all_printable
 from nnviz3d.errors import CaptureError, UserError
 
@@ -310,7 +317,7 @@ def _impossible(capture: CaptureContents, wanted: EmbeddingFields) -> str:
     if not any(matching(selector, capture.graph) for selector in wanted.embeddings):
         return f"{lacks(wanted.embeddings[0], capture.graph)}, whose outputs could be embedded."
     if len(wanted.dataset) < FEWEST_EMBEDDED:
-        few = f"there are {len(wanted.dataset) or 'none'}" if len(wanted.dataset) != 1 else "there is 1"
+        few = there_are(len(wanted.dataset))
         return f"An embedding needs {FEWEST_EMBEDDED} samples or more, and {few}; give a data set with --input."
     return ""
 

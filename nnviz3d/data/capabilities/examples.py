@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
+from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names, there_are
 from nnviz3d.data.printable import all_printable
 from nnviz3d.data.storage.schema import split_id
 from nnviz3d.errors import CaptureError
@@ -143,7 +143,7 @@ def too_few(count: int) -> str:
     """Return one sentence on why there are no examples among so many samples; empty if there are enough."""
     if count >= FEWEST_SAMPLES:
         return ""
-    few = f"there is {count}" if count == 1 else "there are none"
+    few = there_are(count)
     return (
         f"Examples of channels need {FEWEST_SAMPLES} samples or more, and {few}; give more with --input or --dataset."
     )

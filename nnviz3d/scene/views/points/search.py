@@ -93,7 +93,7 @@ def classes_of(found: Embedding, names: tuple[str, ...] | None, by: ColoredBy | 
 
 @dataclass(frozen=True)
 class SelectedCounts:
-    """How many samples of an embedding match a filter, and how many of each category.
+    """Counts of the samples of an embedding that match a filter: of all of them, and by category.
 
     Attributes
     ----------
