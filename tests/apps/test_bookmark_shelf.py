@@ -17,7 +17,8 @@ from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
 from tests.apps.test_brush import press
-from tests.apps.test_window_status import Camera, told
+from tests.apps.test_window_status import Camera
+from tests.support.window_status import status_lines
 
 POSE = CameraPose((1 / 3, 2.0, 30.0), (0.1, 1.0, 0.0))
 
@@ -37,18 +38,18 @@ def test_bookmark_is_there_in_the_next_window_of_the_network_and_in_no_other(sma
     window._session.select(layer="dense")
     window._look(POSE)
     press(window, "v")
-    assert told(window) == ("bookmark 1: Activations · sample 0 · dense · V: next bookmark",)
+    assert status_lines(window) == ("bookmark 1: Activations · sample 0 · dense · V: next bookmark",)
     press(other := opened(long_capture), "V")
-    assert told(other) == ("There is no bookmark; v keeps this view as one",)
+    assert status_lines(other) == ("There is no bookmark; v keeps this view as one",)
     again = opened(small_capture)
     press(again, "V")
-    assert told(again) == ("bookmark 1 of 1: Activations · sample 0 · dense",)
+    assert status_lines(again) == ("bookmark 1 of 1: Activations · sample 0 · dense",)
     assert again._session.selection.layer == "dense"
     assert np.allclose(again._session.renderer.pose().position, POSE.position, atol=1e-5)
     press(again, "v")
-    assert told(again) == ("removed the bookmark: Activations · sample 0 · dense",)
+    assert status_lines(again) == ("removed the bookmark: Activations · sample 0 · dense",)
     press(last := opened(small_capture), "V")
-    assert told(last) == ("There is no bookmark; v keeps this view as one",)
+    assert status_lines(last) == ("There is no bookmark; v keeps this view as one",)
 
 
 def test_bookmark_that_does_not_fit_is_told_and_can_be_removed(small_capture, state):
@@ -57,12 +58,14 @@ def test_bookmark_that_does_not_fit_is_told_and_can_be_removed(small_capture, st
     state.write_text(json.dumps([{"name": "other data", "view": "1~s900", "of": of}]))
     window = opened(small_capture)
     press(window, "V")
-    assert told(window)[0].startswith("bookmark 1 of 1 does not fit, and v removes it: sample: there is no sample 900")
+    assert status_lines(window)[0].startswith(
+        "bookmark 1 of 1 does not fit, and v removes it: sample: there is no sample 900"
+    )
     press(window, "v")
-    assert told(window) == ("removed the bookmark: other data",)
+    assert status_lines(window) == ("removed the bookmark: other data",)
     assert json.loads(state.read_text()) == []
     press(window, "v")
-    assert told(window)[0].startswith("bookmark 1: ")
+    assert status_lines(window)[0].startswith("bookmark 1: ")
 
 
 def test_bookmark_that_does_not_fit_is_removed_also_where_the_view_has_a_bookmark(small_capture, state):
@@ -73,9 +76,9 @@ def test_bookmark_that_does_not_fit_is_removed_also_where_the_view_has_a_bookmar
     window = opened(small_capture)
     press(window, "V")
     press(window, "V")
-    assert told(window)[0].startswith("bookmark 2 of 2 does not fit, and v removes it")
+    assert status_lines(window)[0].startswith("bookmark 2 of 2 does not fit, and v removes it")
     press(window, "v")
-    assert told(window) == ("removed the bookmark: other data",)
+    assert status_lines(window) == ("removed the bookmark: other data",)
     assert json.loads(state.read_text()) == kept
     press(window, "v")
     assert json.loads(state.read_text()) == []
@@ -88,7 +91,7 @@ def test_file_never_grows_larger_than_it_may_be_when_it_is_read(small_capture, s
     monkeypatch.setattr(bookmark_shelf, "_LARGEST", len(content))
     window._session.select(layer="dense")
     press(window, "v")
-    assert told(window)[0].endswith(f"{state} is full; remove bookmarks of this or other networks.")
+    assert status_lines(window)[0].endswith(f"{state} is full; remove bookmarks of this or other networks.")
     assert state.read_bytes() == content
     window._session.select(layer=None)
     press(window, "v")
@@ -102,11 +105,11 @@ def test_strange_file_stays_as_it_is_and_bookmarks_last_as_long_as_the_window(sm
     window = opened(small_capture)
     press(window, "V")
     reason = f"{state} holds something else than bookmarks; move it away."
-    assert told(window) == (f"There is no bookmark; v keeps this view as one · {reason}",)
+    assert status_lines(window) == (f"There is no bookmark; v keeps this view as one · {reason}",)
     press(window, "v")
-    assert told(window)[0].endswith(f"V: next bookmark · only until the window closes: {reason}")
+    assert status_lines(window)[0].endswith(f"V: next bookmark · only until the window closes: {reason}")
     press(window, "V")
-    assert told(window) == ("bookmark 1 of 1: Activations · sample 0",)
+    assert status_lines(window) == ("bookmark 1 of 1: Activations · sample 0",)
     assert state.read_bytes() == content
 
 
@@ -114,8 +117,8 @@ def test_folder_that_cannot_be_made_is_told_in_one_sentence(small_capture, tmp_p
     (tmp_path / "state").write_text("a file")
     window = opened(small_capture)
     press(window, "v")
-    assert "only until the window closes" in told(window)[0]
-    assert str(state) in told(window)[0]
+    assert "only until the window closes" in status_lines(window)[0]
+    assert str(state) in status_lines(window)[0]
 
 
 def test_folder_is_the_home_folder_unless_an_absolute_one_is_named(monkeypatch, tmp_path):
