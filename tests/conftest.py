@@ -1,10 +1,11 @@
-"""Fixtures for all tests but those of `capture`."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
 import gc
 import itertools
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,14 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Let each test begin without bookmarks, and leave those of the user alone."""
     folder = tmp_path_factory.getbasetemp() / f"state-{next(_NUMBERS)}"
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+
+
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise `KeyboardInterrupt`, which the background jobs of a shell and their children ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -122,19 +122,16 @@ def in_viewer_of_python(folder: Path) -> None:
         arguments.close()
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_signal_before_an_error_that_is_handled_is_not_lost():
     def fail_after_a_signal() -> None:
         with suppress(ValueError), DelayedSignals():
             signal.raise_signal(signal.SIGINT)
             raise ValueError
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            fail_after_a_signal()
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        fail_after_a_signal()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.support.waiting import wait_until
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the list of processes from /proc"),
     pytest.mark.slow,
+    pytest.mark.usefixtures("ctrl_c_interrupts"),  # the commands inherit it
 ]
 
 RUNS = int(os.environ.get("NNVIZ3D_SIGNALS", "20"))
@@ -159,14 +160,6 @@ main()
 def snapshot(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, "snapshot", "-o", "x.png", "--size", "64x64"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
-
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
-    # Tests in the background of a shell inherit that Ctrl-C is ignored, and so would the commands.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.tensorflow

@@ -175,8 +175,8 @@ class TestWriting:
         assert (sink.discarded, sink.finished) == (True, False)
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_signals_wait_for_the_end_of_a_frame():
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
     reached = []
 
     def draw() -> None:
@@ -187,15 +187,13 @@ def test_signals_wait_for_the_end_of_a_frame():
             signals.check()
             reached.append("the next frame")
 
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            draw()
-        assert reached == ["the end of the frame"]
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, earlier)
+    with pytest.raises(KeyboardInterrupt):
+        draw()
+    assert reached == ["the end of the frame"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_signal_interrupts_the_labels_of_a_long_film(small_capture, tmp_path, monkeypatch):
     drawn = []
     draw = Scene.at
@@ -205,13 +203,9 @@ def test_signal_interrupts_the_labels_of_a_long_film(small_capture, tmp_path, mo
         os.kill(os.getpid(), signal.SIGINT)
         return draw(scene, t, selection)
 
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        monkeypatch.setattr(Scene, "at", at)
-        with pytest.raises(KeyboardInterrupt):
-            record(default_scene(), small_capture, tmp_path / "x.mp4", size=(96, 64), seconds=60)
-    finally:
-        signal.signal(signal.SIGINT, earlier)
+    monkeypatch.setattr(Scene, "at", at)
+    with pytest.raises(KeyboardInterrupt):
+        record(default_scene(), small_capture, tmp_path / "x.mp4", size=(96, 64), seconds=60)
     assert len(drawn) == 1
     assert os.listdir(tmp_path) == []
 

@@ -201,6 +201,7 @@ def test_oldest_run_is_removed_when_runs_take_too_much_disk_space(small_capture,
     runner.close()
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_interruption_during_the_start_of_the_thread_leaves_a_runner_that_can_be_closed(
     stand_in, tmp_path: Path, monkeypatch, moment
@@ -215,13 +216,9 @@ def test_interruption_during_the_start_of_the_thread_leaves_a_runner_that_can_be
         if moment == "before":
             start(thread)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(threading.Thread, "start", interrupted_start)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            runner.prepare("first")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        runner.prepare("first")
     runner.close()
     assert stand_in.closed
 

@@ -310,17 +310,14 @@ def test_disk_that_is_full_while_a_thread_writes_is_one_sentence_and_leaves_the_
         assert open_capture(tmp_path / "run.zarr").provenance.samples == ("digits:7",)
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_while_a_thread_writes_waits_for_it_and_leaves_nothing(tmp_path, monkeypatch):
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.3)  # the thread goes on writing after the signal
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        threads = written_by_a_thread(monkeypatch, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            capture(tmp_path, bundled("digits.keras"), ["digits:0-99"])
-    finally:
-        signal.signal(signal.SIGINT, before)
+    threads = written_by_a_thread(monkeypatch, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        capture(tmp_path, bundled("digits.keras"), ["digits:0-99"])
     assert not any(thread.is_alive() for thread in threads)
     assert list(tmp_path.iterdir()) == []

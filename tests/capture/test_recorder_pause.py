@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import signal
 import threading
 from functools import partial
 
@@ -140,15 +139,7 @@ def test_training_goes_on_if_the_page_is_gone(tmp_path, monkeypatch):
     assert open_capture(path).training.finished
 
 
-@pytest.fixture
-def _ctrl_c_is_heard():
-    # Tests in the background of a shell inherit that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_ctrl_c_is_heard")
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_ends_a_training_that_waits(tmp_path):
     path, asked = tmp_path / "run.zarr", threading.Event()
 
