@@ -98,7 +98,7 @@ class Choices:
             self._frame.select(against=self._samples[self._before].index)
         needs = quantity in OF_GRADIENTS and not self._frame.scene.context.has_gradients(self._frame.selection)
         if not needs or not self.find_gradients({"quantity": quantity}):
-            self._queries.cancel()
+            self._queries.cancel(other_look=True)
             self._frame.select(quantity=quantity)
 
     def find_gradients(self, then: Mapping[str, Any], position: int | None = None) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
+from nnviz3d.apps.wanted_change import possible_interventions
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.capture_series import CaptureSeries
@@ -204,17 +205,21 @@ class Interventions:
 
     def _fitting(self, interventions: tuple[Intervention, ...], position: int) -> tuple[Intervention, ...]:
         """Return the interventions that a sample can have."""
-        return tuple(one for one in interventions if not (one.picture and self._samples[position].drawing))
+        return possible_interventions(interventions, self._samples[position])
 
     def follow(self, position: int) -> bool:
         """Ask for the listed interventions on another sample that the model has run on without them.
+
+        For the shown sample they are under way already.
 
         Returns
         -------
         Whether the sample lacks them and the model can be asked.
         """
         index, listed = self._samples[position].index, self.going_to(position)
-        if index is None or self._frame.scene.context.capture.explanations(index).interventions == listed:
+        if index is None or position == self._samples.chosen:
+            return False
+        if self._frame.scene.context.capture.explanations(index).interventions == listed:
             return False
         return self._queries.run_again(Insights(interventions=listed), {}, _WORDS, position)
 
@@ -223,10 +228,11 @@ class Interventions:
     ) -> None:
         """Ask for another list of interventions, unless it is the same; `undo` returns to the list before."""
         before = self.listed
-        if tuple(interventions) == before:
+        differs = tuple(interventions) != before
+        if not differs and not self._queries.waits_for_change:
             return
         self._ask(tuple(interventions), quantity)
-        if not goes_on or not self._past:
+        if differs and (not goes_on or not self._past):
             self._past = [*self._past[1 - _MOST :], before]
 
     def scores(self) -> tuple[ChangedScore, ...]:

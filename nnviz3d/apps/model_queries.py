@@ -1,14 +1,21 @@
-"""Queries to the model while a session runs, and their answers: more samples, gradients and targets."""
+"""Queries to the model while a session runs, and their answers: more samples, gradients, targets and changed runs.
+
+The newest query takes the place of the pending one. A change of the interventions is never lost by that: it stays
+wanted until the shown sample's run has it, or the model refuses it. Another query for a sample takes the change along, and
+after every other query it is asked for again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_requests import ModelRequests, PendingRequest
-from nnviz3d.apps.sample_runner import Answer, SampleRunner
-from nnviz3d.apps.samples import SampleList
+from nnviz3d.apps.sample_runner import Answer, SampleRequest, SampleRunner
+from nnviz3d.apps.samples import Sample, SampleList
+from nnviz3d.apps.wanted_change import WantedChange
 from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.quantities import Quantity
@@ -47,6 +54,7 @@ class ModelQueries:
         self._frame = frame
         self._samples = samples
         self._requests = ModelRequests(runner)
+        self._change: WantedChange | None = None
         self.runner = runner
         self.message = ""
         self.arrived = ""
@@ -69,18 +77,24 @@ class ModelQueries:
 
     @property
     def interventions(self) -> tuple[Intervention, ...] | None:
-        """The interventions that the pending query asks for; `None` without a query, or if it leaves them as they are."""
+        """The interventions that the model is asked for; `None` if it is asked for none, or leaves them as they are."""
         pending = self._requests.pending
-        if pending is None or pending.request.of_model:
-            return None
-        if "interventions" not in pending.request.insights.model_fields_set:
-            return None
-        return pending.request.insights.interventions
+        if self._change is not None:
+            return self._change.of(self._samples[self._samples.chosen if pending is None else pending.position])
+        return None if pending is None else pending.interventions
+
+    @property
+    def waits_for_change(self) -> bool:
+        """Whether interventions were asked for that the shown sample's run lacks."""
+        change, position = self._change, self._samples.chosen
+        return change is not None and self._shown_interventions(position) != change.of(self._samples[position])
 
     @property
     def busy(self) -> str:
-        """A sentence that says what the pending query does; empty if there is none."""
-        return "" if self.position is None else self._requests.status(self._samples[self.position].name)
+        """A sentence that says what the model does for the user; empty if nothing."""
+        pending, change = self._requests.pending, self._change
+        sample = self._samples[self._samples.chosen if pending is None else pending.position]
+        return self._requests.status(sample, change if self.waits_for_change else None)
 
     @property
     def perspective(self) -> str:
@@ -110,6 +124,7 @@ class ModelQueries:
         then
             Fields of `Selection` that are set when the answer arrives.
         """
+        more, then = self._with_change(position, more, then)
         self._requests.run(position, self._samples[position], more, then)
 
     def run_again(
@@ -131,37 +146,101 @@ class ModelQueries:
         words
             A sentence that says what the model does, without the sample's name at its end.
         position
-            Position of the sample; by default the sample that is shown.
+            Position of the sample; by default the sample that is shown, or the one that is waited for in its place.
         perspective
             The perspective that is shown when the answer arrives.
         """
-        position = self._samples.chosen if position is None else position
+        pending = self._requests.pending
+        if pending is not None and pending.request.of_model:
+            pending = None
+        if position is None:
+            position = self._samples.chosen if pending is None else pending.position
         sample = self._samples[position]
-        if sample.index is None:
-            return False
-        found = self._frame.scene.context.capture.explanations(sample.index)
-        return self._requests.run_again(position, sample, found, more, then, words, perspective)
+        if pending is not None and pending.position == position and not pending.change:
+            then = {**pending.then, **then}
+        more, then = self._with_change(position, more, then)
+        if sample.index is not None:
+            found = self._frame.scene.context.capture.explanations(sample.index)
+            return self._requests.run_again(position, sample, found, more, then, words, perspective)
+        return pending is not None and self._requests.run(position, sample, more, then, words, perspective)
 
     def run_changed(self, interventions: tuple[Intervention, ...], then: Mapping[str, Any], words: str) -> bool:
         """Run the model on the shown sample with interventions, or show it without any; returns whether that is possible.
 
-        Only what depends on the changes is computed, unless another request is pending, the model may have been trained
-        since the sample's unchanged run, or that run was not made in this session: then both runs are made.
+        Unless the pending query is another change of the same sample, it is answered first.
         """
-        position, more = self._samples.chosen, Insights(interventions=interventions)
+        position, pending, before = self._samples.chosen, self._requests.pending, self._change
         sample = self._samples[position]
-        if sample.index is None or not self._requests.can_run_changed_only(sample):
-            return self.run_again(more, then, words)
-        if not interventions and self._requests.can_run(sample):
-            self._requests.pending = None
+        if sample.index is None or not self._requests.can_run(sample):
+            return False
+        self._change = WantedChange(interventions, then, words)
+        if before is not None and before.interventions == interventions and self._requests.under_way:
+            if pending is not None and pending.change:
+                self._requests.pending = replace(pending, then=then)
+        elif pending is None or pending.change or (pending.request.of_model and not interventions):
+            self._send_change(self._change, position)
+        return True
+
+    def _send_change(self, change: WantedChange, position: int) -> bool:
+        """Ask for a sample's run with the wanted interventions; returns whether that is possible.
+
+        Only what depends on the changes is computed, unless the model may have been trained since the sample's unchanged
+        run, or that run was not made in this session: then both runs are made.
+        """
+        sample, pending = self._samples[position], self._requests.pending
+        interventions = change.of(sample)
+        more = Insights(interventions=interventions)
+        if sample.index is None or not self._requests.can_run(sample):
+            return False
+        if not interventions:
+            if pending is not None and pending.change:
+                self._requests.pending = None
             self._requests.record(sample, more)
             self._set_changed_run(sample.index, None)
-            self._frame.select(**then)
+            self._select(change.then)
+            # An answer that is under way may still bring the interventions back.
+            self._change = replace(change, then=_NOTHING) if self._requests.under_way else None
             return True
         live = CaptureSeries.of(self._frame.scene.capture).first.provenance.sha256 is None
         if live or not self._requests.made_unchanged_run(sample):
-            return self.run_again(more, then, words)
-        return self._requests.run_changed(position, sample, more, then, words)
+            found = self._frame.scene.context.capture.explanations(sample.index)
+            return self._requests.run_again(position, sample, found, more, change.then, change.words, change=True)
+        return self._requests.run_changed(position, sample, more, change.then, change.words)
+
+    def settle(self) -> bool:
+        """Ask again for a change that the last answers left out; returns whether the picture may have changed."""
+        change, position = self._change, self._samples.chosen
+        if change is None or self._requests.pending is not None or self._requests.under_way:
+            return False
+        if not self.waits_for_change:
+            self._change = None
+            self._select(change.then)
+            return bool(change.then)
+        if not self._send_change(change, position):
+            self._change = None
+        return True
+
+    def _with_change(
+        self, position: int, more: Insights, then: Mapping[str, Any]
+    ) -> tuple[Insights, Mapping[str, Any]]:
+        """Return a query for a sample with the wanted change in it; one with other interventions replaces the change."""
+        if self._change is None:
+            return more, then
+        wanted = self._change.of(self._samples[position])
+        if "interventions" in more.model_fields_set and more.interventions != wanted:
+            self._change = None
+            return more, then
+        return more.plus(Insights(interventions=wanted)), {**self._change.then, **then}
+
+    def _shown_interventions(self, position: int) -> tuple[Intervention, ...]:
+        """Return the interventions in the newest run of a sample that has arrived."""
+        index = self._samples[position].index
+        return () if index is None else self._frame.scene.context.capture.explanations(index).interventions
+
+    def _select(self, then: Mapping[str, Any]) -> None:
+        """Set fields of the selection, except a quantity that the shown sample does not have."""
+        self._frame.select(**then)
+        self._frame.select_sample(self._frame.selection.sample)
 
     def expect_changed(self, interventions: tuple[Intervention, ...]) -> None:
         """Let the model prepare for a run on the shown sample with interventions like these."""
@@ -182,11 +261,22 @@ class ModelQueries:
 
     def stop(self) -> None:
         """Stop the pending query, and the work of the model for it."""
+        if self._requests.pending is not None and self._requests.pending.change:
+            self._change = None
         self._requests.stop()
+        self.settle()
 
-    def cancel(self) -> None:
-        """Stop waiting for the pending query; its answer is stored but not shown."""
+    def cancel(self, *, other_look: bool = False) -> None:
+        """Stop waiting for the pending query; its answer is stored but not shown. A change stays wanted.
+
+        Parameters
+        ----------
+        other_look
+            Whether the user has chosen what the cells show: the change does not replace that when it arrives.
+        """
         self._requests.pending = None
+        if other_look and self._change is not None:
+            self._change = replace(self._change, then=_NOTHING)
 
     def poll(self) -> bool:
         """Take the answers that have arrived since the last call; returns whether there are any."""
@@ -202,8 +292,10 @@ class ModelQueries:
         frame = self._frame
         positions = self._samples.positions(answer.request.source)
         pending = self._requests.finish(answer)
+        if pending is not None and pending.change:
+            self._change = None
         if answer.request.changed_only and answer.capture is not None:
-            self._take_changed(answer.capture, pending)
+            self._take_changed(answer.request, answer.capture, pending)
             return
         if answer.capture is None:
             self.message = answer.problem if pending is not None else self.message
@@ -240,21 +332,32 @@ class ModelQueries:
             target = pending.then.get("target")
             if target is None or self._explains(target):
                 frame.select(**pending.then)
+            if not self.waits_for_change:
+                self._change = None  # its fields of the selection were those of this query
         self._free_disk(runner)
 
-    def _take_changed(self, capture: CaptureReader, pending: PendingRequest | None) -> None:
-        """Show the changed run of a sample, if the user still waits for it."""
-        index = None if pending is None else self._samples[pending.position].index
-        if pending is None or index is None:
+    def _take_changed(self, request: SampleRequest, capture: CaptureReader, pending: PendingRequest | None) -> None:
+        """Store the newest changed run of a sample; show it if the user still waits for it."""
+        sample = self._sample_of_change(request)
+        if sample is None or sample.index is None:
             capture.path.unlink(missing_ok=True)
             return
         try:
-            self._set_changed_run(index, capture)
+            self._set_changed_run(sample.index, capture)
         except UserError as error:  # the model's file has changed since
+            capture.path.unlink(missing_ok=True)
             self.message = str(error)
             return
-        self._frame.select_sample(index)
-        self._frame.select(**pending.then)
+        if pending is not None:
+            self._frame.select_sample(sample.index)
+            self._frame.select(**pending.then)
+
+    def _sample_of_change(self, request: SampleRequest) -> Sample | None:
+        """Return the sample of a changed run, unless another one was asked for since, or its unchanged run is gone."""
+        if not self._requests.is_newest_change(request):
+            return None
+        listed = [self._samples[position] for position in self._samples.positions(request.source)]
+        return next((one for one in listed if self._requests.made_unchanged_run(one)), None)
 
     def _set_changed_run(self, index: int, capture: CaptureReader | None) -> None:
         """Replace the changed run of a sample, and remove the one before from the disk."""

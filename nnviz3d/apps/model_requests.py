@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnviz3d.apps.sample_runner import Answer, SampleRequest, SampleRunner
 from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.wanted_change import WantedChange
+from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.request import STAGES, Insights
 from nnviz3d.data.targets import PREDICTED
 
 _SLOW = ("import", "load", "trace")
 """Stages that a worker goes through only once."""
+_UNSENT = SampleRequest("")
+"""The request of what is not sent yet."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class PendingRequest:
         A sentence that says what the model does, without the sample's name at its end.
     perspective
         The perspective that is shown when the answer arrives; empty for the one that is shown.
+    change
+        Whether it was sent for nothing but other interventions in the shown sample's run.
     """
 
     position: int
@@ -37,6 +43,14 @@ class PendingRequest:
     then: Mapping[str, Any] = field(default_factory=dict)
     words: str = "Running the model on"
     perspective: str = ""
+    change: bool = False
+
+    @property
+    def interventions(self) -> tuple[Intervention, ...] | None:
+        """The interventions of the run; `None` if the request leaves them as they are."""
+        insights = self.request.insights
+        named = not self.request.of_model and "interventions" in insights.model_fields_set
+        return insights.interventions if named else None
 
 
 class ModelRequests:
@@ -56,15 +70,29 @@ class ModelRequests:
     def __init__(self, runner: SampleRunner | None) -> None:
         self._runner = runner
         self._asked: dict[str, Insights] = {}
+        self._last: SampleRequest | None = None
         self.pending: PendingRequest | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the answer of the last request is still to arrive, even if the user waits for it no longer."""
+        return self._last is not None
 
     def can_run(self, sample: Sample) -> bool:
         """Whether the model can be run on a sample."""
         return self._runner is not None and sample.source is not None
 
-    def run(self, position: int, sample: Sample, more: Insights, then: Mapping[str, Any]) -> bool:
+    def run(
+        self,
+        position: int,
+        sample: Sample,
+        more: Insights,
+        then: Mapping[str, Any],
+        words: str = PendingRequest.words,
+        perspective: str = "",
+    ) -> bool:
         """Request the first run on a sample; returns whether that is possible."""
-        return self._send(position, sample, Insights(), more, then, PendingRequest.words)
+        return self._send(sample, Insights(), more, PendingRequest(position, _UNSENT, then, words, perspective))
 
     def run_again(
         self,
@@ -75,6 +103,8 @@ class ModelRequests:
         then: Mapping[str, Any],
         words: str,
         perspective: str = "",
+        *,
+        change: bool = False,
     ) -> bool:
         """Request another run on a sample; returns whether that is possible.
 
@@ -84,12 +114,13 @@ class ModelRequests:
             What the earlier run computed; the next run computes it too.
         more
             What the next run has to compute in addition.
-        then, words, perspective
+        then, words, perspective, change
             As in `PendingRequest`.
         """
         targets = tuple(one.target.text for one in found.targets if one.slot != PREDICTED)
         before = Insights(targets=targets, gradients=found.has_gradients(), interventions=found.interventions)
-        return self._send(position, sample, before, more, then, words, perspective)
+        pending = PendingRequest(position, _UNSENT, then, words, perspective, change)
+        return self._send(sample, before, more, pending)
 
     def run_for_model(
         self, position: int, sample: Sample, wanted: Insights, then: Mapping[str, Any], perspective: str
@@ -98,14 +129,8 @@ class ModelRequests:
         if self._runner is None or sample.source is None:
             return False
         request = SampleRequest(sample.source, wanted, of_model=True)
-        self.pending = PendingRequest(position, request, then, perspective=perspective)
-        self._runner.ask(request)
+        self._ask(PendingRequest(position, request, then, perspective=perspective), self._runner)
         return True
-
-    def can_run_changed_only(self, sample: Sample) -> bool:
-        """Whether a changed run alone can be requested without replacing a pending request of another kind or sample."""
-        pending = self.pending
-        return pending is None or (pending.request.changed_only and pending.request.source == sample.source)
 
     def made_unchanged_run(self, sample: Sample) -> bool:
         """Whether the same worker made the unchanged run of a sample, so that a changed run can be compared with it.
@@ -122,9 +147,13 @@ class ModelRequests:
             return False
         self.record(sample, more)
         request = SampleRequest(sample.source, more, changed_only=True)
-        self.pending = PendingRequest(position, request, then, words)
-        self._runner.ask(request)
+        self._ask(PendingRequest(position, request, then, words, change=True), self._runner)
         return True
+
+    def is_newest_change(self, request: SampleRequest) -> bool:
+        """Whether no other interventions were asked for a request's sample since it was sent."""
+        asked = self._asked.get(request.source)
+        return asked is not None and asked.interventions == request.insights.interventions
 
     def record(self, sample: Sample, more: Insights) -> None:
         """Let later requests for a sample ask for this too, or no longer for what it replaces."""
@@ -142,39 +171,55 @@ class ModelRequests:
             return
         if not self.pending.request.of_model:
             self._asked.pop(self.pending.request.source, None)
-        self.pending = None
+        self.pending = self._last = None
         self._runner.stop()
 
-    def _send(
-        self,
-        position: int,
-        sample: Sample,
-        before: Insights,
-        more: Insights,
-        then: Mapping[str, Any],
-        words: str,
-        perspective: str = "",
-    ) -> bool:
+    def _send(self, sample: Sample, before: Insights, more: Insights, pending: PendingRequest) -> bool:
+        """Request a run on a sample, and let the user wait for it."""
         if self._runner is None or sample.source is None:
             return False
         # Includes what earlier requests asked for, so that their results are not lost if they are still under way.
         more = before.plus(self._asked.get(sample.source, Insights())).plus(more)
         self._asked[sample.source] = more
-        self.pending = PendingRequest(position, SampleRequest(sample.source, more), then, words, perspective)
-        self._runner.ask(self.pending.request)
+        self._ask(replace(pending, request=SampleRequest(sample.source, more)), self._runner)
         return True
+
+    def _ask(self, pending: PendingRequest, runner: SampleRunner) -> None:
+        self.pending, self._last = pending, pending.request
+        runner.ask(pending.request)
 
     def finish(self, answer: Answer) -> PendingRequest | None:
         """Record an answer; returns the pending request if this is its answer, which is then no longer pending."""
         if answer.capture is None and not answer.request.of_model:
             self._asked.pop(answer.request.source, None)
+        if answer.request == self._last:
+            self._last = None
         pending = self.pending
         if pending is None or pending.request != answer.request:
             return None
         self.pending = None
         return pending
 
-    def status(self, name: str) -> str:
+    def status(self, sample: Sample, change: WantedChange | None) -> str:
+        """Return a sentence on the pending request and on the change that the user waits for; empty without both.
+
+        Parameters
+        ----------
+        sample
+            The sample of the pending request; without one, the sample that is shown.
+        change
+            The interventions that the shown sample's run lacks.
+        """
+        words, pending = self._words(sample.name), self.pending
+        if change is None or (pending is not None and pending.change):
+            return words
+        if pending is None:
+            return f"{change.words} {sample.name}"
+        if pending.interventions == change.of(sample):
+            return f"{words}, with interventions" if pending.interventions else words
+        return f"{words}, then {change.words[0].lower()}{change.words[1:]} {sample.name}"
+
+    def _words(self, name: str) -> str:
         """Return a sentence on the pending request for the sample of this name; empty if none is pending."""
         if self.pending is None or self._runner is None:
             return ""

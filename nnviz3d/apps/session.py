@@ -174,7 +174,7 @@ class Session:
     def show(self, scene: Scene, selection: Selection, t: float) -> None:
         """Show another selection in this scene or in one with other groups open, at a time in seconds."""
         self.unfolding.stop()
-        self.queries.cancel()
+        self.queries.cancel(other_look=True)
         self.clock.pause()
         self._last_tried = None
         self._frame.show(scene, selection, t)
@@ -194,12 +194,12 @@ class Session:
             self.perspectives.compute(perspective)
             return
         self._enter(perspective)
+        self.queries.cancel(other_look=True)
 
     def _enter(self, perspective: str) -> None:
         """Show a perspective that the capture holds."""
         self.perspectives.show(perspective)
         self.unfolding.stop()
-        self.queries.cancel()
         self.clock.pause()
         self.leave_saved_pose()
         self._last_tried = None
@@ -280,7 +280,8 @@ class Session:
         arrived = self.queries.poll()
         if self.queries.arrived:
             self._show_arrived()
-        return arrived or news is not None
+        settled = self.queries.settle()
+        return arrived or news is not None or settled
 
     def _show_arrived(self) -> None:
         """Show the perspective whose numbers have arrived."""

@@ -120,7 +120,7 @@ def _other_changes(session: Session, position: int, look: LookSpec) -> tuple[Int
         return None
     changes, sample = tuple(map(Intervention.of_text, look.interventions)), session.samples[position]
     known: tuple[Intervention, ...] = ()
-    if position == session.samples.chosen:
+    if position == session.samples.chosen and not session.queries.waits_for_change:
         known = session.interventions.listed
     elif sample.index is not None:
         known = session.scene.context.capture.explanations(sample.index).interventions

@@ -41,7 +41,7 @@ class Model:
 
     def __init__(self, folder):
         self.folder, self.asked, self.ready, self.expected = folder, [], [], []
-        self.made_all = False
+        self.made_all, self.answered = False, 0
 
     def ask(self, request):
         self.asked.append(request)
@@ -53,9 +53,9 @@ class Model:
         found, self.ready = self.ready, []
         return found
 
-    def answer(self):
-        """Answer the newest request, with a changed run in which the scores are turned around."""
-        request = self.asked[-1]
+    def answer(self, number=-1):
+        """Answer a request, by default the newest, with a changed run in which the scores are turned around."""
+        request, self.answered = self.asked[number], self.answered + 1
         values = {name: numbers[:1] for name, numbers in captures.small_values().items()}
 
         def also(writer):
@@ -63,7 +63,7 @@ class Model:
                 write_interventions(writer, request.insights.interventions)
                 write_changed(writer, "scores", 0, 0, values["scores"][:, ::-1])
 
-        path = self.folder / f"{len(self.asked)}.zarr.zip"
+        path = self.folder / f"{self.answered}.zarr.zip"
         self.ready.append(
             Answer(
                 request, captures.write(path, captures.small_graph(), values, also=(also,), classes=captures.CLASSES)
