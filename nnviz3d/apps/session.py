@@ -36,6 +36,7 @@ from nnviz3d.errors import UserError
 from nnviz3d.render.renderer import Renderer
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.context import SceneContext
+from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.connections import EdgePick
@@ -347,9 +348,19 @@ class Session:
         Parameters
         ----------
         layout
+            As for `picture`.
+        """
+        self.renderer.draw(self.picture(layout))
+
+    def picture(self, layout: Scene | None = None) -> DrawList:
+        """Return the picture of the current time and selection.
+
+        Parameters
+        ----------
+        layout
             The scene for the picture's shape, one of `layouts`; by default `scene`.
         """
-        self.renderer.draw((layout or self.scene).at(self.clock.t, self.selection))
+        return (layout or self.scene).at(self.clock.t, self.selection)
 
     def mark_drawn(self) -> None:
         """Record that the current selection could be drawn."""

@@ -17,6 +17,7 @@ from nnviz3d.apps.png import encode_png
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.resolution import Resolution
 from nnviz3d.render.antialiasing import SHIFTS, StillPicture
+from nnviz3d.scene.primitives import DrawList
 from nnviz3d.scene.scene import Scene
 
 FOLLOWING = 1 / 25
@@ -71,17 +72,26 @@ class FrameRenderer:
 
     def resize(self, width: float, height: float, density: float) -> bool:
         """Set the picture's size in page pixels and the screen pixels per page pixel; returns whether it changed."""
-        before = (self.size, self._density)
+        before = self.resolution
         self.size = (int(max(16, min(width, 8192))), int(max(16, min(height, 8192))))
         density = max(0.5, min(density, 4.0))
         self._density = min(density, math.sqrt(_MOST / (self.size[0] * self.size[1])))
-        return (self.size, self._density) != before
+        return self.resolution != before
 
-    def draw(self, quality: Quality) -> NDArray[np.uint8]:
-        """Draw once; returns ``(H, W, 3)`` uint8."""
+    @property
+    def resolution(self) -> tuple[tuple[int, int], float]:
+        """Width and height of the picture in page pixels, and the screen pixels per page pixel."""
+        return self.size, self._density
+
+    def picture(self) -> DrawList:
+        """Return what is drawn now."""
+        return self._session.picture(self.scene)
+
+    def draw(self, quality: Quality, what: DrawList | None = None) -> NDArray[np.uint8]:
+        """Draw once, by default what `picture` returns; returns ``(H, W, 3)`` uint8."""
         self._fit(self.moving.share if quality is Quality.ROUGH else 1.0)
         self._renderer.careful = quality is not Quality.ROUGH
-        self._session.draw(self.scene)
+        self._renderer.draw(what or self.picture())
         self._renderer.render()
         return self._renderer.pixels()
 
@@ -108,7 +118,7 @@ class FrameRenderer:
     def _begin(self) -> StillPicture:
         self._renderer.careful = True
         self._fit(1.0)
-        self._session.draw(self.scene)
+        self._renderer.draw(self.picture())
         self._renderer.render()
         return StillPicture(self._renderer)
 

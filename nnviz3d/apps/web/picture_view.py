@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nnviz3d.apps.flight import Flight
@@ -16,6 +17,8 @@ from nnviz3d.apps.turntable import Turntable
 from nnviz3d.apps.web.frames import FOLLOWING, PLAYING, FrameRenderer, Quality, encode, png
 from nnviz3d.apps.web.picture_pages import PicturePages
 from nnviz3d.scene.camera import CameraPose
+from nnviz3d.scene.primitives import DrawList
+from nnviz3d.scene.same_picture import same_picture
 from nnviz3d.scene.scene import Scene
 
 AREA = "view"
@@ -28,6 +31,23 @@ _SMOOTH_AFTER = 0.15
 """Seconds that a full picture is shown before its edges are smoothed."""
 _SHORTEST = 1 / 45
 """Least seconds between two pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Everything that a picture which the pages show depends on, besides its quality."""
+
+    what: DrawList
+    pose: CameraPose
+    resolution: tuple[tuple[int, int], float]
+
+    def same(self, other: _Shown | None) -> bool:
+        """Whether another picture is the same."""
+        return (
+            other is not None
+            and (self.pose, self.resolution) == (other.pose, other.resolution)
+            and same_picture(self.what, other.what)
+        )
 
 
 class RemoteView:
@@ -73,6 +93,7 @@ class RemoteView:
         self._wake = asyncio.Event()
         self.pages = PicturePages(clock=time.monotonic, room=self._wake.set)
         self._quality = Quality.SMOOTH
+        self._shown: _Shown | None = None
         self._revision = 0
         self._moved_at = float("-inf")
         self._camera_set_by_user = False
@@ -81,7 +102,7 @@ class RemoteView:
     # Called by the application.
 
     def changed(self, *, moving: bool = False) -> None:
-        """Draw the session again; `moving` if more changes are likely to follow at once."""
+        """Draw the session again if it looks different; `moving` if more changes are likely to follow at once."""
         if moving:
             self._mark_moving()
         self._revision += 1
@@ -162,6 +183,7 @@ class RemoteView:
         other = self._frames.resize(float(size["w"]), float(size["h"]), float(size.get("p", 1.0)))
         self._wake.set()  # the session may have changed while no page was watching
         if not self.pages.add(client, last=not other):
+            self._shown = None
             self.changed()
 
     def on_interaction(self, _origin: str, event: Mapping[str, Any]) -> None:
@@ -219,22 +241,34 @@ class RemoteView:
                 wanted = Quality.SMOOTH
             if wanted is Quality.ROUGH and self._quality is not Quality.ROUGH:
                 self._frames.moving.begin(PLAYING if self._session.moving and rest <= 0 else FOLLOWING)
-            drawn, self._quality = self._revision, wanted
+            drawn = self._revision
             await self._show(wanted)
 
     async def _show(self, quality: Quality) -> None:
+        """Draw a picture of a quality and send it, unless the pages show the same one in this quality or a better one."""
         start, revision = time.monotonic(), self._revision
         try:
             self._set_camera()
             if quality is Quality.SMOOTH:
                 pixels = await self._frames.smooth(lambda: self._revision == revision)
             else:
-                pixels = self._frames.draw(quality)
+                found = _Shown(self._frames.picture(), self._session.renderer.pose(), self._frames.resolution)
+                worse = self._quality is Quality.ROUGH and quality is not Quality.ROUGH
+                if not worse and found.same(self._shown):
+                    self._session.mark_drawn()
+                    await asyncio.sleep(_SHORTEST)
+                    return
+                pixels = self._frames.draw(quality, found.what)
+                self._shown = found
         except Exception as error:  # noqa: BLE001 - the page reports any error and keeps running
+            self._quality, self._shown = quality, None
             self._failed(error)
             return
         if pixels is None:
+            # If it was interrupted, and nothing has changed, it is smoothed later.
+            self._quality = quality if self._revision == revision else self._quality
             return
+        self._quality = quality
         self._session.mark_drawn()
         content, media = await asyncio.to_thread(encode, pixels, quality)
         height, width = pixels.shape[:2]
