@@ -28,6 +28,12 @@ The tests use only operators, so that they work for arrays of any library."""
 _FLAT_AT_ZERO = frozenset({"relu", "relu6", "hard_sigmoid", "gelu", "silu", "swish", "hard_silu", "hard_swish"})
 """Activation functions whose output is 0 for inputs far below 0, where their gradient is 0 too."""
 
+_NEVER_NEGATIVE = frozenset({"relu", "relu6", "hard_sigmoid"})
+"""Those of them whose output is never negative."""
+
+_RELU_KINDS = frozenset({"relu", "relu6"})
+"""Kinds of nodes, in small letters, that are such an activation function: `ReLU` in Keras, `Relu` in other runtimes."""
+
 
 @dataclass(frozen=True, eq=False)
 class LayerStatistics:
@@ -111,7 +117,12 @@ def saturates(activation: str | None) -> Callable[[Any], Any] | None:
 
 def can_die(node: LayerNode) -> bool:
     """Whether units of a layer can be dead: its activation function is flat where its output is 0."""
-    return node.activation in _FLAT_AT_ZERO or node.kind == "ReLU"
+    return node.activation in _FLAT_AT_ZERO or node.kind.casefold() in _RELU_KINDS
+
+
+def is_never_negative(node: LayerNode) -> bool:
+    """Whether units of a layer can be dead and its outputs are never negative: a mean of 0 tells that all are 0."""
+    return node.activation in _NEVER_NEGATIVE or node.kind.casefold() in _RELU_KINDS
 
 
 def _histogram(finite: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -259,6 +259,10 @@ class ModelQueries:
         position = self._samples.chosen
         return self._requests.run_for_model(position, self._samples[position], wanted, then, perspective)
 
+    def asks_for(self, wanted: Insights) -> bool:
+        """Whether the pending query asks for exactly this."""
+        return self._requests.pending is not None and self._requests.pending.request.insights == wanted
+
     def stop(self) -> None:
         """Stop the pending query, and the work of the model for it."""
         if self._requests.pending is not None and self._requests.pending.change:

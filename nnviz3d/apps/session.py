@@ -10,6 +10,7 @@ from typing import Any
 from nnviz3d.apps.choices import Choices
 from nnviz3d.apps.clock import Clock
 from nnviz3d.apps.comparison import with_counterpart_of
+from nnviz3d.apps.dead_channels import DeadChannelFinder
 from nnviz3d.apps.differences import DifferencePlaces
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.groups import Groups
@@ -92,6 +93,8 @@ class Session:
         The interventions of the shown sample's changed run, and requests for other ones.
     differences
         The places at which the shown difference is largest.
+    dead
+        The dead channels of all layers, as far as they were looked for.
     painting
         Paint over the shown sample's picture, and drawings.
     """
@@ -123,6 +126,7 @@ class Session:
         self.perspectives = Perspectives(self._frame, self.samples, self.queries)
         self.interventions = Interventions(self._frame, self.samples, self.queries)
         self.differences = DifferencePlaces(self._frame, self.groups, self.choices)
+        self.dead = DeadChannelFinder(self._frame, self.samples, self.queries)
         self.training_control = TrainingControl(follower)
         self.painting = Painting(self._frame, self.samples, self.queries, self.interventions, self._run)
         self._last_tried: int | None = None

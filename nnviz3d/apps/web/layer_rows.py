@@ -8,11 +8,12 @@ from typing import Any
 
 from nnviz3d.analysis.health import alarms
 from nnviz3d.apps.groups import Groups
+from nnviz3d.apps.session import Session
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import Color
-from nnviz3d.scene.context import SceneContext, shape_text
-from nnviz3d.scene.derived.dead_channels import dead_of, layers_with_examples, listed
+from nnviz3d.scene.context import shape_text
+from nnviz3d.scene.derived.dead_channels import DeadChannels, listed
 from nnviz3d.scene.views.health import color_of
 from nnviz3d.scene.views.structure import FAMILIES, family_of, number_of_parameters
 
@@ -106,12 +107,24 @@ def alarm_items(training: Training, step: int, graph: ModelGraph) -> dict[str, d
     return found
 
 
-def dead_items(context: SceneContext) -> dict[str, dict[str, str]]:
-    """Return the number of channels that no sample of a data set activates, and which they are, by layer."""
-    found = {}
-    for layer in layers_with_examples(context):
-        dead = dead_of(context, layer)
-        if dead is not None and dead.channels:
-            words = f"{len(dead.channels)} of {dead.total:,} are {dead.words}: {listed(dead.channels)}"
-            found[layer] = {"text": f"{len(dead.channels)} {dead.short}", "words": words}
-    return found
+def dead_items(session: Session) -> dict[str, dict[str, str]]:
+    """Return the number of channels that no sample activates, and which they are, by shown layer or closed group."""
+    found: dict[str, list[DeadChannels]] = {}
+    for one in session.dead.layers:
+        for shown in session.groups.shown_of(one.layer) if one.channels else ():
+            found.setdefault(shown, []).append(one)
+    return {
+        shown: {
+            "text": ", ".join(
+                f"{sum(len(one.channels) for one in dead if one.short == short):,} {short}" for short in kinds
+            ),
+            "words": "\n".join(_dead_words(one, inside=one.layer != shown) for one in dead),
+        }
+        for shown, dead in found.items()
+        for kinds in (dict.fromkeys(one.short for one in dead),)
+    }
+
+
+def _dead_words(dead: DeadChannels, *, inside: bool) -> str:
+    where = f"{dead.layer}: " if inside else ""
+    return f"{where}{len(dead.channels):,} of {dead.total:,} are {dead.words}: {listed(dead.channels)}"

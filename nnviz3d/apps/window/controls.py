@@ -13,6 +13,7 @@ from nnviz3d.apps.window.arithmetic import Arithmetic
 from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.brush import Brush
 from nnviz3d.apps.window.camera_flight import FreeFlight
+from nnviz3d.apps.window.dead_keys import DeadKeys
 from nnviz3d.apps.window.help import Help
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key
@@ -89,10 +90,12 @@ class Controls:
         self._tour = TourKeys(session, self.tell)
         self._search = Search(session, self.tell, self._fly_to)
         self._bookmarks = Bookmarks(session, self.tell, self._pose_by_hand, self._enter)
+        self._dead = DeadKeys(session, self.tell, self._fly_to)
         self._lasso = Lasso(session, self.tell)
         self._brush = Brush(session, self.tell)
         times = TimeKeys(session, self._tour, self.tell)
-        self._owners = (self, self._commands, times, self._search, self._bookmarks, self._lasso, self._brush)
+        others = (self._search, self._bookmarks, self._dead, self._lasso, self._brush)
+        self._owners = (self, self._commands, times, *others)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names
         }
@@ -139,6 +142,7 @@ class Controls:
         target = session.selection.target
         self.changed |= session.advance(seconds) | session.poll()
         self._brush.advance()
+        self._dead.advance()
         if session.perspectives.current != self._perspective:
             self._perspective = session.perspectives.current
             self._end_drags()
@@ -370,6 +374,8 @@ class Controls:
             self._session.tour.end()
         elif self._session.queries.perspective:
             self._session.queries.stop()
+            self.tell("stopped")
+        elif self._dead.stop():
             self.tell("stopped")
         elif self._session.selection.pick is not None:
             self._session.select(pick=None)

@@ -78,6 +78,7 @@ KEYS = (
     Key(("x",), "x", "cells: activation, gradient, gradient × activation, difference, change", "next_quantity"),
     Key(("b",), "b", "next sample or model to subtract", "next_against"),
     Key(("j",), "j", "fly to the next layer or channel that differs most", "next_difference"),
+    Key(("0",), "0", "find the dead channels of all layers; fly to the next one", "next_dead"),
     Key(("a",), "a", "next attribution method", "next_method"),
     Key(("i",), "i", "show, hide the arithmetic of what is picked", "toggle_arithmetic"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),

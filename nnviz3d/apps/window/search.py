@@ -13,7 +13,7 @@ _LISTED = 9
 """Most places that are listed at once."""
 _LONGEST = 80
 """Most characters of the text."""
-_NO_PLACES = "This perspective gives layers no place to fly to; Tab shows another one"
+NO_PLACES = "This perspective gives layers no place to fly to; Tab shows another one"
 
 
 class Search:
@@ -99,7 +99,7 @@ class Search:
             return
         self.on, place = False, found[self._at]
         shown = show_place(self._session, place)
-        self._tell(words_of(place) if self._fly_to(shown) else _NO_PLACES)
+        self._tell(words_of(place) if self._fly_to(shown) else NO_PLACES)
 
 
 def words_of(place: FoundPlace) -> str:

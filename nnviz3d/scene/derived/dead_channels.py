@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.analysis.statistics import can_die
+from nnviz3d.analysis.statistics import is_never_negative
 from nnviz3d.data.capabilities.examples import ChannelExamples, read_examples
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouped_capture import originals
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.context import SceneContext
 
 _LISTED = 8
@@ -24,16 +25,22 @@ class DeadChannels:
 
     Attributes
     ----------
+    layer
+        Node id.
     channels
         Their numbers, rising.
     total
         Number of channels of the layer.
+    count
+        Number of samples that were looked at.
     short, words
         What they are: ``dead``, and ``0 for all 1,000 samples``.
     """
 
+    layer: str
     channels: tuple[int, ...]
     total: int
+    count: int
     short: str
     words: str
 
@@ -53,10 +60,18 @@ def layers_with_examples(context: SceneContext) -> tuple[str, ...]:
 def dead_of(context: SceneContext, layer: str) -> DeadChannels | None:
     """Return the channels that no sample activates; `None` if no examples of the layer were captured."""
     found = examples_of_layer(context, layer)
-    if found is None:
-        return None
-    short, words = silence_words(context.graph.node(layer), found)
-    return DeadChannels(tuple(np.flatnonzero(found.dead).tolist()), len(found.dead), short, words)
+    return None if found is None else _dead(context.graph.node(layer), found)
+
+
+def dead_by_examples(capture: CaptureReader) -> tuple[DeadChannels, ...]:
+    """Return the channels that no sample activates, of each layer of a capture whose examples were captured."""
+    found = ((node, read_examples(capture.stored, node.id)) for node in capture.graph)
+    return tuple(_dead(node, examples) for node, examples in found if examples is not None)
+
+
+def _dead(node: LayerNode, found: ChannelExamples) -> DeadChannels:
+    channels = tuple(np.flatnonzero(found.dead).tolist())
+    return DeadChannels(node.id, channels, len(found.dead), found.count, *silence_words(node, found))
 
 
 def silence_words(node: LayerNode, found: ChannelExamples) -> tuple[str, str]:
@@ -65,7 +80,7 @@ def silence_words(node: LayerNode, found: ChannelExamples) -> tuple[str, str]:
     The examples hold the largest means. If these are 0 the channel is 0 everywhere, but only of a layer whose numbers
     cannot be negative; the numbers of another one may be negative for the other samples.
     """
-    if can_die(node):
+    if is_never_negative(node):
         return "dead", f"0 for all {found.count:,} samples"
     return "never active", f"0 or less in the mean for all {found.count:,} samples"
 

@@ -10,6 +10,7 @@ from nnviz3d.apps.web.panels.breadcrumbs import BreadcrumbsPanel
 from nnviz3d.apps.web.panels.changes import ChangesPanel
 from nnviz3d.apps.web.panels.cloud import CloudPanel
 from nnviz3d.apps.web.panels.comparison import ComparisonPanel
+from nnviz3d.apps.web.panels.dead_channels import DeadChannelsPanel
 from nnviz3d.apps.web.panels.filters import FiltersPanel
 from nnviz3d.apps.web.panels.histograms import HistogramsPanel
 from nnviz3d.apps.web.panels.history import HistoryPanel
@@ -41,6 +42,7 @@ PANELS: tuple[PanelClass | str, ...] = (
     TourButtonPanel,
     SamplesPanel,
     ComparisonPanel,
+    DeadChannelsPanel,
     PickHeadPanel,
     InterventionsPanel,
     PickPanel,
@@ -62,7 +64,8 @@ PANELS: tuple[PanelClass | str, ...] = (
 )
 """All panels, in the order of the page. Capabilities name theirs as ``module:class``; several may name the same one.
 
-What can be changed at a pick stands between its name and its long explanation.
+Lists that lead to picks stand above what is told of a pick, so that a click does not move them. What can be changed at a
+pick stands between its name and its long explanation.
 """
 
 

@@ -111,7 +111,7 @@ class LayersPanel(PagePanel[LayersState]):
                 details=self._details(),
                 alarms=self._alarms(),
                 unfolded_layer=session.unfolding.layer,
-                dead_channels=dead_items(session.context),
+                dead_channels=dead_items(session),
             )
         )
 
