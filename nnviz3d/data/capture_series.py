@@ -244,9 +244,15 @@ class CaptureSeries:
         return self._first.activation_shape(node_id, output)
 
     def activations(self, node_id: str, output: int = 0) -> LayerActivations:
-        """Read a node's output for all samples, ``(N, *shape)``."""
-        found = [part.activations(node_id, output) for part in self._whole()]
-        return replace(found[0], values=np.concatenate([one.values for one in found]))
+        """Read a node's output for all samples, ``(N, *shape)``; NaN for the removed ones."""
+        first = self._first.activations(node_id, output)
+
+        def values_of(part: Part) -> NDArray[np.float32]:
+            if part.capture is not None:
+                return part.capture.activations(node_id, output).values
+            return np.full((len(part.names), *first.values.shape[1:]), np.nan, first.values.dtype)
+
+        return replace(first, values=np.concatenate([first.values, *map(values_of, self._parts[1:])]))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
         """Read a node's output for one sample, ``shape``."""
@@ -265,9 +271,10 @@ class CaptureSeries:
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The true class of each sample, ``(N,)``; `None` unless all are known."""
-        labels = [part.labels for part in self._whole()]
-        return None if any(found is None for found in labels) else np.concatenate([x for x in labels if x is not None])
+        """The true class of each sample, ``(N,)``; `None` unless all are known and no sample was removed."""
+        labels = [None if part.capture is None else part.capture.labels for part in self._parts]
+        known = [found for found in labels if found is not None]
+        return np.concatenate(known) if len(known) == len(labels) else None
 
     def label(self, sample: int) -> int | None:
         """Return the true class of a sample, if known."""
@@ -328,15 +335,6 @@ class CaptureSeries:
         others = {part.holds: part.capture for part in later if part.holds != self._parts[0].holds}
         more = [one.stored for one in (*self._of_model, *others.values()) if one is not None]
         return ChainedArrays([self._first.stored, *more]) if more else self._first.stored
-
-    def _whole(self) -> tuple[CaptureReader, ...]:
-        """Return the captures of all parts; an error if one was removed."""
-        found = tuple(part.capture for part in self._parts if part.capture is not None)
-        if len(found) < len(self._parts):
-            raise CaptureError(
-                f"Some samples after those of {self.path.name} were removed; read the others one by one."
-            )
-        return found
 
     def _find(self, sample: int) -> tuple[CaptureReader, int]:
         """Return the capture that holds a sample, and the sample's number in it."""

@@ -174,6 +174,11 @@ class SceneContext:
         """The architecture."""
         return self.capture.graph
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The nodes inside closed groups."""
+        return frozenset(node.id for node in without_groups(self.capture).graph) - {node.id for node in self.graph}
+
     def projected_sample(self, found: Embedding, sample: int) -> ProjectedSample:
         """Return a sample of the capture among the points of an embedding; computed once for each sample."""
         key = (found.name, sample)

@@ -25,8 +25,12 @@ def grouping_of(spec: SceneSpec, capture: CaptureReader) -> Grouping:
     graph = capture.graph
     if capture.training is not None or any(view.stands_alone for view in spec.views):
         return Grouping(graph, ())
-    named = {name for view in spec.views for name in view.own_layers(capture)}
-    return Grouping.of(graph, named | set(_filmed(spec, graph)))
+    return Grouping.of(graph, own_layers(spec, capture) | set(_filmed(spec, graph)))
+
+
+def own_layers(spec: SceneSpec, capture: CaptureReader) -> set[str]:
+    """Return the layers that the views name, or of which they show more than the activations."""
+    return {name for view in spec.views for name in view.own_layers(capture)}
 
 
 def words_on(graph: ModelGraph) -> str:

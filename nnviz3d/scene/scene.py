@@ -23,7 +23,7 @@ from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, between, directio
 from nnviz3d.scene.context import SceneContext, Setting
 from nnviz3d.scene.easing import eased
 from nnviz3d.scene.facts import Facts
-from nnviz3d.scene.folding import grouping_of, opened_at_first, words_on
+from nnviz3d.scene.folding import grouping_of, opened_at_first, own_layers, words_on
 from nnviz3d.scene.headline import headline
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.memo import Memo
@@ -152,7 +152,7 @@ class Scene:
         named = f"this capture of {capture.graph.name}"
         spec = spec.without_training(named) if capture.training is None else spec.with_automatic()
         grouping = grouping_of(spec, capture)
-        opened = opened_at_first(spec, grouping) if opened is None else opened
+        opened = opened_at_first(spec, grouping) if opened is None else opened & grouping.everything
         shown = with_groups(capture, grouping, opened)
         headroom = max((view.headroom for view in spec.views), default=0.0)
         setting = Setting(
@@ -193,7 +193,9 @@ class Scene:
         return next(found for found, width in ordered if width >= _AS_WIDE * max(widths))
 
     def revised(self, capture: CaptureReader, trajectory: EmbeddingTrajectory | None = None) -> Scene:
-        """Return this scene for another capture, such as a longer series; all blocks keep their placements.
+        """Return this scene for another capture, such as a longer series.
+
+        All blocks keep their placements, unless a view now shows more of a layer that is in a closed group.
 
         Parameters
         ----------
@@ -202,7 +204,11 @@ class Scene:
         trajectory
             The points of a longer training; by default those of this scene.
         """
-        return Scene(self.spec, self.context.revised(at_step(capture), trajectory))
+        context, capture = self.context, at_step(capture)
+        if context.hidden and not own_layers(self.spec, capture).isdisjoint(context.hidden):
+            course = trajectory or context.trajectory
+            return Scene.build(self.spec, capture, aspect=context.aspect, trajectory=course, opened=context.opened)
+        return Scene(self.spec, context.revised(capture, trajectory))
 
     @property
     def capture(self) -> CaptureReader:

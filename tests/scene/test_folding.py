@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 
 from nnviz3d.data.capabilities.attributions import Attribution, write_attribution, write_attribution_layers
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.grouping.find import MOST
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, Explained, Target, write_targets
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.primitives import Box, Labels, Panel, Voxels
 from nnviz3d.scene.scene import Scene
+from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
 from tests.data.test_grouping import residual_blocks
 from tests.support.captures import write
@@ -23,14 +26,14 @@ NAMES = "block_{block}_part{layer}"
 BLOCKS = 12
 
 
-def write_map(writer: CaptureWriter) -> None:
-    """Write a map of a layer inside the fourth block."""
+def write_map(writer: CaptureWriter, layer: str = "block_3_part1") -> None:
+    """Write a map of a layer inside a block."""
     explained = Explained(PREDICTED, Target("out", 0), 0.5, None)
     write_targets(writer, PREDICTED, "out", np.array([0]), np.array([0.5]), None)
-    write_attribution_layers(writer, "grad_cam", PREDICTED, ["block_3_part1"])
+    write_attribution_layers(writer, "grad_cam", PREDICTED, [layer])
     curves = (np.empty(0, np.float32),) * 3
     values = np.ones((8, 8), np.float32)
-    found = Attribution("grad_cam", "block_3_part1", values, explained, {}, *curves)
+    found = Attribution("grad_cam", layer, values, explained, {}, *curves)
     write_attribution(writer, PREDICTED, [found])
 
 
@@ -40,6 +43,12 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
     random = np.random.default_rng(2)
     values = {node.id: random.random((2, *node.shape), dtype=np.float32) for node in graph}
     return write(tmp_path_factory.mktemp("folding") / "run.zarr", graph, values)
+
+
+def mapped(capture: Capture, folder: Path, layer: str) -> Capture:
+    """Write one more sample of a capture's network, with a map of a layer."""
+    values = {node.id: np.ones((1, *node.shape), np.float32) for node in capture.graph}
+    return write(folder / f"{layer}.zarr", capture.graph, values, also=[partial(write_map, layer=layer)])
 
 
 def shown(scene: Scene) -> list[str]:
@@ -87,6 +96,25 @@ class TestWhatIsClosed:
         scene = Scene.build(spec(views=[{"kind": "structure"}, {"kind": "attributions"}]), capture)
         assert "block_3_part1" in shown(scene)
         assert scene.at(99.0).primitives
+
+    def test_layers_with_maps_of_added_samples_are_in_no_group(self, capture: Capture, tmp_path: Path):
+        first, second = (mapped(capture, tmp_path, layer) for layer in ("block_3_part1", "block_5_part2"))
+        longer = CaptureSeries.of(capture).plus(first).plus(second).without(2)
+        scene = Scene.build(spec(views=[{"kind": "structure"}, {"kind": "attributions"}]), longer)
+        assert "block_5_part2" in shown(scene)
+        assert "block_3_part1" not in shown(scene), "that sample was removed"
+        assert any(one.name == "map:block_5_part2" for one in scene.at(99.0, Selection(sample=3)).primitives)
+
+    def test_group_ends_when_a_map_of_a_layer_in_it_arrives(self, capture: Capture, tmp_path: Path):
+        first, second = (mapped(capture, tmp_path, layer) for layer in ("block_3_part1", "block_5_part2"))
+        series = CaptureSeries.of(capture).plus(first)
+        scene = Scene.build(spec(views=[{"kind": "structure"}, {"kind": "attributions"}]), series)
+        scene = scene.revised(series.plus(second))
+        assert {"block_3_part1", "block_5_part2"} < {*shown(scene)}
+        assert "block_2" in shown(scene), "other groups stay closed"
+        for number, layer in enumerate(("block_3_part1", "block_5_part2"), capture.committed):
+            drawn = scene.at(99.0, Selection(sample=number)).primitives
+            assert {one.name for one in drawn if one.name.startswith("map:block")} == {f"map:{layer}"}
 
     def test_unknown_name_is_an_error_that_lists_the_layers_inside_groups(self, capture: Capture):
         with pytest.raises(SceneError, match="the model has input, block_0_part0, block_0_part1"):

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from nnviz3d.data.capture import Capture
+from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.note_words import NO_CONNECTIONS, TEXT_NOT_STORED
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.storage.axis_names import write_unit_names
 from nnviz3d.data.storage.truths import write_truth
 from nnviz3d.scene.panel_rows import GaugeRow, PicturesRow, SwatchRow, TextRow
@@ -32,7 +34,7 @@ def two_layers(kind: Spec, source: Spec = ("in", "InputLayer", (3,))) -> ModelGr
     return graph_of([source, kind], [(source[0], kind[0])])
 
 
-def shown(capture: Capture, sample: int = 0) -> DrawList:
+def shown(capture: CaptureReader, sample: int = 0) -> DrawList:
     scene = Scene.build(default_scene(), capture)
     return scene.at(scene.duration, Selection(sample=sample))
 
@@ -75,6 +77,22 @@ class TestGauge:
         _, gauge = panels(picture)["gauges"].rows
         assert (gauge.low, gauge.value, gauge.high, gauge.threshold) == (-1.0, 5.0, 11.0, None)
         assert "3 captured samples" in texts(panels(picture)["gauges"])[0]
+
+    def test_range_is_of_the_samples_that_are_still_there_each_counted_once(self, tmp_path):
+        graph = with_activation(two_layers(("price", "Dense", (1,))), "price", "linear")
+
+        def priced(name: str, *prices: float) -> Capture:
+            arrays = {"in": numbers_in(len(prices), 3), "price": np.array(prices, np.float32)[:, np.newaxis]}
+            return captures.write(tmp_path / name, graph, arrays)
+
+        series = (
+            CaptureSeries.of(priced("run.zarr", 5.0, -1.0))
+            .plus(priced("far.zarr", 99.0))
+            .plus(priced("near.zarr", 7.0))
+        )
+        picture = shown(series.without(2))
+        assert panels(picture)["gauges"].rows[1].high == 7.0
+        assert "2 captured samples" in texts(panels(picture)["gauges"])[0], "sample 0 was run three times"
 
     @pytest.mark.parametrize("values", [[5.0], [5.0, 5.0], [float("nan")]])
     def test_unbounded_number_without_known_range_has_no_gauge(self, tmp_path, values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.attributions import AUTOMATIC, Attribution, attribution_methods
+from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.errors import SceneError
@@ -79,11 +80,10 @@ class AttributionsSpec(ViewSpec):
 
     def own_layers(self, capture: CaptureReader) -> Iterable[str]:
         """Return the layers that have maps."""
-        found = capture.explanations(0)
-        methods = attribution_methods(capture.stored)
         return {
             layer
-            for method in methods
+            for found in _all_explanations(capture)
+            for method in attribution_methods(capture.stored)
             for one in found.targets
             for layer in found.attribution_layers(method, one.target)
         }
@@ -161,12 +161,16 @@ class AttributionsView(View):
     def _extent(self) -> NDArray[np.float64]:
         """Return the corners of the large pictures, and of all maps above or beside their block."""
         corners = [] if self.photo_layout is None else [self.photo_layout.corners]
-        explanations = self._context.explanations(0)
-        for method in attribution_methods(self._context.capture.stored):
-            for layer in explanations.attribution_layers(method):
-                found = explanations.attribution(method, layer=layer)
-                for low, size in () if found is None else self._rooms(found):
-                    corners.append(np.array(low) + _CUBE * size)
+        maps = {
+            (method, layer): explanations
+            for explanations in _all_explanations(self._context.capture)
+            for method in attribution_methods(self._context.capture.stored)
+            for layer in explanations.attribution_layers(method)
+        }
+        for (method, layer), explanations in maps.items():
+            found = explanations.attribution(method, layer=layer)
+            for low, size in () if found is None else self._rooms(found):
+                corners.append(np.array(low) + _CUBE * size)
         return np.concatenate(corners) if corners else np.empty((0, 3))
 
     def _rooms(self, found: Attribution) -> list[tuple[Vector, Vector]]:
@@ -350,6 +354,12 @@ class AttributionsView(View):
             return table
         grey, values = np.full((1, 256, 3), 128, np.uint8), np.linspace(*limits, 256, dtype=np.float32)[np.newaxis]
         return replace(table, table=laid_over(grey, values, table, limits, self._opacity(selection))[0])
+
+
+def _all_explanations(capture: CaptureReader) -> Iterator[SampleExplanations]:
+    """Yield explanations of the first sample, and those of each added one, which may hold maps that the first has not."""
+    for sample in (0, *capture.added_samples):
+        yield capture.explanations(sample)
 
 
 def _source(layer: str) -> Source:

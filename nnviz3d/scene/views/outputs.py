@@ -272,7 +272,14 @@ def _gauge_title(context: SceneContext, output: str) -> str:
         return f"{node.name}: probability of {two[1]}, threshold 0.5"
     if node.activation in _ENDS:
         return f"{node.name}: {node.activation}, {number(_ENDS[node.activation][0])} to {number(_ENDS[node.activation][1])}"
-    return f"{node.name}: within the range of the {context.capture.committed:,} captured samples"
+    return f"{node.name}: within the range of the {_captured(context.capture):,} captured samples"
+
+
+def _captured(capture: CaptureReader) -> int:
+    """Return the number of samples that are still there; one that was run again counts once."""
+    first = range(capture.stored.committed)
+    added = {capture.sample_name(i) for i in capture.added_samples} - {capture.sample_name(i) for i in first}
+    return len(first) + len(added)
 
 
 def _gauge(context: SceneContext, output: str, value: float) -> GaugeRow | None:
