@@ -18,6 +18,8 @@ MOST_RUN = 200
 """Most samples on which the model is run to look for dead channels."""
 _PIECE = 0.03
 """Seconds of one piece of the work."""
+_FEW = 10
+"""Fewer samples than these hardly tell which channels are dead."""
 _NAMED = 4
 """Most layers that a sentence names."""
 
@@ -88,9 +90,12 @@ class DeadChannelFinder:
             told.append(f"None in {_layers(len(layers))} with an activation, such as ReLU, that can be 0.")
         left = [] if search is None else [name for name in search.left_out if name not in {x.layer for x in layers}]
         if left:
-            told.append(f"{_layers(len(left))} not looked at: their numbers were not kept.")
-        if layers and max(one.count for one in layers) == 1:
-            told.append("One sample does not tell which channels are dead: open more, such as --input digits:0-99.")
+            whose = "its" if len(left) == 1 else "their"
+            told.append(f"{_layers(len(left))} not looked at: {whose} numbers were not kept.")
+        looked = max((one.count for one in layers), default=_FEW)
+        if looked < _FEW:
+            few = "One sample does not tell" if looked == 1 else f"{looked} samples hardly tell"
+            told.append(f"{few} which channels are dead: open more with --input.")
         return " ".join(told)
 
     # The search.

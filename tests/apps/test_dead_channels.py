@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,7 +80,22 @@ def test_page_lists_the_dead_channels_of_all_layers_in_their_order(capture):
         ("conv", "1 of 4", [2]),
         ("dense", f"{len(zeros('dense'))} of 20", zeros("dense")),
     ]
-    assert not state.dead_remarks
+    assert state.dead_remarks.startswith("3 samples hardly tell which channels are dead")
+
+
+def test_long_list_says_how_many_channels_it_leaves_out(tmp_path):
+    values = captures.small_values(12)
+    values["conv"] = np.zeros((12, 1, 1, 450), np.float32)
+    graph = rectified("conv")
+    nodes = (replace(node, shapes=((1, 1, 450),)) if node.id == "conv" else node for node in graph)
+    session = session_of(captures.write(tmp_path / "wide.zarr", replace(graph, nodes=tuple(nodes)), values))
+    (listed,) = panel_of(searched(session)).state.dead_layers
+    assert (listed["short"], len(listed["channels"]), listed["rest"], listed["more"]) == (
+        "450 of 450",
+        400,
+        "443",
+        "50",
+    )
 
 
 def zeros(name: str) -> list[int]:
@@ -151,7 +167,8 @@ def test_network_without_dead_channels_or_without_all_numbers_says_so(tmp_path, 
     assert state.dead_layers == []
     assert state.dead_remarks == (
         "None in 1 layer with an activation, such as ReLU, that can be 0. "
-        "1 layer not looked at: their numbers were not kept."
+        "1 layer not looked at: its numbers were not kept. "
+        "3 samples hardly tell which channels are dead: open more with --input."
     )
     state = panel_of(session_of(small_capture)).state
     assert (state.dead_offer, state.dead_remarks) == ("", ""), "no layer can have dead channels"
@@ -229,6 +246,7 @@ def test_model_is_run_on_the_samples_that_were_not_captured(live):
     assert (panel.state.dead_extent, panel.state.dead_busy) == (f"0 for all {COUNT} samples", "")
     assert [(one["layer"], one["channels"]) for one in panel.state.dead_layers] == [("conv", [2]), ("dense", [2])]
     assert panel.state.dead_offer == "", "the examples stay"
+    assert panel.state.dead_remarks == ""
     assert dead_items(live)["dense"]["text"] == "1 dead"
 
 

@@ -29,7 +29,8 @@ class DeadChannelsState:
     dead_title, dead_extent
         The heading, and what the channels are, such as ``0 for all 10 samples``.
     dead_layers
-        The layers with such channels: ``layer``, ``short`` and ``words`` on their number, and ``channels``.
+        The layers with such channels: ``layer``, ``short`` and ``words`` on their number, the first
+        ``channels``, the number ``rest`` of those that are not shown at first, and ``more`` of those that are not listed.
     dead_remarks
         Sentences on what was not found.
     dead_offer, dead_offer_told
@@ -79,7 +80,8 @@ class DeadChannelsPanel(PagePanel[DeadChannelsState]):
                         "short": f"{len(one.channels):,} of {one.total:,}",
                         "words": f"{len(one.channels):,} of {one.total:,} channels are {one.words}",
                         "channels": list(one.channels[:_MOST]),
-                        "more": max(len(one.channels) - _MOST, 0),
+                        "rest": f"{len(one.channels) - _FEW:,}",
+                        "more": f"{len(one.channels) - _MOST:,}" if len(one.channels) > _MOST else "",
                     }
                     for one in dead
                 ],
@@ -175,7 +177,7 @@ class DeadChannelsPanel(PagePanel[DeadChannelsState]):
                             type="button",
                         )
                         html.Button(
-                            f"{{{{ dead_all === one.layer ? 'fewer' : `+${{one.channels.length - {_FEW}}}` }}}}",
+                            "{{ dead_all === one.layer ? 'fewer' : `+${one.rest}` }}",
                             v_if=f"one.channels.length > {_FEW}",
                             classes="dead-chip more",
                             click="dead_all = dead_all === one.layer ? '' : one.layer",
