@@ -18,11 +18,15 @@ from nnviz3d.apps.web.refusal import Refusal
 from nnviz3d.apps.web.security import Gate
 
 STATIC = Path(__file__).parent / "static"
-_FONTS = Path(__file__).parents[2] / "render" / "fonts"
+_PACKAGE = Path(__file__).parents[2]
 
 MODULE = {
-    "serve": {"nnviz3d_web": str(STATIC), "nnviz3d_fonts": str(_FONTS)},
-    "styles": ["nnviz3d_web/style.css"],
+    "serve": {
+        "nnviz3d_web": str(STATIC),
+        "nnviz3d_client": str(_PACKAGE / "client" / "static"),
+        "nnviz3d_fonts": str(_PACKAGE / "render" / "fonts"),
+    },
+    "styles": ["nnviz3d_client/pages.css", "nnviz3d_web/style.css"],
     "scripts": [
         f"nnviz3d_web/{name}.js"
         for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint", "navigation")

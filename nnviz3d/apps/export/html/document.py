@@ -31,7 +31,7 @@ def document(title: str, packs: Sequence[Pack]) -> Iterator[str]:
         The packs; the page finds them by their position.
     """
     script = f"\n{bundle('player.js')}"
-    style = f"\n{static('player.css')}"
+    style = f"\n{static('pages.css')}\n{static('player.css')}"
     if "</script" in script.lower() or "<!--" in script or "</style" in style.lower():
         raise ValueError("The client's script or style would end before its end.")
     values = {
