@@ -287,6 +287,33 @@ def test_escape_stops_the_search_of_the_window(capture):
     assert status_lines(controls)[0] == "stopped", "there is nothing more to stop"
 
 
+def test_capture_that_cannot_be_read_any_more_ends_the_search_with_a_sentence(tmp_path):
+    made = captures.write(tmp_path / "gone.zarr", rectified("conv"), dead_values())
+    session = session_of(made)
+    controls = Controls(session, save=str, write=str, printed=print)
+    session.dead.look()
+    numbers = [path for path in made.path.rglob("*") if path.is_file() and path.suffix != ".json"]
+    assert numbers
+    for path in numbers:
+        path.write_bytes(b"damaged")
+    assert "gone.zarr" in status_lines(controls)[0]
+    assert not session.dead.searching
+
+    async def look() -> str:
+        said: list[Exception] = []
+        panel = panel_of(session)
+        panel.page.report = said.append
+        panel.page.triggers["find_dead"]()
+        for _ in range(500):
+            if said:
+                break
+            await asyncio.sleep(0.02)
+        assert not session.dead.searching
+        return str(said[0])
+
+    assert "gone.zarr" in asyncio.run(look())
+
+
 def test_window_says_that_no_layer_can_have_dead_channels(small_capture):
     controls = Controls(session_of(small_capture), save=str, write=str, printed=print)
     controls._dead.next_dead()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from nnviz3d.apps.layer_search import FoundPlace, show_place
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.search import NO_PLACES
+from nnviz3d.errors import UserError
 
 _NONE_CAN = "No layer has captured numbers and an activation, such as ReLU, that can be 0 for all samples"
 
@@ -50,7 +51,12 @@ class DeadKeys:
     def advance(self) -> None:
         """Look at some more numbers; tell the result once all were looked at."""
         finder = self._session.dead
-        finder.work()
+        try:
+            finder.work()
+        except UserError as error:  # the capture was removed or is damaged
+            finder.cancel()
+            self._tell(str(error))
+            return
         if finder.take():
             self._told = ""
             self._tell(f"{finder.summary} · 0: next" if finder.dead else finder.summary)
