@@ -40,6 +40,7 @@ from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.primitives import Callout, DrawList, Points, Primitive, Source, Span, Vector, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, Pick, Selection
+from nnviz3d.scene.views.blocks import span_of
 from nnviz3d.scene.views.connections import EdgePick
 
 MOST = 4000
@@ -285,7 +286,8 @@ class _Maker:
         within = (min(location[0], rows - 1), min(location[1], columns - 1))
         marks = self._scene.mark(CellPick(name, within), 0.0, self._selection)
         callout = next((mark for mark in marks if isinstance(mark, Callout)), None)
-        return () if callout is None else callout.marks[:-1]
+        own = span_of(self._scene.context, name, within)
+        return () if callout is None else tuple(span for span in callout.marks if span != own)
 
     def _slopes(self, source: str, target: str) -> Iterator[Slopes]:
         """Yield the gradients by the connections of two layers, in the order in which they are looked up."""

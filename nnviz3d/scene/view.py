@@ -48,6 +48,10 @@ class Pickable:
         """Return the boxes outside a block that show its number once more, such as a cell of a map over the picture."""
         return ()
 
+    def shows_cells(self, layer: str, selection: Selection) -> bool:
+        """Whether this view draws cells of a layer, each of which is a part of its block, or a picture or map of them."""
+        return False
+
 
 class View(Pickable, ABC):
     """One capability's part of a picture.

@@ -29,6 +29,7 @@ from nnviz3d.data.request import CaptureRequest, Finished, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter, zip_folder
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
+from nnviz3d.scene.primitives import Callout
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick
 from nnviz3d.scene.spec import default_scene, parse_scene
@@ -80,6 +81,21 @@ def test_sample_layer_pick_and_colours_go_along_and_what_cells_show_is_as_the_sc
     assert (found.quantity, found.unfolded) == (None, 1.0)
     session.look_at("gradients")
     assert session.choices.quantity == "gradient"
+
+
+def test_label_of_a_cell_is_shown_in_perspectives_that_draw_it(small_capture):
+    session = session_of(small_capture)
+
+    def labelled() -> bool:
+        return any(isinstance(one, Callout) for one in session.picture().primitives)
+
+    session.select(pick=CellPick("conv", (2, 2, 1)))
+    assert labelled()
+    session.look_at("network")
+    assert session.selection.pick == CellPick("conv", (2, 2, 1))
+    assert not labelled()
+    session.look_at("activations")
+    assert labelled()
 
 
 def test_each_perspective_keeps_its_own_threshold_scale_and_ranking(explained_capture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from nnviz3d.scene.colors import number, score
 from nnviz3d.scene.derived.explanation_words import exact_number
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.panel_rows import KeyRow
-from nnviz3d.scene.primitives import Callout, Lines, Panel, Voxels
+from nnviz3d.scene.primitives import Callout, Image, Lines, Panel, Voxels
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import CellPick, LayerPick, Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
@@ -79,6 +80,51 @@ class TestCells:
         if found is None:
             drawn = scene.at(scene.duration, Selection(pick=CellPick("conv", index))).primitives
             assert not any(isinstance(p, Callout) for p in drawn)
+
+
+def scene_of(capture, *views) -> Scene:
+    return Scene.build(parse_scene({"format": 1, "title": "t", "views": [{"kind": "structure"}, *views]}), capture)
+
+
+def marks(scene: Scene, selection: Selection) -> list[object]:
+    """All that a pick adds to the picture."""
+    before = {id(p) for p in scene.at(scene.duration, replace(selection, pick=None)).primitives}
+    found = [p for p in scene.at(scene.duration, selection).primitives if id(p) not in before]
+    return [p for p in found if not isinstance(p, Panel)]
+
+
+class TestUndrawnCells:
+    """A cell is marked only where a view draws the cells of its layer; what is known of it stays the same."""
+
+    PICK = CellPick("conv", (2, 2, 1))
+
+    def test_cell_of_a_block_without_cells_has_no_mark(self, small_capture, scene):
+        bare, some = scene_of(small_capture), scene_of(small_capture, {"kind": "activations", "layers": ["dense"]})
+        for other in (bare, some):
+            assert marks(other, Selection(pick=self.PICK)) == []
+            assert other.describe(self.PICK, Selection()) == scene.describe(self.PICK, Selection())
+            assert marks(other, Selection(pick=LayerPick("conv"))), "its block is drawn"
+        assert marks(bare, Selection(pick=CellPick("dense", (4,)))) == []
+        assert marks(some, Selection(pick=CellPick("dense", (4,))))
+
+    def test_cell_without_a_number_of_the_shown_quantity_has_no_mark(self, explained_capture):
+        found = scene_of(explained_capture, {"kind": "activations", "quantity": "gradient"})
+        drawn = {p.name for p in found.at(found.duration).primitives if isinstance(p, Voxels | Image)}
+        picks = {node.id: CellPick(node.id, tuple(0 for _ in node.shape)) for node in explained_capture.graph}
+        assert {name for name, pick in picks.items() if marks(found, Selection(pick=pick))} == drawn
+        assert drawn != picks.keys()
+        plain = Selection(quantity="activation")
+        assert all(marks(found, replace(plain, pick=pick)) for pick in picks.values())
+
+    def test_cell_on_a_map_is_marked_without_blocks_of_cells(self, explained_capture):
+        found = scene_of(explained_capture, {"kind": "attributions"})
+        maps = {
+            p.source.layer for p in found.at(found.duration).primitives if isinstance(p, Voxels | Image) and p.source
+        }
+        assert maps
+        for node in explained_capture.graph:
+            pick = CellPick(node.id, tuple(0 for _ in node.shape))
+            assert bool(marks(found, Selection(pick=pick))) == (node.id in maps)
 
 
 @pytest.fixture(scope="module")

@@ -132,19 +132,12 @@ class ActivationsView(View):
 
     def at(self, t: float, selection: Selection) -> tuple[Primitive, ...]:
         """Return the blocks as revealed at `t` by the forward pass and by the backward pass."""
-        there = replace(selection, quantity="activation")
-        back = replace(selection, quantity="gradient")
-        if self._timeline.backward is None or self._quantity(selection) != "activation":
-            there, back = selection, selection
-        if not self._kept.keys() >= {there, back}:
-            self._kept = {chosen: self._still(chosen) for chosen in {there, back}}
-        still = self._kept[there]
+        still, come = self._passes(selection)
         # The answers are shown only after the forward pass has reached all of them.
         known = all(self._timeline.revealed(self._rank(output), t) >= 1 for output in self._answering)
         words = still.answer if known else still.question
-        if back == there:
+        if come is still:
             return (*(self._revealed(b, t) for b in still.blocks), *words, *still.scales)
-        come = self._kept[back]
         scales = (still if self._timeline.turned(t) < 0.5 else come).scales
         slopes = tuple(b for b in come.blocks if isinstance(b, Voxels))
         replaced = {b.name for b in slopes}
@@ -154,6 +147,21 @@ class ActivationsView(View):
             *words,
             *scales,
         )
+
+    def _passes(self, selection: Selection) -> tuple[_Still, _Still]:
+        """Return what the forward pass and what the backward pass reveals; the same without a backward pass."""
+        there = replace(selection, quantity="activation")
+        back = replace(selection, quantity="gradient")
+        if self._timeline.backward is None or self._quantity(selection) != "activation":
+            there, back = selection, selection
+        if not self._kept.keys() >= {there, back}:
+            self._kept = {chosen: self._still(chosen) for chosen in {there, back}}
+        return self._kept[there], self._kept[back]
+
+    def shows_cells(self, layer: str, selection: Selection) -> bool:
+        """Whether the cells of a layer, or a picture of them, are drawn in one of the passes."""
+        blocks = (block for still in self._passes(selection) for block in still.blocks)
+        return any(block.name == layer for block in blocks if isinstance(block, Voxels | Image))
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
         """Return the hit cell of a block or of the input's picture."""

@@ -151,6 +151,11 @@ class AttributionsView(View):
                 return pick_on_map(self._context, layer, hit)
         return None
 
+    def shows_cells(self, layer: str, selection: Selection) -> bool:
+        """Whether a map of a layer, or the picture below it, is drawn."""
+        drawn = (one.source for one in self.at(self.duration, selection) if isinstance(one, Voxels | Image))
+        return any(source is not None and source.layer == layer for source in drawn)
+
     def spans_of(self, pick: Pick, selection: Selection) -> tuple[Span, ...]:
         """Return the boxes of a location of the input on the large photograph and its map; empty for other picks."""
         if not isinstance(pick, CellPick) or self.photo_layout is None or pick.layer != self.photo_layout.layer:

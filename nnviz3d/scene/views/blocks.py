@@ -25,7 +25,7 @@ from nnviz3d.scene.views.structure import number_of_parameters
 
 
 class BlocksView(Pickable):
-    """Describes and marks picked cells and layers at their blocks, even if the blocks are not drawn.
+    """Describes picked cells and layers, and marks them at their blocks; cells only where a view draws the layer's cells.
 
     Parameters
     ----------
@@ -51,8 +51,10 @@ class BlocksView(Pickable):
         match pick:
             case CellPick():
                 spans = [span for view in self._others for span in view.spans_of(pick, selection)]
-                facts = self.describe(pick, selection)
-                return () if facts is None else framed([*spans, span_of(self._context, pick.layer, pick.index)], facts)
+                facts, drawn = self.describe(pick, selection), replace(selection, pick=None)
+                if facts is not None and any(view.shows_cells(pick.layer, drawn) for view in self._others):
+                    spans.append(span_of(self._context, pick.layer, pick.index))
+                return framed(spans, facts)
             case LayerPick():
                 placement = self._context.placement(pick.layer)
                 return framed([Span(placement.origin, placement.size)], self.describe(pick, selection))
