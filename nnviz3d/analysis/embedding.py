@@ -18,7 +18,7 @@ from nnviz3d.analysis.embedding_quality import judge_placed
 from nnviz3d.analysis.landmarks import Place, choose, place_among
 from nnviz3d.analysis.reduction import REDUCED
 from nnviz3d.data.axes import Axes, channels_last
-from nnviz3d.data.capabilities.embeddings import FEWEST_EMBEDDED, Embedding, EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions, fewest_embedded
 from nnviz3d.errors import ModelError
 
 Floats = NDArray[np.float32]
@@ -210,7 +210,7 @@ def _check(vectors: Floats, options: EmbeddingOptions) -> float:
     """Check that vectors can be embedded, and return the perplexity to use; only t-SNE reads it."""
     check_installed(options)
     count = len(vectors)
-    fewest = 2 if options.method == "pca" else FEWEST_EMBEDDED
+    fewest = fewest_embedded(options.method)
     if count < fewest:
         raise ModelError(
             f"An embedding compares samples, and there {'is' if count == 1 else 'are'} only {count}; give "

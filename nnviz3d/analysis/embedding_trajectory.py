@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding import principal, reduce, start_of
 from nnviz3d.analysis.embedding_quality import judge_placed, judged_after_reduction
-from nnviz3d.data.capabilities.embeddings import FEWEST_EMBEDDED, EmbeddingOptions
+from nnviz3d.data.capabilities.embeddings import EmbeddingOptions, fewest_embedded
 from nnviz3d.data.training_embedding import EmbeddedOutputs, EmbeddingTrajectory
 from nnviz3d.errors import ModelError
 
@@ -76,10 +76,11 @@ def embed_steps(
     before: Floats | None = None
     for k, vectors in enumerate(steps):
         count = len(vectors)
-        if count < FEWEST_EMBEDDED:
+        fewest = fewest_embedded(options.method)
+        if count < fewest:
             raise ModelError(
-                f"An embedding compares samples, and there are only {count}; give TrainingRecorder at least "
-                f"{FEWEST_EMBEDDED} as embed_samples, better some hundred."
+                f"An embedding compares samples, and there {'is' if count == 1 else 'are'} only {count}; give "
+                f"TrainingRecorder at least {fewest} as embed_samples, better some hundred."
             )
         digest.update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
         keys.append(digest.hexdigest())

@@ -128,6 +128,20 @@ def test_projected_digits_are_near_their_own_class(digits):
     assert (np.linalg.norm(there - digits.points[:50], axis=1) < 0.1 * np.ptp(digits.points[:, 0])).mean() > 0.95
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_pca_of_few_samples_has_a_dimension_less_than_there_are_samples(groups, count):
+    vectors = groups[[0, 50, 110, 70][:count]]
+    found = embed(vectors, EmbeddingOptions(method="pca"))
+    assert found.points.shape == (count, 3)
+    extents = np.ptp(found.points, axis=0)
+    assert (extents > 1e-5 * extents.max()).sum() == min(count - 1, 3)
+    apart = np.linalg.norm(found.points[:, np.newaxis] - found.points, axis=2)
+    assert np.allclose(apart, np.linalg.norm(vectors[:, np.newaxis] - vectors, axis=2), rtol=1e-4, atol=1e-4)
+    for method in ("tsne", "umap", "pacmap"):
+        with pytest.raises(ModelError, match=f"there are only {count}; give at least 5"):
+            embed(vectors, EmbeddingOptions(method=method))
+
+
 def test_vectors_that_cannot_be_embedded_are_refused_in_one_sentence(groups):
     with pytest.raises(ModelError, match="there is only 1; give at least 5"):
         embed(groups[:1], EmbeddingOptions())

@@ -102,6 +102,10 @@ def test_outputs_with_nan_leave_the_points_unchanged(parting):
 def test_too_few_samples_are_refused_in_one_sentence():
     with pytest.raises(ModelError, match="there are only 4; give TrainingRecorder at least 5"):
         embed_steps(iter([np.eye(4, dtype=np.float32)]), 1)
+    by_pca = EmbeddingOptions(method="pca")
+    assert embed_steps(iter([np.eye(4, dtype=np.float32)[:2]]), 1, by_pca).points.shape == (1, 2, 3)
+    with pytest.raises(ModelError, match="there is only 1; give TrainingRecorder at least 2"):
+        embed_steps(iter([np.eye(4, dtype=np.float32)[:1]]), 1, by_pca)
 
 
 def test_step_has_pca_variance_and_quality_of_earlier_versions_is_measured_again():

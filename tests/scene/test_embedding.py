@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from nnviz3d.analysis.embedding import embed
 from nnviz3d.data.bundled import bundled
-from nnviz3d.data.capabilities.embeddings import NO_CLASS, predicted_classes, write_embedding
+from nnviz3d.data.capabilities.embeddings import NO_CLASS, EmbeddingOptions, predicted_classes, write_embedding
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.errors import SceneError
@@ -52,6 +53,36 @@ def cloud_of(scene: Scene, t: float) -> Points:
 def texts(scene: Scene, name: str) -> str:
     panel = next(p for p in scene.at(scene.duration).primitives if isinstance(p, Panel) and p.name == name)
     return "\n".join(row.text for row in panel.rows if isinstance(row, TextRow))
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (2, "PCA in 3 dimensions, of which 1 has variance · "),
+        (3, "PCA in 3 dimensions, of which 2 have variance · "),
+        (4, "PCA in 3 dimensions · "),
+    ],
+)
+def test_points_of_few_samples_are_drawn_and_say_how_many_dimensions_have_variance(tmp_path, count, words):
+    options = EmbeddingOptions(method="pca")
+    whole = small_embedding()
+    found = embed(whole.vectors[:count], options)
+    few = {name: getattr(whole, name)[:count] for name in ("names", "labels", "predictions", "probabilities")}
+    kept = {name: getattr(found, name) for name in ("points", "first", "snapshots", "vectors", "quality", "settings")}
+    one = replace(whole, method="pca", **few, **kept)
+    made = build(
+        write(tmp_path / "few.zarr", small_graph(), small_values(), also=[partial(write_embedding, found=one)])
+    )
+    assert texts(made, "title").splitlines()[-1].startswith(words)
+    points = cloud_of(made, made.duration).points
+    assert np.isfinite(points).all()
+    assert len(np.unique(points, axis=0)) == count
+    pose = made.camera(made.duration, aspect=SIZE[0] / SIZE[1])
+    places, _ = Eye.of(pose, SIZE).project(points.astype(np.float64))
+    assert (places >= 0).all()
+    assert (places < SIZE).all()
+    apart = np.linalg.norm(places[:, np.newaxis] - places, axis=2)[~np.eye(count, dtype=bool)]
+    assert apart.min() > 20, "in pixels"
 
 
 def test_ten_classes_have_ten_distinct_colours_on_a_dark_background():

@@ -30,9 +30,13 @@ NO_CLASS = -1
 """The predicted class of a sample for which the model's output holds NaN."""
 Method = Literal["tsne", "pca", "umap", "pacmap"]
 Engine = Literal["auto", "opentsne", "grid", "sklearn"]
+METHOD_NAMES: Mapping[Method, str] = {"tsne": "t-SNE", "umap": "UMAP", "pacmap": "PaCMAP", "pca": "PCA"}
+"""The methods as people write them."""
 FEWEST_LANDMARKS = 100
-FEWEST_EMBEDDED = 5
-"""Least number of samples whose places among each other say anything."""
+_FEWEST_BY_NEIGHBOURS = 5
+"""Least number of samples for a method that places them by their neighbours."""
+_FEWEST_BY_PCA = 2
+"""Least number of samples for PCA: their difference is its first component."""
 _ATTRIBUTES: Mapping[str, type] = {"names": list, "quality": dict, "settings": dict, "key": str}
 _ARRAYS: Mapping[str, tuple[int | None, ...]] = {
     "points": (None, None),
@@ -101,6 +105,11 @@ class EmbeddingOptions:
         if self.landmarks is None:
             del settings["landmarks"]
         return json.dumps(settings, separators=(",", ":"))
+
+
+def fewest_embedded(method: Method) -> int:
+    """Return the least number of samples that a method embeds."""
+    return _FEWEST_BY_PCA if method == "pca" else _FEWEST_BY_NEIGHBOURS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,9 +325,14 @@ def _impossible(capture: CaptureContents, wanted: EmbeddingFields) -> str:
         return ""
     if not any(matching(selector, capture.graph) for selector in wanted.embeddings):
         return f"{lacks(wanted.embeddings[0], capture.graph)}, whose outputs could be embedded."
-    if len(wanted.dataset) < FEWEST_EMBEDDED:
-        few = there_are(len(wanted.dataset))
-        return f"An embedding needs {FEWEST_EMBEDDED} samples or more, and {few}; give a data set with --input."
+    count, method = len(wanted.dataset), wanted.embedding_options.method
+    fewest = fewest_embedded(method)
+    if count < fewest:
+        by_pca = f", or capture the model with --pca, which needs {_FEWEST_BY_PCA}" if count >= _FEWEST_BY_PCA else ""
+        return (
+            f"An embedding by {METHOD_NAMES[method]} needs {fewest} samples or more, and {there_are(count)}; give a data "
+            f"set with --input{by_pca}."
+        )
     return ""
 
 

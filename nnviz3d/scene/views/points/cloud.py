@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.analysis.embedding_quality import judged_after_reduction
 from nnviz3d.analysis.reduction import REDUCED
-from nnviz3d.data.capabilities.embeddings import Embedding
+from nnviz3d.data.capabilities.embeddings import METHOD_NAMES, Embedding
 from nnviz3d.scene.colors import OTHERS, Color
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.projected_samples import ProjectedSample, thumbnail
@@ -42,7 +42,8 @@ _MOST_BYTES = 2**25
 """Most bytes of the pictures of all points; of more none are shown among the points."""
 RADIUS = 10.0
 """World radius of the cloud."""
-_METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pacmap": "PaCMAP", "pca": "PCA"}
+_FLAT = 1e-5
+"""Most share of the widest dimension that the points' extent in another one takes by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,10 @@ class Cloud:
         found, settings = self._found, self._found.settings
         count = len(found.points)
         words_ = [f"{count:,} samples, close together where the outputs of {found.name} are similar"]
-        facts = [f"{_METHODS[found.method]} in {found.points.shape[1]} dimensions"]
+        facts = [f"{METHOD_NAMES[found.method]} in {found.points.shape[1]} dimensions"]
+        varying = _varying(found.points)
+        if found.method == "pca" and varying < found.points.shape[1]:
+            facts[0] += f", of which {varying} {'has' if varying == 1 else 'have'} variance"
         if "landmarks" in settings:
             facts[0] += f" of {int(str(settings['landmarks'])):,} samples, the others placed among them"
         if settings.get("engine") == "grid":
@@ -345,6 +349,12 @@ def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: ND
     rows.extend(TextRow(text) for text in found.more)
     x, y, z = (float(v) for v in position)
     return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
+
+
+def _varying(points: NDArray[np.float32]) -> int:
+    """Return the number of dimensions in which points, ``(M, d)``, differ."""
+    extents = np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])
+    return int((extents > _FLAT * extents.max()).sum())
 
 
 def _after_reduction(found: Embedding) -> list[str]:
