@@ -152,12 +152,7 @@ class Perspectives:
     def lacks_of_sample(self, sample: int) -> Insights:
         """Return what the scene needs of a sample, if its capture lacks any of it; else nothing."""
         needs = self._frame.scene.spec.needs().of_samples
-        return needs if self._lacks(self._frame.scene.capture, sample, needs) else NOTHING_MORE
-
-    @staticmethod
-    def _lacks(capture: CaptureReader, sample: int, needs: Insights) -> str:
-        """Return one sentence on what a sample and the model's own arrays lack; nothing if they lack nothing."""
-        return lacking(own_capture(capture, sample), needs.of_samples) or lacking(capture, needs.of_model)
+        return needs if lacking(own_capture(self._frame.scene.capture, sample), needs) else NOTHING_MORE
 
     def _found(self, name: str, capture: CaptureReader) -> Availability:
         spec = self._specs[name]
@@ -166,7 +161,8 @@ class Perspectives:
         never = "" if capture.training is not None else spec.lacks_training(f"The capture of {capture.graph.name}")
         never = never or next(filter(None, (view.cannot_show(capture) for view in spec.views)), "")
         needs = spec.needs()
-        lacks = self._lacks(capture, self._frame.selection.sample, needs)
+        lacks = lacking(own_capture(capture, self._frame.selection.sample), needs.of_samples)
+        lacks = lacks or _lacks_of_model(spec, capture)
         if not never and lacks:
             asked = needs.plus(self._dataset(needs))
             never = next(filter(None, (one.impossible(capture, asked) for one in CAPABILITIES)), "")
@@ -186,9 +182,10 @@ class Perspectives:
 
     def compute(self, name: str) -> None:
         """Ask the model for what a perspective needs; the queries say when it has arrived."""
-        needs, capture = self._specs[name].needs(), self._frame.scene.capture
+        spec, capture = self._specs[name], self._frame.scene.capture
+        needs = spec.needs()
         title = next(one.title for one in self.all if one.name == name)
-        if lacking(capture, needs.of_model):
+        if _lacks_of_model(spec, capture):
             self._queries.run_for_model(needs.of_model.plus(self._dataset(needs)), name)
         else:
             self._queries.run_again(needs.of_samples, {}, f"Computing {title.lower()} for", perspective=name)
@@ -270,6 +267,12 @@ def carried(selection: Selection, scene: Scene) -> Selection:
         channel_pictures=None,
         **_NO_LOOK,
     )
+
+
+def _lacks_of_model(spec: SceneSpec, capture: CaptureReader) -> str:
+    """Return one sentence on what a scene needs of a model and a capture lacks; nothing if it lacks nothing."""
+    lacks = lacking(capture, spec.needs().of_model)
+    return lacks or next(filter(None, (view.lacks(capture) for view in spec.views)), "")
 
 
 def _same(one: CaptureReader, other: CaptureReader) -> bool:

@@ -111,6 +111,10 @@ class ViewSpec(Strict):
         """Return one sentence on why the view can never show a capture's model; nothing if it may."""
         return ""
 
+    def lacks(self, capture: CaptureReader) -> str:
+        """Return one sentence on what the view needs of a capture that holds it for other layers alone; else nothing."""
+        return ""
+
     def with_methods_of(self, methods: Sequence[str]) -> Self:
         """Return the view for a capture that holds maps by these attribution methods."""
         return self

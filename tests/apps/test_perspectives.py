@@ -22,10 +22,11 @@ from nnviz3d.apps.web.panels.interventions import InterventionsPanel
 from nnviz3d.apps.web.panels.perspectives import PerspectivesPanel
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.data.capabilities.embeddings import write_embedding
+from nnviz3d.data.capabilities.examples import ChannelExamples, write_examples
 from nnviz3d.data.capabilities.features import FeatureVisualization, write_features
 from nnviz3d.data.capabilities.interventions import Intervention, write_changed, write_interventions
 from nnviz3d.data.capture import Capture
-from nnviz3d.data.request import CaptureRequest, Finished, Progress
+from nnviz3d.data.request import CaptureRequest, Finished, Insights, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter, zip_folder
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
@@ -37,6 +38,7 @@ from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.structure import StructureView
 from tests.apps.test_web_panels import Page
 from tests.support.captures import small_embedding, small_graph, small_values, write
+from tests.support.graphs import chain
 
 
 def session_of(capture: Capture, *kinds: str) -> Session:
@@ -250,9 +252,7 @@ def test_missing_numbers_of_a_sample_are_computed_kept_and_shown(asking, model):
 
 
 def features_of_conv(writer: CaptureWriter) -> None:
-    images, ones = np.random.default_rng(0).random((4, 8, 9, 1), dtype=np.float32), np.ones(4, dtype=np.float32)
-    channels, dead = np.arange(4), np.zeros(4, dtype=bool)
-    write_features(writer, FeatureVisualization("conv", "channel", channels, images, 0 * ones, ones, dead, {}))
+    write_features(writer, features_of("conv", 4))
 
 
 def test_missing_arrays_of_the_model_are_computed_once_and_the_samples_stay(asking, model, tmp_path):
@@ -267,6 +267,81 @@ def test_missing_arrays_of_the_model_are_computed_once_and_the_samples_stay(aski
     assert asking.perspectives.availability("features").state is State.HELD
     assert len(model.asked) == 1
     assert asking.perspectives.availability("decisions").state is State.COMPUTABLE, "no sample has a map"
+
+
+def features_of(layer: str, number: int) -> FeatureVisualization:
+    images, ones = np.zeros((number, 8, 9, 1), dtype=np.float32), np.ones(number, dtype=np.float32)
+    channels, dead = np.arange(number), np.zeros(number, dtype=bool)
+    return FeatureVisualization(layer, "channel", channels, images, 0 * ones, ones, dead, {})
+
+
+def examples_of(layer: str, number: int) -> ChannelExamples:
+    samples, means = np.tile([0, 1], (number, 1)), np.ones((number, 2), np.float32)
+    return ChannelExamples(layer, samples, means, np.arange(2), ("a", "b"), np.zeros((2, 8, 8, 3), np.uint8), 6)
+
+
+@pytest.mark.parametrize(
+    ("perspective", "store"),
+    [
+        ("features", lambda writer, layer, number: write_features(writer, features_of(layer, number))),
+        ("examples", lambda writer, layer, number: write_examples(writer, examples_of(layer, number))),
+    ],
+)
+def test_pictures_of_a_layer_that_cannot_unfold_do_not_stand_for_those_that_a_perspective_shows(
+    asking, model, tmp_path, perspective, store
+):
+    names = {"flatten": 36, "conv": 4}
+    of_vector, of_maps = (
+        write(
+            tmp_path / f"{layer}.zarr",
+            small_graph(),
+            small_values(),
+            also=[lambda writer, layer=layer, number=number: store(writer, layer, number)],
+        )
+        for layer, number in names.items()
+    )
+    alone = session_of(of_vector).perspectives.availability(perspective)
+    assert alone.state is State.IMPOSSIBLE
+    assert f"holds no {perspective} of conv; capture the model with" in alone.reason
+    model.capture = of_vector
+    asking.queries.run_for_model(Insights(**{perspective: ("flatten",)}), "")
+    arrive(asking)
+    assert asking.perspectives.availability(perspective).state is State.COMPUTABLE
+    model.capture = of_maps
+    asking.look_at(perspective)
+    arrive(asking)
+    assert asking.perspectives.current == perspective
+    assert getattr(model.asked[-1].insights, perspective) == ("last convolution",)
+
+
+def test_pictures_of_another_layer_that_can_unfold_are_shown_without_a_run(asking, model, tmp_path):
+    model.capture = write(
+        tmp_path / "pool.zarr",
+        small_graph(),
+        small_values(),
+        also=[lambda writer: write_examples(writer, examples_of("pool", 4))],
+    )
+    asking.queries.run_for_model(Insights(examples=("pool",)), "")
+    arrive(asking)
+    asking.look_at("examples")
+    assert (asking.perspectives.current, len(model.asked)) == ("examples", 1)
+
+
+def test_channels_of_a_model_whose_convolutions_have_no_maps_are_impossible_from_the_start(model, tmp_path):
+    graph = chain([("input", "InputLayer", (8, 2)), ("conv", "Conv1D", (6, 4)), ("scores", "Dense", (5,))])
+    values = {node.id: np.ones((1, *node.shape), np.float32) for node in graph}
+    runner = SampleRunner(model, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    session = Session(
+        Scene.build(default_scene(), write(tmp_path / "sounds.zarr", graph, values)),
+        SimpleNamespace(size=(160, 90)),
+        samples=tuple(Sample(f"sample {i}", i or None, f"source {i}") for i in range(6)),
+        runner=runner,
+    )
+    for name in ("features", "examples"):
+        found = session.perspectives.availability(name)
+        assert found.state is State.IMPOSSIBLE
+        assert found.reason == "conv has no maps (rows, columns, channels) to unfold."
+    runner.close()
 
 
 def muted_neuron(writer: CaptureWriter) -> None:

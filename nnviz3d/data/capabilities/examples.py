@@ -110,6 +110,11 @@ def examples_path(node_id: str) -> str:
     return f"examples/{path}/@{call}"
 
 
+def has_examples(stored: StoredArrays, node_id: str) -> bool:
+    """Whether the examples of a layer's channels were captured."""
+    return stored.find(f"{examples_path(node_id)}/samples") is not None
+
+
 def has_example_pictures(stored: StoredArrays, node_id: str) -> bool:
     """Whether the examples of a layer's channels were captured, and are pictures."""
     found = stored.find(f"{examples_path(node_id)}/thumbnails")
@@ -118,9 +123,9 @@ def has_example_pictures(stored: StoredArrays, node_id: str) -> bool:
 
 def read_examples(stored: StoredArrays, node_id: str) -> ChannelExamples | None:
     """Read the examples of a layer's channels; `None` if they were not captured."""
-    path = examples_path(node_id)
-    if stored.find(f"{path}/samples") is None:
+    if not has_examples(stored, node_id):
         return None
+    path = examples_path(node_id)
     attributes = stored.attributes(path)
     names, count = attributes.get("names"), attributes.get("count")
     if not isinstance(names, list) or not isinstance(count, int):
@@ -150,8 +155,7 @@ def too_few(count: int) -> str:
 
 
 def _missing(capture: CaptureContents, wanted: ExampleFields) -> str:
-    held = (capture.stored.find(f"{examples_path(node.id)}/samples") for node in capture.graph)
-    if not wanted.examples or any(array is not None for array in held):
+    if not wanted.examples or any(has_examples(capture.stored, node.id) for node in capture.graph):
         return ""
     return f"{capture.path.name} holds no examples of channels; capture the model with --examples {wanted.examples[0]}."
 

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from nnviz3d.data.axes import channel_axis
+from nnviz3d.data.capabilities.examples import has_examples
+from nnviz3d.data.capabilities.features import has_features
 from nnviz3d.data.quantities import Quantity
+from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
@@ -126,6 +129,24 @@ class ChannelsSpec(ViewSpec):
             features=chosen if self.show == "features" else (),
             examples=chosen if self.show == "examples" else (),
         )
+
+    def cannot_show(self, capture: CaptureReader) -> str:
+        """Return one sentence on a model whose layers of the kind have no maps, which pictures of channels replace."""
+        wanted = () if self.layer is None or self.show == "maps" else matching(self.layer, capture.graph)
+        if not wanted or any(_has_maps(capture, name) for name in wanted) or not self.lacks(capture):
+            return ""
+        return f"{wanted[-1]} has no maps (rows, columns, channels) to unfold."
+
+    def lacks(self, capture: CaptureReader) -> str:
+        """Return one sentence on a capture without such pictures of a layer that the view can unfold; else nothing."""
+        if self.show == "maps" or self.layer is None:
+            return ""
+        has = {"features": has_features, "examples": has_examples}[self.show]
+        held = [node.id for node in capture.graph if has(capture.stored, node.id) and _has_maps(capture, node.id)]
+        wanted = matching(self.layer, capture.graph)
+        if any(name in held for name in wanted) or (held and by_kind(self.layer)):
+            return ""
+        return _not_captured(capture, self.show, wanted[-1] if wanted else self.layer)
 
 
 class ChannelsView(View):
@@ -385,7 +406,7 @@ def _named(spec: ChannelsSpec, context: SceneContext) -> str:
         raise SceneError(f"kind: no layer of {context.graph.name} has maps (rows, columns, channels) to unfold.")
     wanted = can[-1:] if spec.layer is None else matching(spec.layer, context.graph)
     if spec.show != "maps":
-        option, has = CAPTURED[spec.show]
+        _, has = CAPTURED[spec.show]
         held = [name for name in can if has(context.capture.stored, name)]
         chosen = [name for name in wanted if name in held]
         if chosen:
@@ -400,8 +421,7 @@ def _named(spec: ChannelsSpec, context: SceneContext) -> str:
     if layer is None:
         raise SceneError(f"layer: {wanted[-1]} has no maps (rows, columns, channels) to unfold; {', '.join(can)} have.")
     if spec.show != "maps":
-        name = context.capture.path.name
-        raise SceneError(f"show: {name} holds no {spec.show} of {layer}; capture the model with {option} {layer}.")
+        raise SceneError(f"show: {_not_captured(context.capture, spec.show, layer)}")
     return layer
 
 
@@ -409,6 +429,15 @@ def unfolds(context: SceneContext, layer: str) -> bool:
     """Whether a layer has maps that can be unfolded."""
     placement = context.plan.placements.get(layer)
     return placement is not None and len(placement.grid.shape) == 3 and context.capture.has_activations(layer)
+
+
+def _has_maps(capture: CaptureReader, layer: str) -> bool:
+    return len(capture.graph.node(layer).shape) == 3
+
+
+def _not_captured(capture: CaptureReader, show: ChannelPictures, layer: str) -> str:
+    option, _ = CAPTURED[show]
+    return f"{capture.path.name} holds no {show} of {layer}; capture the model with {option} {layer}."
 
 
 def _fainter(primitive: Primitive, seen: float) -> Primitive:
