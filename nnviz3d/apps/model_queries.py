@@ -335,7 +335,7 @@ class ModelQueries:
             frame.select_sample(index)
             target = pending.then.get("target")
             if target is None or self._explains(target):
-                frame.select(**pending.then)
+                self._select(pending.then)
             if not self.waits_for_change:
                 self._change = None  # its fields of the selection were those of this query
         self._free_disk(runner)

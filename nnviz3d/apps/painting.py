@@ -184,7 +184,10 @@ class Painting:
             raise UserError("Nothing is painted over this sample; paint first.")
         self._made += 1
         name = f"painted {self._made}"
-        return self._samples.add(Sample(name, None, self._flat(canvas, read_paint(canvas.overlay, canvas.size), name)))
+        source = self._flat(canvas, read_paint(canvas.overlay, canvas.size), name)
+        # Earlier strokes, to which `undo` may go back, are in the picture, too.
+        paint = frozenset(map(str, {*self._received, canvas.overlay}))
+        return self._samples.add(Sample(name, None, source, paint=paint))
 
     def _canvas(self) -> Canvas:
         canvas = self.canvas

@@ -24,12 +24,15 @@ class Sample:
         Its name in a request; `None` if the model cannot be run on it again.
     drawing
         Whether the user draws it: paint then changes the sample itself.
+    paint
+        Files with paint that is not put over it: the sample is a painted picture that was kept.
     """
 
     name: str
     index: int | None = None
     source: str | None = None
     drawing: bool = False
+    paint: frozenset[str] = frozenset()
 
 
 def captured_samples(capture: CaptureReader) -> tuple[Sample, ...]:

@@ -34,5 +34,5 @@ class WantedChange:
 
 
 def possible_interventions(listed: tuple[Intervention, ...], sample: Sample) -> tuple[Intervention, ...]:
-    """Return the interventions that a sample can have: paint over a drawing is part of the drawing."""
-    return tuple(one for one in listed if not (one.picture and sample.drawing))
+    """Return the interventions that a sample can have: paint over a drawing or a kept painting is part of it."""
+    return tuple(one for one in listed if not (one.picture and (sample.drawing or one.picture in sample.paint)))

@@ -51,11 +51,13 @@ class Model:
         found.mkdir()
         return found
 
-    def answer(self):
+    def answer(self, interventions=()):
         values = {name: numbers[:1] for name, numbers in captures.small_values().items()}
         path = self.folder / f"{len(self.asked)}.zarr.zip"
-        shown = np.asarray(Image.open(self.asked[-1].source).convert("RGB"))
-        found = captures.write(path, captures.small_graph(), values, pictures={"input": shown[np.newaxis]})
+        source = Path(self.asked[-1].source)
+        shown = np.asarray(Image.open(source).convert("RGB")) if source.is_file() else np.zeros((8, 9, 3), np.uint8)
+        also = [lambda writer: write_interventions(writer, interventions)] if interventions else []
+        found = captures.write(path, captures.small_graph(), values, pictures={"input": shown[np.newaxis]}, also=also)
         self.ready.append(Answer(self.asked[-1], found))
 
     def answers(self):
@@ -156,6 +158,28 @@ def test_painted_picture_is_kept_as_a_sample_with_its_paint(session, model):
     expected = PICTURE[0, ..., 0].copy()
     expected[2:4, 3:7] = 250
     assert np.array_equal(kept, expected)
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_kept_painting_is_shown_as_any_sample_without_a_change(session, model, arrived):
+    session.painting.paint(paint(model, at=(0, 0)))
+    session.painting.paint(paint(model))
+    if arrived:
+        model.answer(interventions=session.interventions.listed)
+        session.poll()
+        assert session.selection.quantity == "change"
+    position = session.painting.keep()
+    session.choose(position)
+    assert model.asked[-1].source == session.samples[position].source
+    assert model.asked[-1].insights.interventions == ()
+    model.answer()
+    session.poll()
+    assert session.samples.chosen == position
+    assert (session.interventions.listed, session.selection.quantity) == ((), None)
+    assert (session.painting.overlay, session.interventions.can_undo) == (None, False)
+    again = paint(model)
+    session.painting.paint(again)
+    assert model.asked[-1].insights.interventions[0].picture == str(again), "further paint is a change of it"
 
 
 def test_panel_describes_the_canvas_and_has_none_without_a_model(session, model):
