@@ -171,18 +171,33 @@ class Interventions:
         self._past.pop()
         return True
 
-    def toggle(self) -> str:
-        """Mute the unit or the connection of the pick, or undo that; returns a sentence on what was done.
+    def part(self, words: str = "") -> Intervention:
+        """Return the intervention that mutes a part of the pick.
+
+        Parameters
+        ----------
+        words
+            One of `places`; by default, and if the pick has no such part, the first: its unit or its connection.
+
+        Raises
+        ------
+        UserError
+            If nothing is picked that can be changed.
+        """
+        places = self.places()
+        if not places:
+            raise UserError("Click a cell or a line first: its channel, neuron or connection is changed.")
+        return places.get(words) or next(iter(places.values()))
+
+    def toggle(self, words: str = "") -> str:
+        """Mute a part of the pick, as in `part`, or undo that; returns a sentence on what was done.
 
         Raises
         ------
         UserError
             If there is nothing to mute, or no model to ask.
         """
-        places = self.places()
-        if not places:
-            raise UserError("Click a cell or a line first: its channel, neuron or connection is muted.")
-        one = next(iter(places.values()))
+        one = self.part(words)
         if one in self.listed:
             self._change([other for other in self.listed if other != one])
             return f"no longer muted: {one.place}"

@@ -44,7 +44,7 @@ def test_key_mutes_the_picked_channel_and_undoes_it(tmp_path):
             wait_until(lambda: shows(window.screen(), words(sentence)), f"the window says: {sentence}")
 
         window.press("d")
-        says("Click a cell or a line first: its channel, neuron or connection is muted.")
+        says("Click a cell or a line first: its channel, neuron or connection is changed.")
         window.click(*spot)
         window.said(1)
         picked = blocks(window.still())

@@ -8,15 +8,17 @@ from pathlib import Path
 from nnviz3d.apps.web import page_keys
 from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.brush import Brush
+from nnviz3d.apps.window.change_keys import ChangeKeys
 from nnviz3d.apps.window.controls import Controls
 from nnviz3d.apps.window.dead_keys import DeadKeys
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, described, table
 from nnviz3d.apps.window.lasso import Lasso
+from nnviz3d.apps.window.point_keys import PointKeys
 from nnviz3d.apps.window.search import Search
 from nnviz3d.apps.window.time_keys import TimeKeys
 
-OWNERS = (Controls, DeadKeys, KeyCommands, TimeKeys, Search, Bookmarks, Lasso, Brush)
+OWNERS = (Controls, ChangeKeys, DeadKeys, KeyCommands, PointKeys, TimeKeys, Search, Bookmarks, Lasso, Brush)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "window.md"
 
 

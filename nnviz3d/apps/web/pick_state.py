@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnviz3d.apps.pick_examples import StrongSample, strongest_samples
 from nnviz3d.apps.pick_explanation import PickExplanation, Sum, explanation_of, map_pixels, odd_words
 from nnviz3d.apps.pick_requests import lacks_examples, lacks_gradient
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.web.data_address import png_address
-from nnviz3d.data.axes import channel_axis
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import ChannelNumbers, channel_of, histogram
 from nnviz3d.scene.derived.cell_fields import field_of
-from nnviz3d.scene.derived.dead_channels import examples_of_layer, silence_words
 from nnviz3d.scene.derived.explanation_words import field_boxes, unclear_words
 from nnviz3d.scene.derived.kernel_pictures import KernelPicture
-from nnviz3d.scene.selection import CellPick
 
 ASKED = ("gradient", "examples")
 """Requests to the model that buttons of the panel send."""
@@ -97,10 +95,10 @@ def pick_state(session: Session) -> PickState:
         return state
     part = field_of(context, found.cell)
     state = replace(state, pick_field=[] if part is None else field_boxes(part), pick_unclear=unclear_words(part))
-    listed, heading = examples_of(session, found.cell)
+    strong, heading = strongest_samples(session, found.cell)
     lacking = {"gradient": lacks_gradient(session, found.cell), "examples": lacks_examples(session, found.cell)}
     asks = [what for what in ASKED if lacking[what]]
-    state = replace(state, pick_examples=listed, pick_examples_words=heading, pick_asks=asks)
+    state = replace(state, pick_examples=[*map(_example, strong)], pick_examples_words=heading, pick_asks=asks)
     channel = channel_of(context, found.cell, selection.sample)
     if channel is None:
         return state
@@ -148,41 +146,16 @@ def _terms(context: SceneContext, found: Sum) -> list[dict[str, Any]]:
     ]
 
 
-def examples_of(session: Session, pick: CellPick) -> tuple[list[dict[str, Any]], str]:
-    """Return the samples of a data set that activate a cell's channel most, and a heading; empty if none were captured.
-
-    Samples that do not activate it at all are left out. If no sample does, the heading says so.
-    """
-    context = session.context
-    grid = context.placement(pick.layer).grid
-    axis = channel_axis(grid.axes)
-    found = examples_of_layer(context, pick.layer)
-    if found is None or axis is None or len(pick.index) != len(grid.shape) or pick.index[axis] >= len(found.samples):
-        return [], ""
-    channel = pick.index[axis]
-    positions: dict[str, list[int]] = {}
-    for position, sample in enumerate(session.samples):
-        positions.setdefault(sample.name, []).append(position)
-    listed = []
-    active, means = found.active[channel], found.means[channel]
-    for sample, mean in zip(found.samples[channel][active], means[active], strict=True):
-        place = int(np.searchsorted(found.shown, sample))
-        picture = png_address(found.thumbnails[place]) if len(found.thumbnails) else ""
-        name = found.names[place]
-        at = positions.get(name, [])
-        known = len(at) == 1 and found.names.count(name) == 1
-        words = f"{name}: {number(float(mean))}"
-        hint = f"{words}; show this sample" if known else f"{words}; it is not among the samples to choose from"
-        position = at[0] if known else -1
-        listed.append({"name": name, "words": words, "hint": hint, "picture": picture, "position": position})
-    unit = "channel" if len(grid.shape) > 1 else "neuron"
-    if not listed:
-        short, words = silence_words(context.graph.node(pick.layer), found)
-        return [], f"{short.capitalize()}: {unit} {channel} is {words}"
-    if not active.all() and (means[active] > 0).all():
-        verb = "activate" if len(listed) > 1 else "activates"
-        return listed, f"Only {len(listed)} of {found.count:,} samples {verb} {unit} {channel}"
-    return listed, f"Activate {unit} {channel} most, of {found.count:,} samples"
+def _example(found: StrongSample) -> dict[str, Any]:
+    words = f"{found.name}: {number(found.mean)}"
+    known = found.position is not None
+    return {
+        "name": found.name,
+        "words": words,
+        "hint": f"{words}; show this sample" if known else f"{words}; it is not among the samples to choose from",
+        "picture": "" if found.picture is None else png_address(found.picture),
+        "position": -1 if found.position is None else found.position,
+    }
 
 
 def _kernel(found: KernelPicture) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from nnviz3d.apps.window.arithmetic import Arithmetic
 from nnviz3d.apps.window.bookmarks import Bookmarks
 from nnviz3d.apps.window.brush import Brush
 from nnviz3d.apps.window.camera_flight import FreeFlight
+from nnviz3d.apps.window.change_keys import ChangeKeys
 from nnviz3d.apps.window.dead_keys import DeadKeys
 from nnviz3d.apps.window.help import Help
 from nnviz3d.apps.window.key_commands import KeyCommands
 from nnviz3d.apps.window.keys import KEYS, Key
 from nnviz3d.apps.window.lasso import Lasso
+from nnviz3d.apps.window.point_keys import PointKeys
 from nnviz3d.apps.window.search import Search
 from nnviz3d.apps.window.status import Status
 from nnviz3d.apps.window.time_keys import TimeKeys
@@ -94,7 +96,8 @@ class Controls:
         self._lasso = Lasso(session, self.tell)
         self._brush = Brush(session, self.tell)
         times = TimeKeys(session, self._tour, self.tell)
-        others = (self._search, self._bookmarks, self._dead, self._lasso, self._brush)
+        changes, points = ChangeKeys(session, self.tell), PointKeys(session, self.tell)
+        others = (changes, points, self._search, self._bookmarks, self._dead, self._lasso, self._brush)
         self._owners = (self, self._commands, times, *others)
         self._keys: dict[str, tuple[Key, Callable[[], None]]] = {
             name: (key, self._action(key.action)) for key in KEYS for name in key.names

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from nnviz3d.apps.perspectives import State
+from nnviz3d.apps.pick_examples import strongest_samples
+from nnviz3d.apps.pick_requests import find_examples, lacks_examples
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.attributions import TITLES
 from nnviz3d.data.model_sources import without_gradients
 from nnviz3d.data.quantities import OF_GRADIENTS
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.errors import UserError
-from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize
-from nnviz3d.scene.selection import PointFilter
+from nnviz3d.scene.colors import DIVERGING, SEQUENTIAL, Normalize, number
+from nnviz3d.scene.selection import CellPick
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.channels import ChannelsView
 from nnviz3d.scene.views.connections import ConnectionsSpec
 from nnviz3d.scene.views.node_link.spec import NodesSpec
-from nnviz3d.scene.views.points.embedding import EmbeddingView
-from nnviz3d.scene.views.points.neighbours import space_of
-from nnviz3d.scene.views.points.samples import PointPick
-from nnviz3d.scene.views.points.search import can_be_wrong, classes_of, matching
 from nnviz3d.scene.views.training import figures, step_text
 
 _STEP = 0.05
@@ -60,7 +57,7 @@ class KeyCommands:
     def _perspective(self, by: int) -> None:
         found = self._session.perspectives
         by_name = {one.name: one for one in found.all}
-        self._named, self._named_from = _next(tuple(by_name), self._named or found.current, by), found.current
+        self._named, self._named_from = next_of(tuple(by_name), self._named or found.current, by), found.current
         one, available = by_name[self._named], found.availability(self._named)
         if available.state is State.IMPOSSIBLE:
             self._tell(f"{one.title}: {available.reason}")
@@ -113,7 +110,7 @@ class KeyCommands:
             self._tell(f"Nothing in this scene depends on a class; {more}")
             return
         now = session.queries.target or (None if choices.explained is None else choices.explained.target)
-        following = _next(choices.best, now, by)
+        following = next_of(choices.best, now, by)
         if following == now:
             self._tell("Only one class was explained; capture the model with --class for others")
             return
@@ -137,7 +134,7 @@ class KeyCommands:
         if len(names) < 2:
             self._tell("Only activations were captured; capture the model with --gradients, or two samples")
             return
-        name = _next(names, self._session.queries.quantity or self._choices.quantity)
+        name = next_of(names, self._session.queries.quantity or self._choices.quantity)
         self._choices.show(name)
         if not self._session.queries.busy:
             self._tell_quantity()
@@ -162,7 +159,7 @@ class KeyCommands:
                 "The cells show no difference; press x until they show one" if others else "There is only one sample"
             )
             return
-        self._choices.compare(_next(others, self._choices.against))
+        self._choices.compare(next_of(others, self._choices.against))
         self._tell_against()
 
     def _tell_against(self) -> None:
@@ -179,7 +176,7 @@ class KeyCommands:
         if not methods:
             self._tell("This scene shows no attribution map; Tab leads to the decisions")
             return
-        name = _next(methods, self._choices.method)
+        name = next_of(methods, self._choices.method)
         title = TITLES.get(name, (name, False))[0]
         self._session.select(method=name)
         more = "" if len(methods) > 1 else ", the only one; open the model with --attribution for others"
@@ -205,32 +202,7 @@ class KeyCommands:
         session.clock.show_recorded(index)
         self._tell(" · ".join([step_text(training, index), *figures(training, index)]))
 
-    # Interventions.
-
-    def mute(self) -> None:
-        """Mute the channel, neuron or connection of the pick, or undo that."""
-        if not self._session.scene.blocks:
-            self._tell("This scene shows no blocks to change; Tab leads to the activations")
-            return
-        try:
-            self._tell(self._session.interventions.toggle())
-        except UserError as error:
-            self._tell(str(error))
-
-    def undo(self) -> None:
-        """Undo the last change of what if."""
-        found = self._session.interventions
-        try:
-            if not found.undo():
-                self._tell("There is no change to undo")
-                return
-        except UserError as error:
-            self._tell(str(error))
-            return
-        listed = found.listed
-        self._tell(f"changed: {', '.join(one.shown_text for one in listed)}" if listed else "nothing is changed")
-
-    # Channels and points.
+    # Channels.
 
     def next_channel_order(self) -> None:
         """Sort the unfolded channels in another order."""
@@ -238,7 +210,7 @@ class KeyCommands:
         layer = self._unfolded()
         if layer is not None:
             channels = session.scene.get(ChannelsView)
-            name = _next(channels.orders(session.selection), channels.order(layer, session.selection))
+            name = next_of(channels.orders(session.selection), channels.order(layer, session.selection))
             session.select(channel_order=name)
             self._tell(f"channels by {name}")
 
@@ -254,76 +226,31 @@ class KeyCommands:
             held = "; ".join(channels.elsewhere(layer).values())
             self._tell(held or f"There are no features of {layer}; capture the model with --features {layer}")
             return
-        name = _next(kinds, channels.pictures(layer, session.selection))
+        name = next_of(kinds, channels.pictures(layer, session.selection))
         session.select(channel_pictures=name)
         self._tell(f"channels: their {name}")
+
+    def tell_strongest_samples(self) -> None:
+        """Tell which samples activate the channel of the pick most; the model finds them if it has to."""
+        session, pick = self._session, self._session.selection.pick
+        if not isinstance(pick, CellPick):
+            self._tell("Click a cell first: this key tells which samples activate its channel most")
+            return
+        strong, heading = strongest_samples(session, pick)
+        if heading:
+            self._tell(": ".join((heading, ", ".join(f"{one.name} {number(one.mean)}" for one in strong))))
+        elif lacks_examples(session, pick):
+            find_examples(session, pick.layer)
+            self._tell("Looking for the samples that activate it most; press E again when they are found")
+        else:
+            self._tell(
+                f"No examples of {pick.layer} are known; name the model itself, or a capture made with --examples"
+            )
 
     def _unfolded(self) -> str | None:
         if self._session.unfolding.layer is None:
             self._tell("No layer is unfolded; point at one, then press u")
         return self._session.unfolding.layer
-
-    def next_embedding(self) -> None:
-        """Place the points by the activations of another layer."""
-        cloud, session = self._cloud(), self._session
-        if cloud is None:
-            return
-        names = cloud.names
-        if len(names) < 2:
-            self._tell(f"Only {names[0]} has an embedding; capture the model with --embed for others")
-            return
-        name = _next(names, cloud.shown(session.selection))
-        session.select(embedding=name, pick=None)
-        self._tell(f"points by {name}")
-
-    def next_point_colors(self) -> None:
-        """Colour the points by the next column, such as label, prediction or score."""
-        cloud, session = self._cloud(), self._session
-        if cloud is None:
-            return
-        if len(cloud.colors(session.selection)) < 2:
-            self._tell("Only one column is known of the samples; --metadata adds those of a table")
-            return
-        name = _next(cloud.colors(session.selection), cloud.colored_by(session.selection))
-        session.select(colored_by=name)
-        self._tell(f"coloured by {name}")
-
-    def next_point_filter(self) -> None:
-        """Mean all points, those with wrong predictions, or those of the picked sample's class."""
-        cloud, session = self._cloud(), self._session
-        if cloud is None:
-            return
-        space, by = space_of(session.context, cloud.shown(session.selection)), cloud.colored_by(session.selection)
-        found, now = space.embedding, session.selection.points
-        filters = {PointFilter(): "all"}
-        if can_be_wrong(found):
-            filters[PointFilter(wrong=True)] = "wrong predictions"
-        pick = session.selection.pick
-        if isinstance(pick, PointPick) and pick.embedding == found.name and not pick.placed:
-            for code, title in classes_of(found, session.context.capture.classes, by):
-                if matching(found, PointFilter(of_class=code), by, space.columns)[pick.index]:
-                    filters[PointFilter(of_class=code)] = f"class {title.removeprefix('class ')}"
-        wanted = _next(tuple(filters), replace(now, isolated=False))
-        session.select(points=replace(wanted, isolated=now.isolated))
-        count = int(matching(found, wanted, by, space.columns).sum())
-        self._tell(f"points: {filters[wanted]}, {count:,} of {len(found.names):,}")
-
-    def isolate_points(self) -> None:
-        """Hide the points that are not searched for, or show them again."""
-        if self._cloud() is None:
-            return
-        wanted = self._session.selection.points
-        if wanted.everything and not wanted.isolated:
-            self._tell("All points are searched for; press y for those with wrong predictions, or L to choose some")
-            return
-        self._session.select(points=replace(wanted, isolated=not wanted.isolated))
-        self._tell("the other points are small" if wanted.isolated else "the other points are hidden")
-
-    def _cloud(self) -> EmbeddingView | None:
-        cloud = self._session.scene.find(EmbeddingView)
-        if cloud is None:
-            self._tell("This scene shows no points; Tab leads to the embedding")
-        return cloud
 
     # Colours and threshold.
 
@@ -347,7 +274,7 @@ class KeyCommands:
         """Use the next colour map."""
         view = self._numbers()
         if view is not None:
-            name = _next(SEQUENTIAL + DIVERGING, self._session.selection.colormap or view.colormap)
+            name = next_of(SEQUENTIAL + DIVERGING, self._session.selection.colormap or view.colormap)
             self._session.select(colormap=name)
             self._tell(f"colours: {name}{' (for signed numbers)' if name in DIVERGING else ''}")
 
@@ -355,7 +282,7 @@ class KeyCommands:
         """Use the next way to map numbers to colours."""
         view = self._numbers()
         if view is not None:
-            name = _next(get_args(Normalize), self._session.selection.normalize or view.normalize)
+            name = next_of(get_args(Normalize), self._session.selection.normalize or view.normalize)
             self._session.select(normalize=name)
             self._tell(f"scale: {name}")
 
@@ -365,7 +292,7 @@ class KeyCommands:
         if view is None:
             self._tell("This scene shows no connections")
             return
-        name = _next(RANKINGS, self._session.selection.ranking or view.ranking)
+        name = next_of(RANKINGS, self._session.selection.ranking or view.ranking)
         self._session.select(ranking=name)
         self._tell(f"lines: strongest by {name}")
 
@@ -381,7 +308,7 @@ def view_of(session: Session, kind: type[_T]) -> _T | None:
     return next((view for view in session.scene.spec.views if isinstance(view, kind)), None)
 
 
-def _next(choices: Sequence[_T], current: Any, by: int = 1) -> _T:
+def next_of(choices: Sequence[_T], current: Any, by: int = 1) -> _T:
     """Return the choice `by` positions further, around the ends; the first if the current choice is unknown."""
     known = list(choices)
     return known[(known.index(current) + by) % len(known)] if current in known else known[0]

@@ -39,6 +39,12 @@ MOUSE = (
 )
 """Mouse actions, and what they do."""
 
+PAGE = (
+    "page",
+    "nnviz3d serve can also draw a digit, set any factor, find samples by name, list what differs, and lead a training",
+)
+"""What the page can do and the window cannot."""
+
 KEYS = (
     Key(("Up", "Down"), "↑ ↓", "fly forward, back", "fly"),
     Key(("Shift+Left", "Shift+Right"), "Shift + ← →", "fly left, right", "fly"),
@@ -80,6 +86,9 @@ KEYS = (
     Key(("j",), "j", "fly to the next layer or channel that differs most", "next_difference"),
     Key(("0",), "0", "find the dead channels of all layers; fly to the next one", "next_dead"),
     Key(("a",), "a", "next attribution method", "next_method"),
+    Key(
+        ("Shift+e",), "E", "tell, or find, the samples that activate the picked channel most", "tell_strongest_samples"
+    ),
     Key(("i",), "i", "show, hide the arithmetic of what is picked", "toggle_arithmetic"),
     Key(("u",), "u", "unfold, fold the channels of the layer under the pointer", "unfold"),
     Key(
@@ -94,6 +103,20 @@ KEYS = (
         "what if: mute the channel, neuron or connection of the pick, or undo that; D undoes the last change",
         "undo",
     ),
+    Key(
+        ("Shift+a",),
+        "A",
+        "what if: mute, halve, double, freeze what is picked, or change nothing: the next of these",
+        "next_change",
+    ),
+    Key(
+        ("Shift+s",),
+        "S",
+        "what if: choose whether the channel, the number or the whole layer of the pick is changed",
+        "next_place",
+    ),
+    Key(("Shift+x",), "X Z", "what if: undo all changes; Z tells them", "reset_changes"),
+    Key(("Shift+z",), "X Z", "what if: undo all changes; Z tells them", "tell_changes"),
     Key(("Shift+p",), "P", "what if: paint over the input by dragging on its picture, or erase paint", "next_tool"),
     Key(("z",), "z", "open the group under the pointer, close the group around a layer", "toggle_group"),
     Key(("o",), "o", "next order of channels: index, mean, contribution", "next_channel_order"),
@@ -106,6 +129,9 @@ KEYS = (
     Key(("e",), "e", "points: embedding of the next layer", "next_embedding"),
     Key(("l",), "l", "points: colour by label, prediction, score, or the next column of a table", "next_point_colors"),
     Key(("Shift+l",), "L", "points: choose by a lasso, by a box, or no longer; drag around them", "next_shape"),
+    Key(
+        ("Shift+n",), "N", "points: pick the nearest one of the picked one, and then the next nearest", "next_neighbour"
+    ),
     Key(("y",), "y", "points: all, wrong predictions, the class of the picked one", "next_point_filter"),
     Key(("Shift+y",), "Y", "points: hide, show those that are not searched for", "isolate_points"),
     Key(("[",), "[ ]", "lower, raise the threshold: more, fewer cells", "lower_threshold", repeats=True),
@@ -126,11 +152,13 @@ KEYS = (
 
 
 def described() -> tuple[tuple[str, str], ...]:
-    """Return label and action of each mouse action and key, without repetitions."""
-    return tuple(dict.fromkeys([*MOUSE, *((key.label, key.words) for key in KEYS)]))
+    """Return label and action of each mouse action and key, without repetitions, and what only the page can do."""
+    return tuple(dict.fromkeys([*MOUSE, *((key.label, key.words) for key in KEYS), PAGE]))
 
 
 def table() -> str:
     """Return the table for the documentation, in Markdown."""
-    lines = [f"| {label if (label, words) in MOUSE else f'`{label}`'} | {words} |" for label, words in described()]
+    lines = [
+        f"| {label if (label, words) in (*MOUSE, PAGE) else f'`{label}`'} | {words} |" for label, words in described()
+    ]
     return "\n".join(["| mouse, key | what it does |", "|---|---|", *lines])
