@@ -132,7 +132,7 @@ class TestInspect:
             assert (node["statistics"]["nan"], node["statistics"]["infinite"]) == (0, 0)
 
     def test_command_fails_on_an_error_during_vtk_drawing(self, small, tmp_path):
-        breaks = "import nnviz3d.render.renderer as r\nr.label_sprite = lambda *_, **__: 1 / 0"
+        breaks = "import nnviz3d.render.placed_text as r\nr.label_sprite = lambda *_, **__: 1 / 0"
         done = run("snapshot", small, "-o", "out.png", "--size", "320x200", cwd=tmp_path, code=breaks)
         assert done.returncode == 1
         assert done.stderr.count("Traceback") == 1

@@ -73,7 +73,9 @@ def main(path: Path) -> None:
     still = rate(lambda k: studio.picture(what, poses[k]), 5)
     studio.renderer.careful = False
     moving = rate(lambda k: studio.picture(what, poses[k]), 20)
-    told = [row.text for panel in studio.renderer._panels for row in panel.rows if "moves" in getattr(row, "text", "")]
+    told = [
+        row.text for panel in studio.renderer.text.panels for row in panel.rows if "moves" in getattr(row, "text", "")
+    ]
     # Not `ru_maxrss`, which a process inherits from the one that started it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     peak = int(status["VmHWM"].split()[0]) * 1024 / 1e9

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image as PngFile
 
 from nnviz3d.client.encoding import Encoder, Frame
-from nnviz3d.render import renderer as module
+from nnviz3d.render import placed_text as module
 from nnviz3d.render.label_placement import PlacedLabel, Rect
 from nnviz3d.render.offscreen import offscreen_window
 from nnviz3d.render.panels import left_out_note

@@ -75,7 +75,7 @@ def test_fewer_points_are_drawn_while_the_picture_moves_and_the_picture_says_so(
     studio.renderer.careful = False
     try:
         moving = shoot(what, FRONT)
-        said = studio.renderer._panels[0].rows[0].text
+        said = studio.renderer.text.panels[0].rows[0].text
         again = shoot(what, FRONT)
     finally:
         studio.renderer.careful = True
@@ -84,7 +84,7 @@ def test_fewer_points_are_drawn_while_the_picture_moves_and_the_picture_says_so(
     assert said == "40 of 400 points are drawn while the picture moves"
     assert np.array_equal(moving, again)
     assert np.array_equal(shoot(what, FRONT), rest)
-    assert not studio.renderer._panels
+    assert not studio.renderer.text.panels
 
 
 def test_range_of_distances_is_that_of_all_points(shoot, studio, monkeypatch):

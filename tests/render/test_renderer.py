@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnviz3d.render import lines as lines_module
+from nnviz3d.render import placed_text
 from nnviz3d.render import renderer as module
 from nnviz3d.render.lines import LineRun
 from nnviz3d.render.offscreen import Offscreen, halved
@@ -265,7 +266,7 @@ class TestKeepingUp:
         monkeypatch.setattr(VoxelActor, "_upload", None)
         monkeypatch.setattr("nnviz3d.render.drawers.mesh", None)
         monkeypatch.setattr("nnviz3d.render.drawers.image_data", None)
-        monkeypatch.setattr(module.Renderer, "_place_text", None)
+        monkeypatch.setattr(placed_text.PlacedText, "_place_anew", None)
         assert np.array_equal(shoot(what, SLANTED), first)
         assert len(made) == 3
 
@@ -399,7 +400,7 @@ def test_error_in_a_vtk_callback_is_raised_by_the_drawing_call(shoot, monkeypatc
     def broken(*_):
         raise ValueError("no such letter")
 
-    monkeypatch.setattr(module, "label_sprite", broken)
+    monkeypatch.setattr(placed_text, "label_sprite", broken)
     labels = Labels("names", (Label((0.0, 0.0, 0.0), ("a",)),))
     with pytest.raises(ValueError, match="no such letter"):
         shoot(DrawList((labels,)), FRONT)
@@ -430,16 +431,16 @@ def test_the_strongest_of_very_many_connections_are_drawn_while_the_picture_move
     every = studio.picture(picture_of(np.arange(100)), pose)
     renderer.careful = False
     moving = studio.picture(picture_of(np.arange(100)), pose)
-    said = [row.text for panel in renderer._panels for row in panel.rows]
+    said = [row.text for panel in renderer.text.panels for row in panel.rows]
     assert said == ["30 of 100 connections are drawn while the picture moves"]
     strongest = studio.picture(picture_of(np.sort(order[:30])), pose)
-    assert not renderer._panels
+    assert not renderer.text.panels
     assert not np.array_equal(moving, every)
     renderer.careful = True
     assert np.array_equal(studio.picture(picture_of(np.arange(100)), pose), every)
-    assert not renderer._panels
+    assert not renderer.text.panels
     renderer.careful = False
-    monkeypatch.setattr(renderer, "_add_count_panel", lambda numbers: None)
+    monkeypatch.setattr(renderer.text, "add_count_panel", lambda numbers: None)
     assert np.array_equal(studio.picture(picture_of(np.arange(100)), pose), strongest)
     studio.close()
 

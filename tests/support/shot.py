@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnviz3d.render import renderer as module
+from nnviz3d.render import placed_text as module
 from nnviz3d.render.label_placement import PlacedLabel, Rect
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.scene.primitives import Label
