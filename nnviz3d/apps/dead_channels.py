@@ -207,7 +207,7 @@ class DeadChannelFinder:
     @property
     def _to_run(self) -> Insights | None:
         """The request to the model; `None` if it could not tell more than the captured samples."""
-        sources = tuple(one.source for one in self._samples if one.source is not None)[:MOST_RUN]
+        sources = self._samples.dataset[:MOST_RUN]
         known = {one.layer for one in self._stored}
         layers = [n.id for n in self._frame.scene.capture.graph if can_die(n) and n.id not in known]
         if not layers or len(sources) <= len(self._indices) or not self._queries.possible:

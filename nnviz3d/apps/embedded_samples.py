@@ -68,7 +68,7 @@ def _sources(session: Session) -> tuple[str, ...]:
     names = next((_names(session, name) for name in embedding_names(session.scene.capture.stored)), ())
     if names and all(name in known for name in names):
         return tuple(known[name] for name in names)
-    return tuple(sample.source for sample in session.samples if sample.source is not None)
+    return session.samples.dataset
 
 
 def _names(session: Session, embedding: str) -> tuple[str, ...]:

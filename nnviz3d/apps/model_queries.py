@@ -303,6 +303,8 @@ class ModelQueries:
             return
         if answer.capture is None:
             self.message = answer.problem if pending is not None else self.message
+            if answer.problem and not answer.request.of_model:
+                self._samples.refuse(answer.request.source, answer.problem)
             if pending is not None and pending.perspective:
                 self.refused[pending.perspective] = answer.problem
             return

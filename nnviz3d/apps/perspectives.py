@@ -142,7 +142,7 @@ class Perspectives:
         """Return whether a perspective can be shown."""
         capture, sample = self._frame.scene.capture, self._frame.selection.sample
         # The reader itself is kept, not only its identity, which another one could get.
-        key = (capture, sample, self.current, len(self._samples), tuple(self._queries.refused.items()))
+        key = (capture, sample, self.current, self._samples.dataset, tuple(self._queries.refused.items()))
         if len(self._known[0]) != len(key) or any(
             a is not b and a != b for a, b in zip(self._known[0], key, strict=True)
         ):
@@ -175,10 +175,8 @@ class Perspectives:
         return Availability(State.IMPOSSIBLE if never else State.HELD, never)
 
     def _dataset(self, needs: Insights) -> Insights:
-        """Return the data set of a request: all samples of the session that the model can be run on."""
-        if not uses_dataset(needs):
-            return NOTHING_MORE
-        return Insights(dataset=tuple(one.source for one in self._samples if one.source is not None))
+        """Return the data set of a request."""
+        return Insights(dataset=self._samples.dataset) if uses_dataset(needs) else NOTHING_MORE
 
     def compute(self, name: str) -> None:
         """Ask the model for what a perspective needs; the queries say when it has arrived."""

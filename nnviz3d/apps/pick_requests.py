@@ -31,7 +31,7 @@ def lacks_examples(session: Session, pick: CellPick) -> bool:
 
 def can_find_examples(session: Session, layer: str) -> bool:
     """Whether the model can be asked for examples of a layer's channels, which were not captured."""
-    possible = session.queries.possible and not too_few(len(_sources(session)))
+    possible = session.queries.possible and not too_few(len(session.samples.dataset))
     return possible and examples_of_layer(session.context, layer) is None
 
 
@@ -55,7 +55,7 @@ def find_examples(session: Session, layer: str) -> None:
     UserError
         If there is no model to ask.
     """
-    wanted = Insights(examples=(escape(_original(session, layer)),), dataset=_sources(session))
+    wanted = Insights(examples=(escape(_original(session, layer)),), dataset=session.samples.dataset)
     if not session.queries.run_for_model(wanted, ""):
         raise UserError("There is no model to run on the samples; name the model itself.")
 
@@ -63,7 +63,3 @@ def find_examples(session: Session, layer: str) -> None:
 def _original(session: Session, layer: str) -> str:
     """Return the layer whose numbers a shown layer has, which may be a closed group."""
     return originals(session.context.capture).get(layer, layer)
-
-
-def _sources(session: Session) -> tuple[str, ...]:
-    return tuple(sample.source for sample in session.samples if sample.source is not None)

@@ -73,7 +73,9 @@ def add_files(application: web.Application, page: PageContext) -> None:
         except UserError as error:
             (folder / plain).unlink(missing_ok=True)
             return refused(str(error))
-        positions = [page.session.samples.add(Sample(one.name, None, one.source)) for one in found]
+        positions = [
+            page.session.samples.add(Sample(one.name, None, one.source, upload=folder / plain)) for one in found
+        ]
         if not positions:
             return refused(f"{plain} holds no samples.")
         page.synchronize()

@@ -230,6 +230,10 @@ def _build_item(name: str) -> None:
 
 
 def _with_notes(state: SamplesState, told: Mapping[int, SampleNote], session: Session) -> SamplesState:
+    refused = {
+        position: SampleNote(f"refused: {session.samples[position].refused}") for position in session.samples.refused
+    }
+    told = {**told, **refused}
     known = sum(note.text.startswith("predicted") for note in told.values())
     count = len(session.samples)
     unknown = known < count and count > 1
