@@ -44,7 +44,7 @@ _CONTRAST = 4.0
 _MEASURED = 8
 """Every so many iterations the untransformed picture is measured; the best one is kept."""
 _STARTS = 4
-"""Random pictures for which a channel has to be 0, besides the found one, to be called dead."""
+"""Random pictures for which a channel has to be 0, besides the found one, to be called inactive."""
 _MEMORY = 1 << 30
 """Bytes that activations and gradients of one batch may take, roughly; and those that all pictures of a layer may take."""
 _BATCH = 64

@@ -114,4 +114,9 @@ def test_strongest_samples_of_a_bundled_capture_are_told_in_their_order():
     assert strong[0].mean == pytest.approx(float(found.means[channel, 0]))
     names = [found.names[int(np.searchsorted(found.shown, sample))] for sample in found.samples[channel]]
     assert [one.name for one in strong] == names[: len(strong)]
-    assert said == [f"{heading}: {', '.join(f'{one.name} {number(one.mean)}' for one in strong)}"]
+    assert said == [f"{heading}: {', '.join(f'{one.name} {number(one.mean)}' for one in strong[:4])}"]
+    silent = int(np.argmax(found.dead))
+    assert found.dead[silent]
+    session.select(pick=CellPick(layer, (0, 0, silent)))
+    KeyCommands(session, said.append).tell_strongest_samples()
+    assert said[-1] == f"Dead: channel {silent} is 0 for all 1,000 samples"

@@ -135,7 +135,7 @@ def test_last_layer_with_maps_unfolds_by_default(digits):
     assert tiles_of(scene_of(digits, order="mean").at(9.0)).name == "conv2d_2"
 
 
-def test_features_are_at_their_channels_and_dead_ones_are_dim_and_named():
+def test_features_are_at_their_channels_and_inactive_ones_are_dim_and_named():
     capture = open_capture(bundled("features.zarr.zip"))
     scene = scene_of(capture, layer="conv2d_2", show="features", order="index")
     shown = scene.at(9.0)
@@ -147,13 +147,14 @@ def test_features_are_at_their_channels_and_dead_ones_are_dim_and_named():
     assert np.allclose(light[~found.dead], found.images[~found.dead, ..., 0], atol=0.5 / 255 + 1e-6)
     assert np.allclose(light[found.dead], found.images[found.dead, ..., 0] * 0.28, atol=0.5 / 255 + 1e-6)
     words = [label.lines[0] for p in shown.primitives if isinstance(p, Labels) for label in p.labels]
-    assert words == [f"{c} dead" if dead else str(c) for c, dead in zip(found.channels, found.dead, strict=True)]
+    assert words == [f"{c} inactive" if dead else str(c) for c, dead in zip(found.channels, found.dead, strict=True)]
     (legend,) = (p for p in shown.primitives if isinstance(p, Panel) and p.name == "channels")
     assert [row.text for row in legend.rows[:2]] == [
         f"{len(found.channels)} of 64 channels of conv2d_2",
         "those with captured pictures, by index",
     ]
-    assert legend.rows[2].text.endswith(f"; {found.dead.sum()} dead")
+    assert legend.rows[2].text.endswith(f"; {found.dead.sum()} inactive")
+    assert legend.rows[3].text.startswith("inactive, 0 for its picture and for random ones: ")
 
 
 def test_order_by_contribution_follows_gradient_times_activation(explained_capture):

@@ -24,6 +24,8 @@ from nnviz3d.scene.views.training import figures, step_text
 
 _STEP = 0.05
 """Share by which a key changes the threshold."""
+_TOLD = 4
+"""Number of samples that a sentence lists."""
 _T = TypeVar("_T")
 
 
@@ -238,7 +240,8 @@ class KeyCommands:
             return
         strong, heading = strongest_samples(session, pick)
         if heading:
-            self._tell(": ".join((heading, ", ".join(f"{one.name} {number(one.mean)}" for one in strong))))
+            listed = ", ".join(f"{one.name} {number(one.mean)}" for one in strong[:_TOLD])
+            self._tell(f"{heading}: {listed}" if listed else heading)
         elif lacks_examples(session, pick):
             find_examples(session, pick.layer)
             self._tell("Looking for the samples that activate it most; press E again when they are found")

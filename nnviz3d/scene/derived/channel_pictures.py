@@ -23,8 +23,8 @@ CAPTURED: Mapping[ChannelPictures, tuple[str, Callable[[StoredArrays, str], bool
 """The options that capture each kind of pictures, and whether a layer has them."""
 Pictures = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...], tuple[str, ...]]
 """Pictures ``(n, rows, columns, 3)``, their channels ``(n,)`` and names, and remarks."""
-_DEAD = 0.28
-"""Brightness of a dead channel's picture."""
+_INACTIVE = 0.28
+"""Brightness of a picture that does not activate its channel."""
 _EXAMPLES = 4
 """Maximum number of examples that one picture shows."""
 _EDGE = (48, 57, 72)
@@ -46,15 +46,16 @@ def features_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> P
         raise SceneError(f"There are no features of {layer}; capture the model with --features {layer}.")
     position = {int(channel): k for k, channel in enumerate(found.channels)}
     rows = [position[int(channel)] for channel in rank if int(channel) in position]
-    dead = found.dead[rows]
-    light = np.where(dead, _DEAD, 1.0)[:, np.newaxis, np.newaxis, np.newaxis]
+    inactive = found.dead[rows]
+    light = np.where(inactive, _INACTIVE, 1.0)[:, np.newaxis, np.newaxis, np.newaxis]
     pixels = np.asarray(np.clip(found.images[rows] * light, 0, 1) * 255 + 0.5, dtype=np.uint8)
     if pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     what = "the mean" if found.objective == "channel" else "the middle cell"
-    remark = f"each picture maximizes {what} of its channel; {int(dead.sum())} dead"
+    remark = f"each picture maximizes {what} of its channel; {int(inactive.sum())} inactive"
     channels = found.channels[rows]
-    return pixels, channels, _names(channels, dead, "dead"), (remark, *_those(channels[dead], "dead"))
+    those = _those(channels[inactive], "inactive, 0 for its picture and for random ones")
+    return pixels, channels, _names(channels, inactive, "inactive"), (remark, *those)
 
 
 def examples_of(context: SceneContext, layer: str, rank: NDArray[np.int64]) -> Pictures:
