@@ -17,6 +17,7 @@ from nnviz3d.errors import SceneError
 from nnviz3d.render.eye import Eye
 from nnviz3d.render.offscreen import Offscreen
 from nnviz3d.render.picking import pick
+from nnviz3d.render.point_pictures import SIZES
 from nnviz3d.scene.colors import NAN_COLOR, categorical
 from nnviz3d.scene.hits import PointHit
 from nnviz3d.scene.panel_rows import PictureRow, SwatchRow, TextRow
@@ -69,7 +70,7 @@ def test_points_of_few_samples_are_drawn_and_say_how_many_dimensions_have_varian
     found = embed(whole.vectors[:count], options)
     few = {name: getattr(whole, name)[:count] for name in ("names", "labels", "predictions", "probabilities")}
     kept = {name: getattr(found, name) for name in ("points", "first", "snapshots", "vectors", "quality", "settings")}
-    one = replace(whole, method="pca", **few, **kept)
+    one = replace(whole, method="pca", thumbnails=np.full((count, 6, 6, 3), 200, np.uint8), **few, **kept)
     made = build(
         write(tmp_path / "few.zarr", small_graph(), small_values(), also=[partial(write_embedding, found=one)])
     )
@@ -79,8 +80,9 @@ def test_points_of_few_samples_are_drawn_and_say_how_many_dimensions_have_varian
     assert len(np.unique(points, axis=0)) == count
     pose = made.camera(made.duration, aspect=SIZE[0] / SIZE[1])
     places, _ = Eye.of(pose, SIZE).project(points.astype(np.float64))
-    assert (places >= 0).all()
-    assert (places < SIZE).all()
+    half = 0.6 * SIZES[-1] / 2  # text and pictures of this small frame have the scale 0.6
+    assert (places >= half).all()
+    assert (places < np.subtract(SIZE, half)).all(), "the whole pictures are in the frame"
     apart = np.linalg.norm(places[:, np.newaxis] - places, axis=2)[~np.eye(count, dtype=bool)]
     assert apart.min() > 20, "in pixels"
 

@@ -36,6 +36,8 @@ _MANY = 1500
 """Maximum number of points at full size; the points of larger clouds are smaller."""
 _PICTURE = 1.5
 """Height of a sample's picture as a multiple of the usual distance between two points."""
+_SEEN, _HIGHEST = 0.036, 0.15
+"""Height of a picture as a share of the widest extent of the points: the least that is seen from afar, and the largest."""
 _MEASURED = 200
 """Points from which the usual distance is measured."""
 _MOST_BYTES = 2**25
@@ -65,8 +67,10 @@ class Cloud:
 
     Attributes
     ----------
-    end, reach
-        ``(M, 3)``: final positions of the points, which a picture has to contain.
+    end
+        ``(M, 3)``: final positions of the points.
+    reach
+        ``(n, 3)``: what a picture has to contain, the points and those of their pictures that are seen from afar.
     count
         Number of points, M.
     moves
@@ -87,7 +91,6 @@ class Cloud:
         self._frame, self._way = fitted(found) if placed is None else placed
         self.moves = len(self._way) > 1
         self.end: NDArray[np.float32] = self._way[-1]  # always the same object, so that it is uploaded only once
-        self.reach = self.end
         self.count = len(self.end)
         self.columns = columns_of(context, found)
         shrunk = min(1.0, (_MANY / len(self.end)) ** (1 / 3))
@@ -95,6 +98,7 @@ class Cloud:
         self._painter = Painter(found, classes, self.columns, plain=_SIZE * shrunk, large=wrong * shrunk)
         self._pictures = found.thumbnails if 0 < found.thumbnails.nbytes <= _MOST_BYTES else None
         self._picture_size = 0.0 if self._pictures is None else _PICTURE * spacing_of(self.end)
+        self.reach = _with_pictures(self.end, self._picture_size)
         self.title = self._titled()
         self._painted: dict[ColoredBy | None, Painted] = {}
         self._searched: dict[tuple[ColoredBy | None, PointFilter], Painted] = {}
@@ -349,6 +353,17 @@ def _callout(name: str, position: NDArray[np.float32], found: Facts, picture: ND
     rows.extend(TextRow(text) for text in found.more)
     x, y, z = (float(v) for v in position)
     return Callout(name, (Span((x, y, z), (0.0, 0.0, 0.0)),), tuple(rows), np.empty((0, 3), dtype=np.float32))
+
+
+def _with_pictures(points: NDArray[np.float32], height: float) -> NDArray[np.float32]:
+    """Return points, ``(M, 3)``, and the corners of the pictures around them, if those are seen from afar."""
+    extents = np.ptp(points, axis=0)
+    if height < _SEEN * extents.max():
+        return points
+    half = min(height, _HIGHEST * extents.max()) / 2
+    corners = [(x, y, z) for x in (-half, half) for y in (-half, half) for z in (-half, half)]
+    around = np.array(corners, dtype=np.float32) * [1.0, 1.0, float(extents[2] > 0)]  # flat points stay flat
+    return np.concatenate([points, *(points + corner for corner in around)]).astype(np.float32)
 
 
 def _varying(points: NDArray[np.float32]) -> int:

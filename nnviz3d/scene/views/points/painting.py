@@ -154,8 +154,8 @@ class Painter:
         said = []
         if "trustworthiness" in quality:
             said.append(f"trustworthiness {quality['trustworthiness']:.3f}")
-        if "neighbours" in quality:
-            near = min(NEIGHBOURS, count - 1)
+        near = min(NEIGHBOURS, count - 1)
+        if "neighbours" in quality and near > 1:
             said.append(f"{quality['neighbours']:.0%} of the {near} nearest neighbours kept")
         judged = int(str(self._found.settings.get("judged", count)))
         if said and judged < count:
