@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.whole_files import whole_file
+from nnviz3d.data.files.file_lock import locked
 from nnviz3d.data.files.paths import quoted
 from nnviz3d.errors import UserError
 
@@ -57,29 +58,39 @@ class BookmarkShelf:
         return [(name, view) for name, view, of in self._all() if of == self._of]
 
     def put(self, view: str, name: str | None) -> None:
-        """Write the bookmark of a view, or remove it if it has no name any more.
+        """Write the bookmark of a view, or remove it if it has no name any more. Those of other windows stay.
 
         Raises
         ------
         UserError
             If the file cannot be read or written; then it stays as it is.
         """
-        kept = [one for one in self._all() if one[1:] != (view, self._of)]  # another window may have written since
+        self._check_folder()
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(self._path):
+                content = self._content_with(view, name)
+                with whole_file(self._path) as file:
+                    file.write(content)
+        except OSError as error:
+            raise UserError(f"{quoted(self._path)} cannot be written: {error.strerror or error}.") from None
+
+    def _content_with(self, view: str, name: str | None) -> bytes:
+        """Return the file's next content, with or without the bookmark of a view."""
+        kept = [one for one in self._all() if one[1:] != (view, self._of)]
         kept += [] if name is None else [(name, view, self._of)]
         text = json.dumps([dict(zip(("name", "view", "of"), one, strict=True)) for one in kept], indent=1)
         if len(text) > _LARGEST:
             raise UserError(f"{quoted(self._path)} is full; remove bookmarks of this or other networks.")
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with whole_file(self._path) as file:
-                file.write(text.encode())
-        except OSError as error:
-            raise UserError(f"{quoted(self._path)} cannot be written: {error.strerror or error}.") from None
+        return text.encode()
+
+    def _check_folder(self) -> None:
+        if not self._path.is_absolute():
+            raise UserError("There is no home folder for bookmarks; set XDG_STATE_HOME to a folder.")
 
     def _all(self) -> list[tuple[str, str, str]]:
         """Return name, view and network of all bookmarks."""
-        if not self._path.is_absolute():
-            raise UserError("There is no home folder for bookmarks; set XDG_STATE_HOME to a folder.")
+        self._check_folder()
         try:
             with self._path.open("rb") as file:
                 text = file.read(_LARGEST)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nnviz3d.apps import bookmark_shelf
-from nnviz3d.apps.bookmark_shelf import identity, state_file
+from nnviz3d.apps.bookmark_shelf import BookmarkShelf, identity, state_file
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.controls import Controls
+from nnviz3d.errors import UserError
 from nnviz3d.scene.camera import CameraPose
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.spec import default_scene
@@ -50,6 +53,48 @@ def test_bookmark_is_there_in_the_next_window_of_the_network_and_in_no_other(sma
     assert status_lines(again) == ("removed the bookmark: Activations · sample 0 · dense",)
     press(last := opened(small_capture), "V")
     assert status_lines(last) == ("There is no bookmark; v keeps this view as one",)
+
+
+KEEPER = """
+import sys
+from nnviz3d.apps.bookmark_shelf import BookmarkShelf, state_file
+shelf = BookmarkShelf("net", state_file())
+print("ready", flush=True)
+sys.stdin.readline()
+for k in range(20):
+    shelf.put(f"{sys.argv[1]} {k}", f"bookmark {k}")
+    if k % 2:
+        shelf.put(f"{sys.argv[1]} {k}", None)
+"""
+
+
+def test_windows_that_keep_bookmarks_at_the_same_time_lose_none(state):
+    windows = [
+        subprocess.Popen(
+            [sys.executable, "-c", KEEPER, str(w)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for w in range(4)
+    ]
+    for window in windows:
+        assert window.stdout.readline() == "ready\n"
+    for window in windows:
+        window.stdin.write("\n")
+        window.stdin.flush()
+    for window in windows:
+        window.communicate()
+        assert window.returncode == 0
+    kept = [view for _, view in BookmarkShelf("net", state).read()]
+    assert sorted(kept) == sorted(f"{w} {k}" for w in range(4) for k in range(0, 20, 2))
+
+
+def test_refused_bookmark_leaves_the_file_free_for_the_next_one(state, monkeypatch):
+    shelf = BookmarkShelf("net", state)
+    with monkeypatch.context() as small:
+        small.setattr(bookmark_shelf, "_LARGEST", 8)
+        with pytest.raises(UserError, match="is full"):
+            shelf.put("view", "name")
+    shelf.put("view", "name")
+    assert shelf.read() == [("name", "view")]
 
 
 def test_bookmark_that_does_not_fit_is_told_and_can_be_removed(small_capture, state):
