@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
 from typing import TypeVar
@@ -15,19 +14,17 @@ from nnviz3d.data.capture_at_step import at_step
 from nnviz3d.data.files.sample_columns import read_sample_table
 from nnviz3d.data.grouped_capture import with_groups, without_groups
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.data.selectors import matching
 from nnviz3d.data.training import StepRecords
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.camera import MARGINS, CameraPose, Margins, between, direction, fit
+from nnviz3d.scene.camera import CameraPose, Margins
+from nnviz3d.scene.camera_poses import CameraPoses
 from nnviz3d.scene.context import SceneContext, Setting
-from nnviz3d.scene.easing import eased
 from nnviz3d.scene.facts import Facts
-from nnviz3d.scene.folding import grouping_of, opened_at_first, own_layers, words_on
-from nnviz3d.scene.headline import headline
+from nnviz3d.scene.folding import grouping_of, opened_at_first, own_layers
+from nnviz3d.scene.heading import Heading
 from nnviz3d.scene.hits import Hit
 from nnviz3d.scene.memo import Memo
-from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import Callout, DrawList, Panel, Primitive
 from nnviz3d.scene.selection import CellPick, Pick, Selection
 from nnviz3d.scene.spec import Keyframe, SceneSpec
@@ -45,20 +42,10 @@ from nnviz3d.scene.view import (
 )
 from nnviz3d.scene.view_spec import ViewSpec
 from nnviz3d.scene.views import BY_KIND
-from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.blocks import BlocksView
-from nnviz3d.scene.views.outputs import note_on_change
-from nnviz3d.scene.views.titles import margins_below, title_panel
-from nnviz3d.scene.views.upright import margins_between
 
 _FLATTER, _NARROWER = (1.2, 1.4, 2, 2.8, 4, 8, 16), (0.85, 0.72, 0.62, 0.53, 0.45, 0.38)
 """Factors of the network's aspect that are tried: flatter if a view draws above it, narrower if a view draws beside it."""
-_BELOW_CURVE = replace(MARGINS, top=0.2)
-"""Margins of a picture with the curve of a training in its corner."""
-_UPRIGHT_MARGINS, _UPRIGHT = replace(MARGINS, top=0.19), 0.7
-"""Margins of an upright picture, whose panels are one above the other, and the greatest width over height of one."""
-_CURVE_BELOW_TITLE = 0.08
-"""Share of an upright picture's height that the curve of a training takes below the title."""
 _MOMENTS = 4
 """Number of scenes of earlier training steps that are kept."""
 _AS_WIDE = 0.94
@@ -106,13 +93,12 @@ class Scene:
         self._by_kind: dict[str, View] = by_kind
         blocks = [] if self._own is not None else [BlocksView(context, self._views)]
         self._describing: list[Pickable] = [*self._views, *blocks]
-        self._below_title: dict[float, Margins] = {}
         self._marks: tuple[object, tuple[Primitive, ...]] = (None, ())
-        self._note: tuple[object, tuple[TextRow, ...]] = (None, ())
         ends = [view.duration for view in self._views] + [frame.at for frame in spec.camera.keyframes]
         self.duration = max(ends, default=0.0)
-        for number, frame in enumerate(spec.camera.keyframes):
-            self._points(frame.target, f"camera.keyframes[{number}].target")
+        self._heading = Heading(spec, context)
+        self._margins: dict[float, Margins] = {}
+        self.poses.check()
 
     @staticmethod
     def build(
@@ -300,8 +286,8 @@ class Scene:
             for view in self._foreground:
                 found = [*view.recede(found, t, unmarked), *view.at(t, unmarked)]
         found.extend(self._marked(t, selection))
-        note = self._note_on_change(selection) if noted else ()
-        return DrawList(tuple(self._titled(found, selection.sample, note)))
+        note = self._heading.note_on_change(selection) if noted else ()
+        return DrawList(tuple(self._heading.on(found, selection.sample, note)))
 
     def pick(self, hit: Hit, selection: Selection) -> Pick | None:
         """Return what a hit means; `None` if it means nothing.
@@ -350,51 +336,25 @@ class Scene:
 
     def title(self, sample: int) -> str:
         """Return the heading above the picture: the scene's title, or the model's name if the title does not fit."""
-        capture = self.context.capture
-        name = capture.sample_name(sample) if sample < capture.committed else ""
-        return headline(self.spec, self.context.graph.name, name)
+        return self._heading.title(sample)
 
-    def _note_on_change(self, selection: Selection) -> tuple[TextRow, ...]:
-        """Return a row that says which of the shown numbers are without the sample's interventions; none without any."""
-        if selection.sample >= self.context.capture.committed:
-            return ()
-        cells = [one for one in self.spec.views if isinstance(one, ActivationsSpec)]
-        drawn = any((selection.quantity or one.quantity) == "change" for one in cells)
-        key = (selection.sample, drawn)
-        if self._note[0] != key:
-            text = note_on_change(self.context, selection.sample, drawn=drawn)
-            self._note = (key, (TextRow(text),) if text else ())
-        return self._note[1]
-
-    def _titled(self, found: Iterable[Primitive], sample: int, note: tuple[TextRow, ...]) -> Iterable[Primitive]:
-        heading = TextRow(self.title(sample), "title")
-        folded = words_on(self.context.graph)
-        below = (TextRow(folded, "quiet"),) if folded else ()
-        titled = False
-        for primitive in found:
-            if isinstance(primitive, Panel) and primitive.name == "title":
-                titled = True
-                yield Panel("title", "top-left", (heading, *primitive.rows, *note, *below))
-            else:
-                yield primitive
-        if not titled:
-            model = TextRow(self.context.capture.provenance.model, "quiet")
-            yield Panel("title", "top-left", (heading, model, *note, *below))
+    @property
+    def poses(self) -> CameraPoses:
+        """The poses of the camera."""
+        return CameraPoses(
+            self.spec.camera,
+            self.context,
+            self._own,
+            [*self._labelled, *self._beside],
+            self._heading,
+            self.timeline.training is not None,
+            self._panels,  # a stored reference to the scene itself would keep it in memory until garbage is collected
+            self._margins,
+        )
 
     def camera(self, t: float, *, aspect: float) -> CameraPose:
-        """Return the scene's own pose at `t` seconds for a picture with this aspect, by its keyframes.
-
-        Between keyframes the eye's direction, its distance and its target move together, eased at both ends.
-        """
-        frames = self.spec.camera.keyframes
-        if not frames:
-            return self.overview(aspect=aspect)
-        later = next((i for i, frame in enumerate(frames) if frame.at > t), len(frames))
-        if later in (0, len(frames)):
-            return self._pose(frames[min(later, len(frames) - 1)], aspect)
-        before, after = frames[later - 1], frames[later]
-        share = (t - before.at) / (after.at - before.at)
-        return between(self._pose(before, aspect), self._pose(after, aspect), eased(share))
+        """Return the scene's own pose at `t` seconds for a picture with this aspect, by its keyframes."""
+        return self.poses.at(t, aspect)
 
     def first_pose(self, t: float, *, aspect: float) -> CameraPose:
         """Return the pose of a picture: the one that was saved with the scene, or else that of `camera`."""
@@ -409,13 +369,7 @@ class Scene:
 
     def overview(self, *, aspect: float) -> CameraPose:
         """Return the pose that fits everything into a picture with this aspect; keyframes are ignored."""
-        azimuth, elevation = self.context.plan.angles if self._own is None else self._own.angles
-        camera = self.spec.camera
-        still = Keyframe(
-            azimuth=azimuth if camera.azimuth is None else camera.azimuth,
-            elevation=elevation if camera.elevation is None else camera.elevation,
-        )
-        return self._pose(still, aspect)
+        return self.poses.overview(aspect)
 
     def _width(self, aspect: float) -> float:
         """Return the apparent width of the network when everything is visible; unitless, only for comparing layouts."""
@@ -430,39 +384,11 @@ class Scene:
 
     def around(self, layer: str) -> NDArray[np.float64]:
         """Return the points that a picture of a layer has to contain, ``(n, 3)``; none if it is not shown."""
-        return self.context.plan.corners([layer]) if self._own is None else self._own.around(layer)
+        return self.poses.around(layer)
 
     def extent(self) -> NDArray[np.float64]:
         """Return the points that a picture of everything has to contain, ``(n, 3)`` world coordinates."""
-        return self._points("all", "camera")
-
-    def _pose(self, frame: Keyframe, aspect: float) -> CameraPose:
-        if frame.pose is not None:
-            return frame.pose.pose(aspect)
-        points = self._points(frame.target, "camera")
-        if frame.distance is None:
-            margins = self._margins(aspect)
-            return fit(points, frame.azimuth, frame.elevation, aspect=aspect, margins=margins)
-        low, high = points.min(axis=0), points.max(axis=0)
-        center = (low + high) / 2
-        eye = center + direction(frame.azimuth, frame.elevation) * float(np.linalg.norm(high - low)) * frame.distance
-        return CameraPose(tuple(map(float, eye)), tuple(map(float, center)))  # type: ignore[arg-type]
-
-    def _margins(self, aspect: float) -> Margins:
-        """Return the margins of a picture, with room for the title of the first sample."""
-        if aspect not in self._below_title:
-            margins = MARGINS if self.timeline.training is None else _BELOW_CURVE
-            if aspect < _UPRIGHT:
-                curve = 0.0 if self.timeline.training is None else _CURVE_BELOW_TITLE
-                margins = replace(_UPRIGHT_MARGINS, top=_UPRIGHT_MARGINS.top + curve)
-            known = self.context.capture.committed > 0
-            rows = title_panel(self.context, 0).rows if known else ()
-            title = [TextRow(self.title(0), "title"), *(row for row in rows if isinstance(row, TextRow))]
-            folded = words_on(self.context.graph)
-            title += [TextRow(folded, "quiet")] if folded else []
-            margins = margins_below(title, aspect, margins)
-            self._below_title[aspect] = margins_between(self._panels(), margins) if aspect < _UPRIGHT else margins
-        return self._below_title[aspect]
+        return self.poses.points("all", "camera")
 
     def _panels(self) -> tuple[Panel, ...]:
         """Return the panels at the end of the scene, whose texts are about the same in all layouts."""
@@ -473,23 +399,6 @@ class Scene:
             return tuple(one for one in shown if isinstance(one, Panel))
 
         return self.context.memo.get(capture, "panels", find)
-
-    def _points(self, target: str, where: str) -> NDArray[np.float64]:
-        plan = self.context.plan
-        if target == "all" and self._own is not None:
-            return self._own.extent
-        if target == "all":
-            return np.concatenate([plan.corners(), *self._labelled, *self._beside])
-        node = target.removeprefix("layer:")
-        if node != target:
-            node = next(iter(matching(node, self.context.graph)), node)
-        if node == target or node not in plan.placements:
-            names = ", ".join(plan.placements)
-            raise SceneError(f"{where}: expected 'all' or 'layer:NODE', got {target!r}; nodes are {names}.")
-        points = self.around(node)
-        if not len(points):
-            raise SceneError(f"{where}: {node!r} is not visible in this scene; use 'all' instead of {target!r}.")
-        return points
 
 
 def _build(number: int, spec: ViewSpec, scene: Scene) -> View:

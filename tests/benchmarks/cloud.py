@@ -57,7 +57,7 @@ def main(path: Path) -> None:
     spec = parse_scene({"format": 1, "views": [{"kind": "embedding", "layer": "dense"}]})
     scene = Scene.build(spec, open_capture(path), aspect=ASPECT)
     what = scene.at(scene.duration)
-    poses = [scene._pose(Keyframe(azimuth=2.0 * k, elevation=12.0), ASPECT) for k in range(24)]
+    poses = [scene.poses.of(Keyframe(azimuth=2.0 * k, elevation=12.0), ASPECT) for k in range(24)]
     studio = Offscreen(SIZE, antialias=False)
     studio.picture(what, poses[0])
     first = time.perf_counter() - started

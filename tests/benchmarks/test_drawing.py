@@ -44,7 +44,7 @@ def poses(scene: Scene) -> list[CameraPose]:
     """The pose of the scene, and others around it."""
     azimuth, elevation = default_view(len(scene.context.plan.rows))
     return [
-        scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT)
+        scene.poses.of(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT)
         for k in (0, 1, 2, 3, 4, 5, 6, -1, -2, -3, -4)
     ]
 
@@ -235,7 +235,7 @@ def test_without_text(vgg: Path, digits: Capture, long_capture: Capture, smalles
     for name, capture in list(captures.items())[: 1 if smallest else 3]:
         scene = Scene.build(default_scene(), capture, aspect=ASPECT)
         azimuth, elevation = default_view(len(scene.context.plan.rows))
-        poses = [scene._pose(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT) for k in range(9)]
+        poses = [scene.poses.of(Keyframe(azimuth=azimuth + 2.0 * k, elevation=elevation), ASPECT) for k in range(9)]
         whole = scene.at(scene.duration).primitives
         labels = sum(len(p.labels) for p in whole if isinstance(p, Labels))
         lists = {"with": whole, "without": tuple(p for p in whole if not isinstance(p, Labels | Panel))}

@@ -76,7 +76,7 @@ def test_moving(networks: dict[int, Path], smallest: bool) -> None:
         scene = Scene.build(default_scene().model_copy(update={"groups": "open"}), open_capture(path), aspect=ASPECT)
         azimuth, elevation = scene.context.plan.angles
         turned = [azimuth + step for step in (*range(0, 16, 2), *range(14, 0, -2))]
-        poses = [scene._pose(Keyframe(azimuth=angle, elevation=elevation), ASPECT) for angle in turned]
+        poses = [scene.poses.of(Keyframe(azimuth=angle, elevation=elevation), ASPECT) for angle in turned]
         studio = Offscreen(SIZE, antialias=False)
         renderer = studio.renderer
         renderer.careful = False
