@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from glob import escape
+from shlex import quote
 from typing import Any
 
 from nnviz3d.apps.frame_state import FrameState
@@ -16,6 +17,7 @@ from nnviz3d.apps.target import scene_named
 from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capture_series import own_capture
+from nnviz3d.data.model_sources import names_model
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, Insights
 from nnviz3d.errors import SceneError, UserError
@@ -166,9 +168,10 @@ class Perspectives:
         if not never and lacks:
             asked = needs.plus(self._dataset(needs))
             never = next(filter(None, (one.impossible(capture, asked) for one in CAPABILITIES)), "")
-            if not never and self._queries.possible:
+            if not never and not self._queries.possible:
+                never = f"{lacks}{_by_its_model(capture)}"
+            elif not never:
                 return Availability(State.COMPUTABLE, self._queries.refused.get(name, ""))
-            never = never or lacks
         failed = self._failed.get(name)
         if not never and failed is not None and failed[0] is capture:
             never = failed[1]
@@ -195,6 +198,8 @@ class Perspectives:
         """
         wanted = Insights(embeddings=(escape(layer),), dataset=dataset)
         capture = self._frame.scene.capture
+        if not self._queries.possible:
+            raise UserError("There is no model to run on the samples; name the model itself.")
         never = next(filter(None, (one.impossible(capture, wanted) for one in CAPABILITIES)), "")
         if never:
             raise UserError(never)
@@ -271,6 +276,12 @@ def _lacks_of_model(spec: SceneSpec, capture: CaptureReader) -> str:
     """Return one sentence on what a scene needs of a model and a capture lacks; nothing if it lacks nothing."""
     lacks = lacking(capture, spec.needs().of_model)
     return lacks or next(filter(None, (view.lacks(capture) for view in spec.views)), "")
+
+
+def _by_its_model(capture: CaptureReader) -> str:
+    """Return one sentence on the model to open, after one on what its capture lacks; nothing if no file holds it."""
+    model = capture.provenance.model
+    return f" If you open the model, nnviz3d serve {quote(model)}, a click computes it." if names_model(model) else ""
 
 
 def _same(one: CaptureReader, other: CaptureReader) -> bool:

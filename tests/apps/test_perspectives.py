@@ -443,8 +443,24 @@ def test_embedding_that_is_refused_or_impossible_is_one_sentence(asking, model, 
     assert (asking.scene, asking.selection, asking.perspectives.current) == (*before, "activations")
     alone = session_of(small_capture)
     assert embeddable_layers(alone) == ()
-    with pytest.raises(UserError, match=r"needs 5 samples or more.*\.$"):
+    with pytest.raises(UserError, match="There is no model to run on the samples"):
         embed_layer(alone, "conv")
+
+
+def test_ready_capture_says_what_it_lacks_and_which_model_computes_it(digits):
+    alone = session_of(digits)
+    found = {one.name: alone.perspectives.availability(one.name) for one in alone.perspectives.all}
+    for name, lacks, option in (
+        ("embedding", "no embedding", "--embed LAYER --dataset DATA"),
+        ("gradients", "no gradients", "--gradients"),
+        ("decisions", "no map of a decision", "--attribution automatic"),
+        ("examples", "no examples of channels", "--examples 'last convolution'"),
+    ):
+        assert found[name].state is State.IMPOSSIBLE
+        assert found[name].reason == (
+            f"digits.zarr.zip holds {lacks}; capture the model with {option}. If you open the model, nnviz3d serve "
+            "digits.keras, a click computes it."
+        )
 
 
 def test_examples_among_a_single_sample_are_refused_in_bar_and_window(small_capture, model, tmp_path):

@@ -327,7 +327,7 @@ def _impossible(capture: CaptureContents, wanted: EmbeddingFields) -> str:
         return f"{lacks(wanted.embeddings[0], capture.graph)}, whose outputs could be embedded."
     count, method = len(wanted.dataset), wanted.embedding_options.method
     fewest = fewest_embedded(method)
-    if count < fewest:
+    if 0 < count < fewest:  # without a data set, the input's samples count
         by_pca = f", or capture the model with --pca, which needs {_FEWEST_BY_PCA}" if count >= _FEWEST_BY_PCA else ""
         return (
             f"An embedding by {METHOD_NAMES[method]} needs {fewest} samples or more, and {there_are(count)}; give a data "

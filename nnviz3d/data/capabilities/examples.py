@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names, there_are
@@ -157,7 +158,8 @@ def too_few(count: int) -> str:
 def _missing(capture: CaptureContents, wanted: ExampleFields) -> str:
     if not wanted.examples or any(has_examples(capture.stored, node.id) for node in capture.graph):
         return ""
-    return f"{capture.path.name} holds no examples of channels; capture the model with --examples {wanted.examples[0]}."
+    layer = quote(wanted.examples[0])
+    return f"{capture.path.name} holds no examples of channels; capture the model with --examples {layer}."
 
 
 class _ExamplesOfData(Protocol):

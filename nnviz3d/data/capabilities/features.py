@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from nnviz3d.data.capabilities.capability import Capability, CaptureContents, CaptureOptions, split_names
@@ -182,7 +183,7 @@ def write_features(writer: ArrayWriter, found: FeatureVisualization) -> None:
 def _missing(capture: CaptureContents, wanted: FeatureFields) -> str:
     if not wanted.features or any(has_features(capture.stored, node.id) for node in capture.graph):
         return ""
-    return f"{capture.path.name} holds no features; capture the model with --features {wanted.features[0]}."
+    return f"{capture.path.name} holds no features; capture the model with --features {quote(wanted.features[0])}."
 
 
 def _impossible(capture: CaptureContents, wanted: FeatureFields) -> str:
