@@ -86,15 +86,17 @@ class ModelQueries:
     @property
     def waits_for_change(self) -> bool:
         """Whether interventions were asked for that the shown sample's run lacks."""
-        change, position = self._change, self._samples.chosen
-        return change is not None and self._shown_interventions(position) != change.of(self._samples[position])
+        sample = self._samples[self._samples.chosen]
+        if self._change is None or sample.index is None:
+            return self._change is not None and bool(self._change.of(sample))
+        found = self._frame.scene.context.capture.explanations(sample.index)
+        return found.interventions != self._change.of(sample)
 
     @property
     def busy(self) -> str:
         """A sentence that says what the model does for the user; empty if nothing."""
-        pending, change = self._requests.pending, self._change
-        sample = self._samples[self._samples.chosen if pending is None else pending.position]
-        return self._requests.status(sample, change if self.waits_for_change else None)
+        position = self._samples.chosen if self.position is None else self.position
+        return self._requests.status(self._samples[position], self._change if self.waits_for_change else None)
 
     @property
     def perspective(self) -> str:
@@ -232,11 +234,6 @@ class ModelQueries:
             return more, then
         return more.plus(Insights(interventions=wanted)), {**self._change.then, **then}
 
-    def _shown_interventions(self, position: int) -> tuple[Intervention, ...]:
-        """Return the interventions in the newest run of a sample that has arrived."""
-        index = self._samples[position].index
-        return () if index is None else self._frame.scene.context.capture.explanations(index).interventions
-
     def _select(self, then: Mapping[str, Any]) -> None:
         """Set fields of the selection, except a quantity that the shown sample does not have."""
         self._frame.select(**then)
@@ -264,8 +261,11 @@ class ModelQueries:
         return self._requests.pending is not None and self._requests.pending.request.insights == wanted
 
     def stop(self) -> None:
-        """Stop the pending query, and the work of the model for it."""
-        if self._requests.pending is not None and self._requests.pending.change:
+        """Stop what `busy` tells of first: the pending query or the wanted change, and the work of the model for it."""
+        pending = self._requests.pending
+        if pending is None and not self.waits_for_change:
+            return
+        if pending is None or pending.change:
             self._change = None
         self._requests.stop()
         self.settle()

@@ -166,11 +166,11 @@ class ModelRequests:
             self._runner.expect(SampleRequest(sample.source, more, changed_only=True))
 
     def stop(self) -> None:
-        """Stop the pending request, and its work."""
-        if self.pending is None or self._runner is None:
+        """Stop the last request, and its work."""
+        if self._last is None or self._runner is None:
             return
-        if not self.pending.request.of_model:
-            self._asked.pop(self.pending.request.source, None)
+        if not self._last.of_model:
+            self._asked.pop(self._last.source, None)
         self.pending = self._last = None
         self._runner.stop()
 

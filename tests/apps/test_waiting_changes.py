@@ -213,10 +213,24 @@ def test_refused_change_is_not_asked_for_again(session, model):
     assert len(model.asked) == 2
 
 
-def test_stopped_change_is_wanted_no_longer(session, model):
+@pytest.mark.parametrize("other_look", [False, True])
+def test_stopped_change_is_wanted_no_longer(session, model, other_look):
     session.interventions.add(MUTE)
+    if other_look:
+        session.look_at("network")
     session.queries.stop()
+    assert model.stopped == 1
     assert (session.interventions.listed, session.queries.busy) == ((), "")
+    model.ready.append(Answer(model.asked[-1]))
+    session.poll()
+    assert (shown(session), session.queries.busy, len(model.asked)) == ((), "", 1)
+
+
+def test_nothing_is_stopped_that_the_user_does_not_wait_for(session, model):
+    session.choose(LAST)
+    session.choose(0)
+    session.queries.stop()
+    assert model.stopped == 0
 
 
 def test_reset_while_the_model_computes_something_else_is_done_at_once_and_stays(session, model):
