@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
-from reprlib import Repr
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import (
@@ -26,6 +25,7 @@ from nnviz3d.data.printable import printable, reason, sentence
 from nnviz3d.data.request import Insights, Preprocessing
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.look import NO_LOOK, LookSpec, PoseSpec
+from nnviz3d.scene.spec_mistakes import mistakes_of
 from nnviz3d.scene.view_spec import Seconds, Strict, ViewSpec
 from nnviz3d.scene.views import BY_KIND, VIEWS
 
@@ -37,14 +37,6 @@ MOST_KEYFRAMES = 500
 """Maximum number of the camera's keyframes in a scene file."""
 LONGEST_TITLE = 200
 """Maximum number of characters of a scene's title."""
-_LISTED = 3
-"""Maximum number of mistakes that an error message lists."""
-_LONGEST_MISTAKE = 190
-"""Maximum number of characters for one mistake."""
-_REPR = Repr()
-"""Quotes a given value; long and nested values are truncated."""
-_REPR.maxstring = _REPR.maxother = 60
-KINDS = tuple(BY_KIND)
 if TYPE_CHECKING:
     AnyView = ViewSpec
 else:
@@ -382,34 +374,4 @@ def parse_scene(data: dict[str, Any], name: str = "scene") -> SceneSpec:
     try:
         return SceneSpec.model_validate(data)
     except ValidationError as error:
-        found = error.errors()
-        # For a mistake inside a view, pydantic also reports the view itself as missing; only the first error counts.
-        inside = any(e["loc"][:1] == ("views",) and len(e["loc"]) > 1 for e in found)
-        kept = [e for e in found if not (inside and e["loc"] == ("views",))]
-        mistakes = [printable(_sentence(e), _LONGEST_MISTAKE) for e in kept[:_LISTED]]
-        more = [f"{len(kept) - _LISTED:,} more mistakes"] if len(kept) > _LISTED else []
-        raise SceneError(f"{name}: {'; '.join([*mistakes, *more])}.") from None
-
-
-def _sentence(error: Any) -> str:
-    where = ""
-    for part in error["loc"]:
-        if isinstance(part, int):
-            where += f"[{part}]"
-        # pydantic puts the chosen kind of a view into the location; the file has no such key.
-        elif not where.startswith("views[") or part not in KINDS or "." in where:
-            where += f".{part}" if where else str(part)
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {where}"
-    if error["type"] == "missing":
-        return f"{where} is missing"
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        given = error["input"].get("kind") if isinstance(error["input"], dict) else error["input"]
-        return f"{where}.kind is one of {', '.join(KINDS[:-1])} and {KINDS[-1]} (got {_REPR.repr(given)})"
-    if where == "format":
-        return (
-            f"this nnviz3d reads scenes of format 1 (got {_REPR.repr(error['input'])}); update nnviz3d for a newer one"
-        )
-    message = error["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(error["input"], list | tuple | dict) else f" (got {_REPR.repr(error['input'])})"
-    return f"{where}: {message[0].lower()}{message[1:]}{got}"
+        raise SceneError(f"{name}: {mistakes_of(error)}.") from None
