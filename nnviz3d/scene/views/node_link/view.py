@@ -20,7 +20,7 @@ from nnviz3d.scene.derived.neurons import neurons_at, unit_values
 from nnviz3d.scene.derived.unit_weights import Links, links_of, slice_of
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.hits import Hit, LineHit, PointHit, TileHit
-from nnviz3d.scene.layout.nodes import ANGLES, TALLEST, TURNED, BallLayout, arrange, positions_of
+from nnviz3d.scene.layout.nodes import ANGLES, BallLayout, arrange, positions_of
 from nnviz3d.scene.primitives import Ends, Lines, Points, Primitive, Source, Tiles
 from nnviz3d.scene.selection import CellPick, LayerPick, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
@@ -40,6 +40,7 @@ from nnviz3d.scene.views.node_link.labels import (
 from nnviz3d.scene.views.node_link.layer_balls import LayerBallsView
 from nnviz3d.scene.views.node_link.lines import passing, strongest, ways, weighted
 from nnviz3d.scene.views.node_link.picks import ChannelPick, LinkPick, describe_channel, describe_link
+from nnviz3d.scene.views.node_link.pictures import ROOM, corners_of, input_pictures, middle_of_pixel
 from nnviz3d.scene.views.node_link.spec import NodesSpec
 from nnviz3d.scene.views.outputs import NAMED_CELLS
 from nnviz3d.scene.views.titles import title_panel
@@ -57,10 +58,6 @@ _NAMES = 0.10
 _BELOW = 0.07
 """Height of the text below a layer as a share of the network's height."""
 _HAZE = 0.12
-_BEFORE = 1.9
-"""World distance between an input's picture and the balls of its channels."""
-_PICTURE, _PICTURE_SHARE = 0.42 * TALLEST, 1.1
-"""Size of an input's picture: the maximum in world units, and the share of the highest layer's height."""
 _ASPECT = 16 / 9
 _WHAT = "activation (channel mean)"
 
@@ -137,7 +134,7 @@ class NodesView(View):
         self._stands_out: tuple[object, Points] = (None, found.cloud)
         balls = found.cloud.points.astype(np.float64)
         below = balls - np.array([0.0, _BELOW * np.ptp(balls[:, 1]), 0.0])
-        pictures = [_corners(found) for found in found.still if isinstance(found, Tiles)]
+        pictures = [corners_of(found) for found in found.still if isinstance(found, Tiles)]
         self.extent = np.concatenate([balls, below, *pictures, *self._room_for_names(found.layouts)])
 
     @classmethod
@@ -220,9 +217,9 @@ class NodesView(View):
                 shape = self._shapes[pick.layer]
                 ends = [(pick.layer, int(np.ravel_multi_index(pick.index, shape)) if shape else 0)]
             case CellPick():
-                tiles = self._pictures(layouts, sample)
+                tiles = input_pictures(self._context, self._neurons, layouts, sample)
                 position = self._context.placement(pick.layer).grid.location(pick.index)
-                return [_pixel(found, position) for found in tiles if found.name == pick.layer]
+                return [middle_of_pixel(found, position) for found in tiles if found.name == pick.layer]
             case LayerPick() if pick.layer in layouts:
                 return [layouts[pick.layer].points.mean(axis=0)]
             case LinkPick():
@@ -276,7 +273,7 @@ class NodesView(View):
         }
         shown = {name: self._shown(name, numbers) for name, numbers in values.items()}
         pictured = any(self._context.capture.picture(name, sample) is not None for name in self._context.graph.inputs)
-        room = _BEFORE + _PICTURE if pictured else 0.0
+        room = ROOM if pictured else 0.0
         layouts = arrange(neurons, shown, self._shapes, aspect=_ASPECT, before=room)
         points = np.concatenate([layout.points for layout in layouts.values()])
         rings = self._rings(layouts, values)
@@ -308,7 +305,7 @@ class NodesView(View):
             drawn_lines = weighted(str(k), links, chosen, layouts, spec.diverging)
             lines.extend((feed.source, feed.target, found) for found in drawn_lines)
             drawn.append((links, len(chosen)))
-        pictures = self._pictures(layouts, sample)
+        pictures = input_pictures(self._context, self._neurons, layouts, sample)
         some = any(len(layout.units) < neurons.counts[name] for name, layout in layouts.items())
         still: tuple[Primitive, ...] = (
             *pictures,
@@ -348,36 +345,6 @@ class NodesView(View):
         strength = np.where(np.isfinite(numbers), np.abs(numbers), np.inf)
         return np.sort(np.argsort(-strength, kind="stable")[:most])
 
-    def _pictures(self, layouts: Mapping[str, BallLayout], sample: int) -> tuple[Tiles, ...]:
-        """Return the input pictures, each to the left of the balls of its channels."""
-        found = []
-        for name in self._context.graph.inputs:
-            pixels = None if name in self._neurons.scattered else self._context.capture.picture(name, sample)
-            if pixels is None:
-                continue
-            rows, columns = pixels.shape[:2]
-            tall = max(layout.size[1] for layout in layouts.values())
-            extent = min(_PICTURE, max(_PICTURE_SHARE * tall, _BEFORE))
-            width, height = (extent * n / max(rows, columns) for n in (columns, rows))
-            middle = layouts[name].points.mean(axis=0) - np.array([_BEFORE + width * TURNED[0] / 2, 0.0, 0.0])
-            corner = middle - np.array(TURNED) * width / 2 - np.array([0.0, height / 2, 0.0])
-            grid = self._context.placement(name).grid
-            maps = (grid.location_shape, grid.channels) == ((rows, columns), 1)
-            origins = corner[np.newaxis].astype(np.float32)
-            found.append(
-                Tiles(
-                    name,
-                    pixels[np.newaxis],
-                    origins,
-                    (width, height),
-                    np.zeros(1, np.int64),
-                    maps=maps,
-                    right=TURNED,
-                    source=Source("nodes", name),
-                )
-            )
-        return tuple(found)
-
     def _rings(
         self, layouts: Mapping[str, BallLayout], values: Mapping[str, NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
@@ -403,25 +370,11 @@ def _boxes(
     """Return the lowest and the highest corner of each layer's balls, with the picture before them."""
     boxes = {}
     for name, layout in layouts.items():
-        points = np.concatenate([layout.points, *(_corners(tiles) for tiles in pictures if tiles.name == name)])
+        points = np.concatenate([layout.points, *(corners_of(tiles) for tiles in pictures if tiles.name == name)])
         # Includes half a ball above and below the centres.
         half = np.array([0.0, _BALL * layout.pitch / 2, 0.0])
         boxes[name] = (points.min(axis=0) - half, points.max(axis=0) + half)
     return boxes
-
-
-def _corners(tiles: Tiles) -> NDArray[np.float64]:
-    """Return the corners of a picture, ``(4, 3)``."""
-    right, up = np.array(tiles.right) * tiles.size[0], np.array(tiles.up) * tiles.size[1]
-    return np.asarray(tiles.origins[0] + np.array([np.zeros(3), right, up, right + up]))
-
-
-def _pixel(tiles: Tiles, location: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the middle of a pixel of a picture."""
-    rows, columns = tiles.pixels.shape[1:3]
-    right = np.array(tiles.right) * tiles.size[0] * (location[1] + 0.5) / columns
-    up = np.array(tiles.up) * tiles.size[1] * (1 - (location[0] + 0.5) / rows)
-    return np.asarray(tiles.origins[0] + right + up)
 
 
 def _distance(points: NDArray[np.float64]) -> float:
