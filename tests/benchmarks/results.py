@@ -145,8 +145,8 @@ ROWS: Mapping[str, Row] = {
         "at least",
         0.8,
         "x",
-        "All frames share one palette, so that still colours stay still. It is known after the last frame is drawn; only "
-        "then are the frames converted, on all cores.",
+        "Half of the processor time beyond drawing alone is the start of one drawing process for each core, as for .mp4. "
+        "The other half converts the frames to the palette and encodes them.",
     ),
     "png": Row("Folder of .png against drawing its frames", "0.54 to 0.68", "at least", 0.8, "x"),
     "tsne_10k": Row("3-D t-SNE of 10,000 x 50, against openTSNE", "1 x", "at most", 0.25, "x"),

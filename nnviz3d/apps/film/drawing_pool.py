@@ -148,7 +148,7 @@ class DrawingPool:
         drawer.end()
         if deaths >= _DEATHS:
             raise drawer.death()
-        waiting.extendleft(sorted(drawer.drawing, reverse=True))
+        waiting.extendleft(reversed(drawer.drawing))
         self._start()
 
 

@@ -57,9 +57,9 @@ class FrameFolder(FrameSink):
                 out.rmdir()
             raise
 
-    def needs(self, number: int) -> bool:
-        """Whether a frame does not exist yet."""
-        return not self._path(number).exists()
+    def order(self, count: int) -> list[int]:
+        """Return the frames that do not exist yet."""
+        return [number for number in range(count) if not self._path(number).exists()]
 
     @staticmethod
     def packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

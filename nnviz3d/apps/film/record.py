@@ -145,13 +145,14 @@ def record(
             sink = sink_of(out, film, rate)
             # Entered at once, because only the writer discards the sink's files.
             writing = stack.enter_context(FilmWriter(sink, drawing.developed))
-            needed = [number for number in range(count) if sink.needs(number)]
-            for number, raw in drawing.frames(needed, signals.check):
+            needed = sink.order(count)
+            existing = count - len(needed)
+            for done, (number, raw) in enumerate(drawing.frames(needed, signals.check), existing + 1):
                 writing.put(number, raw)
                 if progress is not None:
-                    progress(number + 1, count)
+                    progress(done, count)
                 signals.check()
-            if progress is not None and needed[-1:] != [count - 1]:
+            if progress is not None and not needed:
                 progress(count, count)
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}.") from None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class FrameSink(ABC):
-    """Receives the frames of one film in order, and writes the film.
+    """Receives the frames of one film in the order of `order`, and writes the film.
 
     Only one thread at a time may use it. Its methods raise `OSError` or `UserError` if the system refuses to write.
     """
@@ -19,9 +19,9 @@ class FrameSink(ABC):
     def packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Convert a frame ``(H, W, 3)``, the top row first, to what `add` takes. Any process may call this."""
 
-    def needs(self, number: int) -> bool:
-        """Return whether a frame, counted from 0, has to be drawn."""
-        return True
+    def order(self, count: int) -> list[int]:
+        """Return the frames of a film of `count` that have to be drawn, counted from 0, in the order of `add`."""
+        return list(range(count))
 
     @abstractmethod
     def add(self, number: int, packed: NDArray[np.uint8]) -> None:

@@ -24,7 +24,7 @@ class FilmWriter:
     Parameters
     ----------
     sink
-        Receives the frames in order.
+        Receives the frames.
     develop
         Turns a raw frame into the packed frame that the sink takes; called on the thread.
     """
