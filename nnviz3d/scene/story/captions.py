@@ -116,6 +116,7 @@ class _StoryMaker:
                 f"A network of {self._layers} with {weights}.",
                 f"It takes {takes} and gives {gives}.",
             ),
+            ranks=1,  # the sample is seen from the beginning
         )
 
     def _shapes(self, names: Sequence[str], what: str) -> str:
