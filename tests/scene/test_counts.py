@@ -7,7 +7,7 @@ import pytest
 
 from nnviz3d.scene.colors import colormap
 from nnviz3d.scene.panel_rows import TextRow
-from nnviz3d.scene.views.channels import _counted, _silence
+from nnviz3d.scene.views.channel_sheets import _counted, _silence
 from nnviz3d.scene.views.node_link.labels import _chosen, ball_scales
 from nnviz3d.scene.views.outputs import best_rows
 

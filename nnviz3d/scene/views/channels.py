@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.examples import has_examples
 from nnviz3d.data.capabilities.features import has_features
-from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import Insights
 from nnviz3d.data.selectors import by_kind, lacks, matching
 from nnviz3d.errors import SceneError
-from nnviz3d.scene.colors import (
-    DEFAULT_DIVERGING,
-    DEFAULT_SEQUENTIAL,
-    INF_COLOR,
-    NAN_COLOR,
-    colormap,
-    limits_for,
-)
 from nnviz3d.scene.context import SceneContext
-from nnviz3d.scene.derived.channel_pictures import CAPTURED, examples_of, features_of
-from nnviz3d.scene.derived.dead_channels import listed, silent_of
+from nnviz3d.scene.derived.channel_pictures import CAPTURED
 from nnviz3d.scene.easing import eased
 from nnviz3d.scene.hits import Hit, TileHit
-from nnviz3d.scene.layout.channel_tiles import TilePlaces, spread, stacked, unfolding
-from nnviz3d.scene.panel_rows import Row, TextRow
+from nnviz3d.scene.layout.channel_tiles import unfolding
+from nnviz3d.scene.panel_rows import TextRow
 from nnviz3d.scene.primitives import (
     Box,
     Image,
@@ -50,43 +39,14 @@ from nnviz3d.scene.primitives import (
 )
 from nnviz3d.scene.selection import CellPick, ChannelOrder, ChannelPictures, Pick, Selection
 from nnviz3d.scene.timeline import Timeline
-from nnviz3d.scene.view import ColoredCells, FillsBlocks, View
+from nnviz3d.scene.view import FillsBlocks, View
 from nnviz3d.scene.view_spec import Move, ViewSpec
 from nnviz3d.scene.views.blocks import describe_cell, pick_on_tile
+from nnviz3d.scene.views.channel_sheets import ChannelSheet, sheet_of
 from nnviz3d.scene.views.marks import callout, rectangles
 
 _RECEDED = 0.16
 """Opacity of the network behind a grid."""
-_WORDS = {
-    "index": "by index",
-    "mean": "highest mean activation first",
-    "contribution": "largest contribution to the score first",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class _Sheet:
-    """The tiles of one layer, in the order of the grid.
-
-    Attributes
-    ----------
-    pixels, channels
-        As in `Tiles`.
-    names
-        Text below each tile.
-    maps
-        Whether the tiles show the channels' maps, not their features.
-    stacked, spread
-        The places of the tiles in the block and in the grid.
-    """
-
-    pixels: NDArray[np.uint8]
-    channels: NDArray[np.int64]
-    names: tuple[str, ...]
-    maps: bool
-    stacked: TilePlaces
-    spread: TilePlaces
-    rows: tuple[Row, ...]
 
 
 class ChannelsSpec(ViewSpec):
@@ -167,7 +127,7 @@ class ChannelsView(View):
         self._spec = None if spec is None else spec.model_copy(update={"layer": _named(spec, context)})
         moves = () if spec is None else (spec.unfold, spec.fold)
         self.duration = max((move.start + move.duration for move in moves if move is not None), default=0.0)
-        self._sheet: tuple[object, _Sheet] | None = None
+        self._sheet: tuple[object, ChannelSheet] | None = None
         self._kept: dict[tuple[object, float], tuple[Primitive, ...]] = {}
         self._receded: dict[int, tuple[Primitive, float, Primitive]] = {}
 
@@ -251,7 +211,7 @@ class ChannelsView(View):
             kept.append(fainter)
         return kept
 
-    def _tiles(self, layer: str, share: float, sheet: _Sheet) -> tuple[Primitive, ...]:
+    def _tiles(self, layer: str, share: float, sheet: ChannelSheet) -> tuple[Primitive, ...]:
         places = unfolding(sheet.stacked, sheet.spread, share)
         found: list[Primitive] = [
             Tiles(
@@ -315,88 +275,15 @@ class ChannelsView(View):
         stored = self._context.capture.stored
         return ("maps", *(name for name, (_, held) in CAPTURED.items() if held(stored, layer)))
 
-    def _prepared(self, layer: str, selection: Selection) -> _Sheet:
+    def _prepared(self, layer: str, selection: Selection) -> ChannelSheet:
         order, pictures = self.order(layer, selection), self.pictures(layer, selection)
         look = selection.quantity, selection.against, selection.normalize, selection.colormap
         lacking = self.lacking(layer, selection)
         key = (layer, order, pictures, lacking, selection.sample, selection.target, look)
         if self._sheet is None or self._sheet[0] != key:
-            sheet = self._prepare(layer, order, pictures, selection)
+            sheet = sheet_of(self._context, layer, order, pictures, selection, self.blocks)
             self._sheet = (key, replace(sheet, rows=(*sheet.rows, TextRow(lacking))) if lacking else sheet)
         return self._sheet[1]
-
-    def _prepare(self, layer: str, order: ChannelOrder, pictures: ChannelPictures, selection: Selection) -> _Sheet:
-        placement = self._context.placement(layer)
-        rank = self._ranked(layer, order, selection)
-        if pictures == "features":
-            pixels, channels, names, remarks = features_of(self._context, layer, rank)
-        elif pictures == "examples":
-            pixels, channels, names, remarks = examples_of(self._context, layer, rank)
-        else:
-            pixels, remark = self._maps(layer, rank, selection)
-            channels, names, remarks = rank, tuple(map(str, rank)), (remark,)
-        rows = (*_counted(layer, len(channels), len(rank), order), *(TextRow(text, "quiet") for text in remarks))
-        places = stacked(placement, channels), spread(self._context, len(channels), pixels.shape[2] / pixels.shape[1])
-        return _Sheet(pixels, channels, names, pictures == "maps", *places, rows)
-
-    def _ranked(self, layer: str, order: str, selection: Selection) -> NDArray[np.int64]:
-        """Return all channels in the order of the grid."""
-        held = self._context.values(layer, selection.sample)
-        values = held.values
-        if order == "index":
-            return np.arange(held.grid.channels, dtype=np.int64)
-        if order == "contribution":
-            gradient = self._context.capture.explanations(selection.sample).gradient(layer, selection.target)
-            if gradient is None:
-                raise SceneError(
-                    f"The order by contribution needs gradients of {layer}; capture the sample again with --gradients."
-                )
-            values = values * gradient
-        means = np.nan_to_num(held.grid.last(values).reshape(-1, held.grid.channels).mean(axis=0), nan=-np.inf)
-        return np.argsort(-means, kind="stable").astype(np.int64)
-
-    def _maps(self, layer: str, rank: NDArray[np.int64], selection: Selection) -> tuple[NDArray[np.uint8], str]:
-        """Return the maps as pictures in the colours of the block, ``(n, rows, columns, 3)``, and a remark."""
-        colored = None if self.blocks is None else self.blocks.cells_of(layer, selection)
-        if colored is None:
-            held = self._context.values(layer, selection.sample)
-            limits = limits_for(held.statistics, "layer")
-            chosen = colormap(selection.colormap or DEFAULT_SEQUENTIAL)
-            fitting = colormap(DEFAULT_DIVERGING if limits[0] < 0 else DEFAULT_SEQUENTIAL)
-            colored = ColoredCells(held, limits, chosen if chosen.diverging == fitting.diverging else fitting)
-        held, limits, table = colored.layer, colored.limits, colored.colormap
-        last = held.grid.last(held.values)
-        values = last.transpose(2, 0, 1)[rank]
-        share = (np.nan_to_num(values, nan=0.0) - limits[0]) / ((limits[1] - limits[0]) or 1.0)
-        pixels = table.table[np.minimum((np.clip(share, 0, 1) * 256).astype(np.int64), 255)]
-        pixels[np.isnan(values)] = np.round(np.array(NAN_COLOR) * 255)
-        pixels[np.isinf(values)] = np.round(np.array(INF_COLOR) * 255)
-        return np.ascontiguousarray(pixels), _silence(last, colored.quantity)
-
-
-def _counted(layer: str, shown: int, total: int, order: ChannelOrder) -> tuple[TextRow, ...]:
-    """Describe the number of shown channels, their choice and their order."""
-    if total == 1:
-        return (TextRow(f"the one channel of {layer}"),)
-    words = f", {_WORDS[order]}" if shown > 1 else ""
-    if shown == total:
-        return (TextRow(f"{total} channels of {layer}{words}"),)
-    # The channels were chosen during the capture; the order applies only to these.
-    which = "those with captured pictures" if shown > 1 else "the one with a captured picture"
-    return TextRow(f"{shown} of {total} channels of {layer}"), TextRow(f"{which}{words}", "quiet")
-
-
-def _silence(values: NDArray[np.float32], quantity: Quantity) -> str:
-    """List the channels, of ``(rows, columns, channels)``, that are 0 everywhere. Only the activation is not named."""
-    silent, several = silent_of(values), values.shape[-1] > 1
-    what = "" if quantity == "activation" else f"the {quantity.replace('_x_', ' × ')} of "
-    whose = "" if quantity == "difference" else " for this sample"
-    if not len(silent):
-        return f"{what}{'each' if several else 'it'} is nonzero somewhere"
-    if not several:
-        return f"{what}it is 0 everywhere{whose}"
-    verb = "is" if what or len(silent) == 1 else "are"
-    return f"{what}{len(silent)} of them {verb} 0 everywhere{whose}: {listed(silent.tolist())}"
 
 
 def _named(spec: ChannelsSpec, context: SceneContext) -> str:
