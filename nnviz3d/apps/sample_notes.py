@@ -12,6 +12,7 @@ from nnviz3d.apps.provenance import answering_output, sample_note
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding, embedding_names, read_embedding
 from nnviz3d.data.capture_series import CaptureSeries
+from nnviz3d.data.labels import label_in
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
 from nnviz3d.scene.context import class_name, predicted_of_two, top_classes
@@ -107,7 +108,7 @@ def _told(found: Embedding, classes: tuple[str, ...] | None) -> dict[str, Sample
     notes: dict[str, SampleNote] = {}
     for index, name in enumerate(found.names):
         predicted = int(found.predictions[index])
-        label = int(found.labels[index]) if len(found.labels) else None
+        label = label_in(found.labels, index)
         parts = [] if predicted == NO_CLASS else [f"predicted {_name(classes, predicted)}"]
         parts += [] if label is None else [f"label {_name(classes, label)}"]
         wrong = None if label is None or predicted == NO_CLASS else predicted != label

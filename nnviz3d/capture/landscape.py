@@ -26,6 +26,7 @@ from nnviz3d.data.capabilities.landscape import LossLandscape, write_landscape
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.files.array_files import ArrayFile
 from nnviz3d.data.files.paths import is_file, user_path
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.printable import reason
 from nnviz3d.data.request import Notice, Progress
 from nnviz3d.data.storage.capture_writer import CaptureWriter
@@ -72,6 +73,8 @@ def compute_landscape(writer: CaptureWriter, work: Work, report: Report) -> None
         samples = work.read(work.insights.dataset, shapes=work.samples.shapes)
         arrays = work.prepare(samples)
     targets = _targets(options.labels, samples.labels, len(samples))
+    if not options.labels:
+        arrays, targets = _labelled(arrays, targets, report)
     graph = work.model.described.graph
     loss = Loss.of(work.loaded, graph.node(graph.outputs[0]), targets)
     if loss.chosen:
@@ -106,7 +109,7 @@ def compute_landscape(writer: CaptureWriter, work: Work, report: Report) -> None
     found = LossLandscape(
         loss=loss.name,
         dataset=", ".join(work.insights.dataset) or " to ".join(dict.fromkeys((samples.names[0], samples.names[-1]))),
-        count=len(samples),
+        count=len(targets),
         along=along,
         across=across,
         values=values,
@@ -143,6 +146,19 @@ def _targets(file: str, labels: NDArray[np.int64] | None, count: int) -> NDArray
     if len(targets) != count:
         raise SampleError(f"There are {len(targets):,} targets for {count:,} samples; give one for each.")
     return targets
+
+
+def _labelled(
+    arrays: Sequence[Rows], labels: NDArray[np.int64], report: Report
+) -> tuple[Sequence[Rows], NDArray[np.int64]]:
+    """Return the samples that have a label, as the model takes them, and their labels."""
+    known = labels != NO_LABEL
+    if known.all():
+        return arrays, labels
+    without = int((~known).sum())
+    told = "1 sample without a label is" if without == 1 else f"{without:,} samples without a label are"
+    report(Notice(text=f"{told} left out of the loss landscape, which shows the loss of {known.sum():,}."))
+    return [np.asarray(array)[known] for array in arrays], labels[known]
 
 
 def _recorded(work: Work) -> tuple[Training, Mapping[tuple[str, str], Any]]:

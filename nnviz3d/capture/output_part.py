@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nnviz3d.capture.capture_model import versions
 from nnviz3d.capture.capture_settings import CaptureSettings
 from nnviz3d.capture.embedding import outputs_of
@@ -11,6 +13,7 @@ from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.capture.programs.runnable import RunnableModel
 from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.work import ReadSamples, Work
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Finished
 from nnviz3d.data.storage.capture_writer import CaptureWriter
@@ -68,8 +71,10 @@ def capture_outputs(
     ) as writer:
         writer.group(OUTPUTS, {"nodes": list(outputs.vectors)})
         arrays = {str(i): vectors for i, vectors in enumerate(outputs.vectors.values())} | {
-            name: getattr(outputs, name) for name in ("labels", "predictions", "probabilities", "thumbnails")
+            name: getattr(outputs, name) for name in ("predictions", "probabilities", "thumbnails")
         }
+        # Another part may have labels.
+        arrays["labels"] = outputs.labels if len(outputs.labels) else np.full(len(samples), NO_LABEL, np.int64)
         for name, values in arrays.items():
             if len(values):
                 writer.rows(f"{OUTPUTS}/{name}", 0, values)

@@ -27,6 +27,7 @@ from nnviz3d.cluster.orders import RowsOrder
 from nnviz3d.cluster.publishing import array_at
 from nnviz3d.data.capabilities.embeddings import Embedding, EmbeddingOptions, write_embedding
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.request import CaptureRequest, Event, Progress
 from nnviz3d.data.storage.address import store_at
 from nnviz3d.data.storage.array_writer import GroupWriter
@@ -119,6 +120,8 @@ def _embed_node(
     else:
         points, key = _embedded_by_parts(job, scratch, number, outputs, options, placing)
     held = {name: _rows(scratch, name, parts) for name in ("labels", "predictions", "probabilities", "thumbnails")}
+    if (held["labels"] == NO_LABEL).all():
+        held["labels"] = held["labels"][:0]
     if held["thumbnails"].nbytes > _THUMBNAILS:
         held["thumbnails"] = held["thumbnails"][:0]
     write_embedding(

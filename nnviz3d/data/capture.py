@@ -17,6 +17,7 @@ from nnviz3d.data.capabilities.features import FeatureVisualization, has_feature
 from nnviz3d.data.explanations import SampleExplanations
 from nnviz3d.data.files.paths import PathKind, kind_of, quoted, refuse_special
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.labels import label_in
 from nnviz3d.data.printable import printable
 from nnviz3d.data.records import Connections, LayerActivations, Provenance, Ranking
 from nnviz3d.data.storage import schema
@@ -167,14 +168,14 @@ class Capture:
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The true class of each committed sample, ``(N,)``, if known."""
+        """The true class of each committed sample, ``(N,)``, `NO_LABEL` where it is not known; `None` if none is known."""
         array = self.stored.find("labels", (None,), "iu")
         return None if array is None else self.stored.read(array, slice(self.committed))
 
     def label(self, sample: int) -> int | None:
         """Return the true class of a sample, if known."""
         labels = self.labels
-        return None if labels is None else int(labels[sample])
+        return None if labels is None else label_in(labels, sample)
 
     def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
         """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""

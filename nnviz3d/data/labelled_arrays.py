@@ -11,6 +11,7 @@ import numpy as np
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.graph import ModelGraph
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.rounding import is_rounded
@@ -37,8 +38,8 @@ def to_xarray(capture: CaptureReader | str | Path, layers: str | Sequence[str] =
         ``tree["conv2d"].activation`` has the axes sample, row, column and channel, exactly as stored;
         numbers that were rounded to float16 are float32, and have the attribute ``stored``. Further outputs of a
         layer are ``activation_1`` and so on; pictures are in the dataset of their input. Samples have their names and
-        labels as coordinates, channels the names of units or classes, if they are known. A layer whose name begins
-        another's, such as ``block`` of ``block/conv``, is at ``block/@``.
+        labels as coordinates (NaN where a label is not known), channels the names of units or classes, if they are known. A
+        layer whose name begins another's, such as ``block`` of ``block/conv``, is at ``block/@``.
 
     Raises
     ------
@@ -57,8 +58,10 @@ def to_xarray(capture: CaptureReader | str | Path, layers: str | Sequence[str] =
     graph = found.graph
     samples = {"sample": [found.sample_name(i) for i in range(found.committed)]}
     coordinates: dict[str, Any] = {name: ("sample", values) for name, values in samples.items()}
-    if found.labels is not None:
-        coordinates["label"] = ("sample", found.labels)
+    labels = found.labels
+    if labels is not None:
+        known = labels != NO_LABEL
+        coordinates["label"] = ("sample", labels if known.all() else np.where(known, labels, np.nan))
     about = {"model": found.provenance.model, "notes": list(found.provenance.notes)}
     if found.classes is not None:
         about["classes"] = list(found.classes)

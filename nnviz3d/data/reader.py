@@ -115,7 +115,7 @@ class CaptureReader(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The true class of each sample, ``(N,)``; `None` unless all are known."""
+        """The true class of each sample, ``(N,)``, `NO_LABEL` where it is not known; `None` if none is known."""
         ...
 
     def label(self, sample: int) -> int | None:

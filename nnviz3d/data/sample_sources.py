@@ -167,7 +167,7 @@ def _of(name: str, shapes: Mapping[str, Shape] | None) -> Mapping[str, Shape] | 
 
 
 def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the class names of inputs, if all of them have the same names.
+    """Return the class names of inputs, if all of them that have labels have the same names.
 
     Raises
     ------
@@ -186,8 +186,10 @@ def classes_in(inputs: Sequence[str]) -> tuple[str, ...] | None:
         elif located is not None and located.suffix in TABLES:
             labels = read_table(located.path).labels(range(0))
             found.add(None if labels is None else labels[1])
-        else:
+        elif located is not None and located.suffix in ARRAYS:
             found.add(None)
+        elif located is not None and (member := find_in_folder(source)) is not None:
+            found.add(member[0].classes)
     return found.pop() if len(found) == 1 else None
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nnviz3d.apps.export import ExportJob
 from nnviz3d.apps.whole_files import write_whole
-from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names, read_embedding
+from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding, embedding_names, read_embedding
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
 from nnviz3d.scene.context import SceneContext, class_name
@@ -87,7 +88,7 @@ def _columns(embedding: Embedding, capture: CaptureReader) -> dict[str, Column]:
     found["sample"] = list(embedding.names)
     for name, classes in (("label", embedding.labels), ("prediction", embedding.predictions)):
         if len(classes):
-            found[name] = classes
+            found[name] = np.where(classes == NO_LABEL, NO_CLASS, classes)
             found[f"{name}_name"] = [class_name(capture.classes, int(k)) if k >= 0 else "" for k in classes]
     if len(embedding.probabilities):
         found["probability"] = embedding.probabilities

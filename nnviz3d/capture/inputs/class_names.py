@@ -9,6 +9,7 @@ import numpy as np
 
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.data.graph import ModelGraph, head_of
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.printable import folded
 from nnviz3d.errors import SampleError
 
@@ -46,7 +47,9 @@ class ClassNames:
         positions = None if self.names is None else _positions(own, self.names)
         if positions is None:
             return replace(samples, labels=None, classes=None)
-        return replace(samples, labels=np.array(positions, dtype=np.int64)[samples.labels], classes=self.names)
+        known = samples.labels != NO_LABEL
+        found = np.array(positions, dtype=np.int64)[np.where(known, samples.labels, 0)]
+        return replace(samples, labels=np.where(known, found, NO_LABEL), classes=self.names)
 
 
 def settle_names(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.capture.inputs.rows import Rows, joined
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.sample_sources import joined_name
 from nnviz3d.errors import SampleError
 
@@ -28,7 +29,7 @@ class Samples:
     shown
         The samples for display, ``(N, H, W, 3)`` uint8, by the input's name.
     labels
-        ``(N,)`` true classes, if known.
+        ``(N,)`` true classes, `NO_LABEL` where they are not known; `None` if none is.
     notes
         Sentences about each single sample, for the provenance; empty if there are none.
     classes
@@ -97,7 +98,7 @@ def join(parts: Sequence[Samples]) -> Samples:
                 f"{parts[0].names[0]} and {part.names[0]} cannot be captured together: one is a picture, the other an "
                 "array; capture each alone."
             )
-    labels = [part.labels for part in parts]
+    labelled = [part for part in parts if part.labels is not None] or parts
     truths = [part.truth for part in parts if part.truth is not None]
     alike = len(truths) == len(parts) and len({truth.shape[1:] for truth in truths}) == 1
     shown = [name for name in parts[0].shown if all(name in part.shown for part in parts)]
@@ -106,14 +107,22 @@ def join(parts: Sequence[Samples]) -> Samples:
         tuple(name for part in parts for name in part.names),
         parts[0].is_picture,
         {name: joined([part.shown[name] for part in parts]) for name in shown},
-        np.concatenate([x for x in labels if x is not None]) if all(x is not None for x in labels) else None,
+        _labels(parts),
         tuple(notes for part in parts for notes in part.notes_each),
-        parts[0].classes if all(part.classes == parts[0].classes for part in parts) else None,
+        labelled[0].classes if all(part.classes == labelled[0].classes for part in labelled) else None,
         {name: names for name, names in parts[0].columns.items() if all(p.columns.get(name) == names for p in parts)},
         joined(truths) if alike else None,
         parts[0].sounds,
         {name: _over([p.spans[name] for p in parts]) for name in parts[0].spans if all(name in p.spans for p in parts)},
     )
+
+
+def _labels(parts: Sequence[Samples]) -> NDArray[np.int64] | None:
+    """Return the labels of several sets; `None` if no sample has one."""
+    if all(part.labels is None for part in parts):
+        return None
+    none = (np.full(len(part), NO_LABEL, np.int64) if part.labels is None else part.labels for part in parts)
+    return np.concatenate(list(none))
 
 
 def _over(spans: Sequence[tuple[float, float]]) -> tuple[float, float]:

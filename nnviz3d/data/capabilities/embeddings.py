@@ -16,6 +16,7 @@ from nnviz3d.data.capabilities.capability import (
     split_names,
     there_are,
 )
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.printable import all_printable
 from nnviz3d.errors import CaptureError, UserError
 
@@ -201,7 +202,8 @@ class Embedding:
     names
         The name of each sample.
     labels, predictions
-        ``(M,)`` int64 classes; empty if they are not known. A prediction is `NO_CLASS` if the model's output holds NaN.
+        ``(M,)`` int64 classes; empty if they are not known. The label of a sample without one is `NO_LABEL`. A prediction
+        is `NO_CLASS` if the model's output holds NaN.
     probabilities
         ``(M,)``: of the predicted class; empty if the model is no classifier.
     thumbnails
@@ -238,6 +240,22 @@ class Embedding:
     key: str
     mean: NDArray[np.float32] = field(default_factory=lambda: _empty(0))
     basis: NDArray[np.float32] = field(default_factory=lambda: _empty(0, 0))
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """``(M,)``: whether a sample has a label; empty if none has one."""
+        found: NDArray[np.bool_] = self.labels != NO_LABEL
+        return found
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """``(M,)``: whether a sample's prediction differs from its label; nowhere if one of them is not known."""
+        import numpy as np
+
+        if not (len(self.labels) and len(self.predictions)):
+            return np.zeros(len(self.points), dtype=bool)
+        found: NDArray[np.bool_] = self.labelled & (self.labels != self.predictions)
+        return found
 
     def __post_init__(self) -> None:
         count, shape = len(self.points), self.points.shape

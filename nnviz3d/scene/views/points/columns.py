@@ -75,7 +75,7 @@ def columns_of(context: SceneContext, found: Embedding) -> dict[str, PointColumn
 
 
 def _own(found: Embedding, classes: tuple[str, ...] | None) -> list[PointColumn]:
-    known = [(LABEL, found.labels), (PREDICTION, found.predictions)]
+    known = [(LABEL, np.where(found.labelled, found.labels, NO_CLASS)), (PREDICTION, found.predictions)]
     columns = [
         PointColumn(name, codes, {int(k): class_name(classes, int(k)) for k in np.unique(codes) if k != NO_CLASS})
         for name, codes in known

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.embedding import rounding_of
 from nnviz3d.analysis.neighbours import Neighbours, nearest
 from nnviz3d.data.capabilities.embeddings import Embedding, embedding_names
+from nnviz3d.data.labels import label_in
 from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
 from nnviz3d.scene.derived.projected_samples import thumbnail
@@ -115,8 +116,8 @@ def _of_sample(context: SceneContext, space: PointSpace, sample: int) -> Compare
 
 def class_of(found: Embedding, index: int) -> int | None:
     """Return the label of a point's sample, or else its predicted class; `None` if neither is known."""
-    known = next((classes for classes in (found.labels, found.predictions) if len(classes)), None)
-    return None if known is None else int(known[index])
+    label = label_in(found.labels, index)
+    return int(found.predictions[index]) if label is None and len(found.predictions) else label
 
 
 def neighbours_of(

@@ -72,7 +72,7 @@ class Painter:
     Attributes
     ----------
     wrong
-        ``(M,)``: whether the prediction is wrong; nowhere if labels or predictions are not known.
+        ``(M,)``: whether the prediction is wrong; not where the label or the prediction is not known.
     """
 
     def __init__(
@@ -85,8 +85,7 @@ class Painter:
         large: float,
     ) -> None:
         self._found, self._classes, self._columns = found, classes, columns
-        count, known = len(found.points), len(found.labels) and len(found.predictions)
-        self.wrong = found.labels != found.predictions if known else np.zeros(count, dtype=bool)
+        count, self.wrong = len(found.points), found.wrong
         self._plain = np.full(count, plain, dtype=np.float32)
         self._sizes = np.where(self.wrong, large, plain).astype(np.float32)
 
@@ -99,12 +98,18 @@ class Painter:
 
     def _by_class(self, by: str | None) -> Painted:
         told = self._found.predictions
-        classes = self._found.labels if by == LABEL else told
+        # The column has the same number for a sample without a label as for one without a prediction.
+        labels = None if by != LABEL else self._columns[LABEL].codes
+        classes = told if labels is None else labels
         palette = _palette(np.concatenate([classes, told]))
         rings = _colors(told, palette, NAN_COLOR) * self.wrong[:, np.newaxis] if len(told) else None
-        colors = _colors(classes, palette, NAN_COLOR) if len(classes) else repeated(OTHERS, 1, len(self._plain))
+        unknown = NAN_COLOR if labels is None else _UNKNOWN
+        colors = _colors(classes, palette, unknown) if len(classes) else repeated(OTHERS, 1, len(self._plain))
         titles = {k: class_name(self._classes, k) for k in palette}
-        rows: list[Row] = list(_swatch_rows(_swatches(classes, palette, titles)))
+        swatches = _swatches(classes, palette, titles)
+        if labels is not None and not self._found.labelled.all():
+            swatches.append((_UNKNOWN, f"no label  {int((~self._found.labelled).sum()):,}"))
+        rows: list[Row] = list(_swatch_rows(swatches))
         if len(self._found.labels) and len(told):
             none = int((told == NO_CLASS).sum())
             if none:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
+from nnviz3d.data.labels import label_in
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import score
 from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
@@ -59,7 +60,7 @@ def facts_of_point(
     columns
         What is known of the samples; of those that come from a table the cells are told.
     """
-    label = int(found.labels[index]) if len(found.labels) else None
+    label = label_in(found.labels, index)
     probability = float(found.probabilities[index]) if len(found.probabilities) else None
     answer = (int(found.predictions[index]), probability) if len(found.predictions) else None
     table = [column for name, column in columns.items() if name not in OWN]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.scene.context import class_name
 from nnviz3d.scene.selection import ColoredBy, PointFilter
 from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn
@@ -34,7 +35,7 @@ def matching(
     if wanted.of_class is not None:
         matched &= classes == wanted.of_class if len(classes) else False
     if wanted.wrong:
-        matched &= found.labels != found.predictions if can_be_wrong(found) else False
+        matched &= found.wrong
     if wanted.column:
         matched &= _within(columns.get(wanted.column), wanted, len(matched))
     if wanted.chosen is not None:
@@ -74,7 +75,7 @@ def _within(column: PointColumn | None, wanted: PointFilter, count: int) -> NDAr
 
 
 def can_be_wrong(found: Embedding) -> bool:
-    """Whether labels and predictions are known."""
+    """Whether labels and predictions are known, at least of some samples."""
     return bool(len(found.labels) and len(found.predictions))
 
 
@@ -88,7 +89,8 @@ def classes_of(found: Embedding, names: tuple[str, ...] | None, by: ColoredBy | 
     by
         As in `matching`.
     """
-    return [(int(k), class_name(names, int(k))) for k in np.unique(_colored(found, by)) if k != NO_CLASS]
+    known = (int(k) for k in np.unique(_colored(found, by)) if k not in (NO_CLASS, NO_LABEL))
+    return [(k, class_name(names, k)) for k in known]
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def counts_of(column: PointColumn, matched: NDArray[np.bool_]) -> list[tuple[str
         return []
     codes, counts = np.unique(column.codes[matched], return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return [(column.titles.get(int(codes[k]), "none"), int(counts[k])) for k in order]
+    none = "no label" if column.name == LABEL else "none"
+    return [(column.titles.get(int(codes[k]), none), int(counts[k])) for k in order]
 
 
 def counted_column(columns: Mapping[str, PointColumn], by: ColoredBy | None) -> PointColumn | None:
