@@ -360,7 +360,11 @@ def lacking(capture: CaptureReader, wanted: Insights) -> str:
 
 def _uncaptured(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
     """List the samples of some inputs; none of them has been captured."""
-    return tuple(Sample(one.name, None, one.source) for one in expand(inputs, shapes=shapes)) if inputs else ()
+    if not inputs:
+        return ()
+    return tuple(
+        Sample(one.name, None, one.source, labelled=one.label is not None) for one in expand(inputs, shapes=shapes)
+    )
 
 
 def _available(inputs: tuple[str, ...]) -> tuple[Sample, ...]:

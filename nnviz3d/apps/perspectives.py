@@ -14,7 +14,7 @@ from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.open_target import lacking
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.apps.target import scene_named
-from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset
+from nnviz3d.data.capabilities import CAPABILITIES, uses_dataset, without_labels
 from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.capture_series import own_capture
 from nnviz3d.data.model_sources import names_model
@@ -168,6 +168,8 @@ class Perspectives:
         if not never and lacks:
             asked = needs.plus(self._dataset(needs))
             never = next(filter(None, (one.impossible(capture, asked) for one in CAPABILITIES)), "")
+            if not never and self._queries.possible and not self._samples.has_labels:
+                never = without_labels(needs)
             if not never and not self._queries.possible:
                 never = f"{lacks}{_by_its_model(capture)}"
             elif not never:

@@ -30,6 +30,8 @@ class Sample:
         Files with paint that is not put over it: the sample is a painted picture that was kept.
     upload
         The file that the user has added and that it is in; `None` for a sample that was there from the start.
+    labelled
+        Whether it brings its true class, as far as is known before it is read.
     refused
         The sentence by which the model refused it; empty if it did not.
     """
@@ -40,6 +42,7 @@ class Sample:
     drawing: bool = False
     paint: frozenset[str] = frozenset()
     upload: Path | None = None
+    labelled: bool = False
     refused: str = ""
 
 
@@ -110,6 +113,24 @@ class SampleList(Sequence[Sample]):
                 and (one.upload is None or (one.upload not in refused and _kind(one.upload) in kinds))
             )
         return self._dataset
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a sample of the data set has a label, as far as is known before it is read.
+
+        Labels that are not among the model's classes are none: the samples that the model was run on tell that.
+        """
+        members, capture, promised = set(self.dataset), self._frame.scene.capture, False
+        for one in self._samples:
+            if one.source not in members:
+                continue
+            if one.index is None:
+                promised |= one.labelled
+            elif capture.label(one.index) is not None:
+                return True
+            elif one.labelled:
+                return False
+        return promised
 
     def add(self, sample: Sample) -> int:
         """Append a sample; returns its position."""

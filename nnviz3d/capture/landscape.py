@@ -22,7 +22,7 @@ from nnviz3d.capture.request_loop import Report
 from nnviz3d.capture.weight_planes import Plane, Tensors
 from nnviz3d.capture.weights import layers_of
 from nnviz3d.capture.work import Work
-from nnviz3d.data.capabilities.landscape import LossLandscape, write_landscape
+from nnviz3d.data.capabilities.landscape import NO_LABELS, SEVERAL_OUTPUTS, LossLandscape, write_landscape
 from nnviz3d.data.capture import open_capture
 from nnviz3d.data.files.array_files import ArrayFile
 from nnviz3d.data.files.paths import is_file, user_path
@@ -50,7 +50,7 @@ def check_landscape(work: Work) -> None:
     if not work.insights.landscape:
         return
     if len(work.model.described.graph.outputs) != 1:
-        raise ModelError("A loss landscape needs a model with one output; this one has several.")
+        raise ModelError(SEVERAL_OUTPUTS)
     if work.insights.landscape_options.training:
         _recorded(work)
 
@@ -139,10 +139,7 @@ def _targets(file: str, labels: NDArray[np.int64] | None, count: int) -> NDArray
     elif labels is not None:
         targets = np.asarray(labels)
     else:
-        raise SampleError(
-            "The data set of the loss landscape brings no true classes; capture the model with --landscape --dataset DATA "
-            "--labels FILE."
-        )
+        raise SampleError(NO_LABELS)
     if len(targets) != count:
         raise SampleError(f"There are {len(targets):,} targets for {count:,} samples; give one for each.")
     return targets

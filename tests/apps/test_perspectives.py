@@ -389,6 +389,35 @@ def test_refusal_of_the_model_is_one_sentence_and_it_can_be_asked_again(asking, 
     assert (found.state, found.reason) == (State.COMPUTABLE, "There are no labels.")
 
 
+@pytest.mark.parametrize(("label", "state"), [(True, State.COMPUTABLE), (False, State.IMPOSSIBLE)])
+def test_landscape_of_a_data_set_without_labels_is_impossible_from_the_start(model, tmp_path, label, state):
+    runner = SampleRunner(model, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    session = Session(
+        Scene.build(default_scene(), write(tmp_path / "plain.zarr", small_graph(), small_values())),
+        SimpleNamespace(size=(160, 90)),
+        samples=[Sample("sample 0", 0, "source 0"), Sample("sample 1", None, "source 1", labelled=label)],
+        runner=runner,
+    )
+    found = session.perspectives.availability("landscape")
+    assert found.state is state
+    assert found.reason.startswith("The data set of the loss landscape brings no true classes") is not label
+    session.samples.add(Sample("mine", None, "mine.csv[0]", upload=Path("mine.csv"), labelled=True))
+    assert session.perspectives.availability("landscape").state is state, "the model may refuse it"
+    runner.close()
+
+
+def test_landscape_of_samples_whose_labels_are_not_the_models_classes_is_impossible(model, tmp_path):
+    runner = SampleRunner(model, CaptureRequest(model="m.keras", out=tmp_path / "run.zarr"), tmp_path)
+    session = Session(
+        Scene.build(default_scene(), write(tmp_path / "plain.zarr", small_graph(), small_values())),
+        SimpleNamespace(size=(160, 90)),
+        samples=[Sample(f"sample {i}", None if i else 0, f"source {i}", labelled=True) for i in range(3)],
+        runner=runner,
+    )
+    assert session.perspectives.availability("landscape").state is State.IMPOSSIBLE
+    runner.close()
+
+
 def test_answer_that_is_not_waited_for_is_kept_and_does_not_switch(asking):
     asking.look_at("decisions")
     asking.look_at("network")

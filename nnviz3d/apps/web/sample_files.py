@@ -74,7 +74,10 @@ def add_files(application: web.Application, page: PageContext) -> None:
             (folder / plain).unlink(missing_ok=True)
             return refused(str(error))
         positions = [
-            page.session.samples.add(Sample(one.name, None, one.source, upload=folder / plain)) for one in found
+            page.session.samples.add(
+                Sample(one.name, None, one.source, upload=folder / plain, labelled=one.label is not None)
+            )
+            for one in found
         ]
         if not positions:
             return refused(f"{plain} holds no samples.")

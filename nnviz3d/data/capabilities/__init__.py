@@ -48,6 +48,11 @@ class InsightFields(
     """The fields of the request of all capabilities; see `nnviz3d.data.request.Insights`."""
 
 
+def without_labels(insights: InsightFields) -> str:
+    """Return one sentence on what of a request cannot be computed from a data set without labels; else nothing."""
+    return next((one.without_labels for one in CAPABILITIES if one.without_labels and one.wanted(insights)), "")
+
+
 def uses_dataset(insights: InsightFields) -> bool:
     """Whether anything in a request is computed from its data set."""
     return any(capability.dataset_option and capability.wanted(insights) for capability in CAPABILITIES)

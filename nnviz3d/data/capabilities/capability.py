@@ -149,6 +149,8 @@ class Capability:
     dataset_option
         The option that asks for it, if it is computed from the data set of the request rather than from the samples of the
         capture; otherwise empty.
+    without_labels
+        One sentence on why it cannot be computed from a data set without labels; empty if it can.
     of_sample
         Whether it belongs to each sample, rather than to the model: then it is computed for further samples too.
     replaces
@@ -170,6 +172,7 @@ class Capability:
     impossible: Callable[[CaptureContents, Any], str] = _nothing_impossible
     held: Callable[[CaptureContents], Mapping[str, Any]] = _nothing_held
     dataset_option: str = ""
+    without_labels: str = ""
     of_sample: bool = True
     replaces: bool = False
     views: tuple[str, ...] = ()

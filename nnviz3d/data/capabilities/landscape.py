@@ -215,6 +215,13 @@ def write_landscape(writer: ArrayWriter, found: LossLandscape) -> None:
         writer.whole(f"{_PATH}/{name}", getattr(found, name))
 
 
+SEVERAL_OUTPUTS = "A loss landscape needs a model with one output; this one has several."
+NO_LABELS = (
+    "The data set of the loss landscape brings no true classes; capture the model with --landscape --dataset DATA "
+    "--labels FILE."
+)
+
+
 def _missing(capture: CaptureContents, wanted: LandscapeFields) -> str:
     if not wanted.landscape or has_landscape(capture.stored):
         return ""
@@ -224,7 +231,9 @@ def _missing(capture: CaptureContents, wanted: LandscapeFields) -> str:
 
 
 def _impossible(capture: CaptureContents, wanted: LandscapeFields) -> str:
-    return no_gradients(capture) if wanted.landscape else ""
+    if not wanted.landscape:
+        return ""
+    return SEVERAL_OUTPUTS if len(capture.graph.outputs) != 1 else no_gradients(capture)
 
 
 LANDSCAPE = Capability(
@@ -238,6 +247,7 @@ LANDSCAPE = Capability(
     missing=_missing,
     impossible=_impossible,
     dataset_option="--landscape",
+    without_labels=NO_LABELS,
     of_sample=False,
     views=("nnviz3d.scene.views.landscape:LandscapeView",),
     panel="nnviz3d.apps.web.panels.landscape:LandscapePanel",
