@@ -60,6 +60,41 @@ def test_perspective_that_is_impossible_says_why_and_changes_nothing(page):
     back(page, first)
 
 
+LINES = """() => {
+  // The numbers of lines that "--landscape" takes in the message.
+  const walker = document.createTreeWalker(document.getElementById("message"), NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  const range = document.createRange();
+  for (const node of texts) {
+    const at = node.data.indexOf("--landscape");
+    if (at < 0) continue;
+    range.setStart(node, at);
+    range.setEnd(node, at + "--landscape".length);
+    return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size;
+  }
+  return 0;
+}"""
+
+
+def test_names_of_options_do_not_break_and_are_copied_as_they_are(page):
+    size = page.viewport_size
+    sentence = "The data set brings no true classes; capture the model with --landscape --dataset DATA --labels FILE."
+    page.evaluate("words => window.trame.state.set('message', words)", sentence)
+    wait_until(lambda: "--landscape" in text(page, "#message"), "the sentence is shown")
+    assert sentence in str(page.locator("#message").text_content())
+    try:
+        for width in range(260, 640, 20):
+            page.set_viewport_size({"width": width, "height": 700})
+            assert page.evaluate(LINES) == 1, f"at {width} pixels"
+    finally:
+        page.set_viewport_size(size)
+        page.evaluate("window.trame.state.set('message', '')")
+    title = str(page.locator("[data-perspective=landscape]").get_attribute("title"))
+    assert "-\u2060-\u2060l\u2060a" in title
+    assert "--landscape" in title.replace("\u2060", "")
+
+
 def test_cameras_go_to_the_view_of_the_perspective_even_if_the_user_has_moved_them(page):
     first = still(page)
     page.locator("#view").hover()

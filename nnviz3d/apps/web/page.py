@@ -16,6 +16,7 @@ from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.bookmarks import build_bookmarks
 from nnviz3d.apps.web.export_menu import build_export_menu
 from nnviz3d.apps.web.help import build_help
+from nnviz3d.apps.web.option_names import build_sentences
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import AnyPanel
 from nnviz3d.apps.web.picture_view import AREA
@@ -87,15 +88,15 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
                         title="Stop the model",
                         aria_label="Stop the model",
                     )
-        v.VSnackbar(
-            "{{ message }}",
+        with v.VSnackbar(
             model_value=("!!message",),
             update_modelValue="message = ''",
             timeout=9000,
             id="message",
             classes="message",
             role="status",
-        )
+        ):
+            build_sentences("message")
     return layout
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from trame.widgets import html
 
 from nnviz3d.apps.layer_search import FoundPlace, show_place
+from nnviz3d.apps.web.option_names import build_sentences
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_index
@@ -185,7 +186,8 @@ class DeadChannelsPanel(PagePanel[DeadChannelsState]):
                             type="button",
                         )
                         html.Span("and {{ one.more }} more", v_if="one.more && dead_all === one.layer", classes="faint")
-            html.Div("{{ dead_remarks }}", v_if="dead_remarks", classes="faint dead-words", id="dead-remarks")
+            with html.Div(v_if="dead_remarks", classes="faint dead-words", id="dead-remarks"):
+                build_sentences("dead_remarks")
             with html.Div(v_if="dead_busy", classes="dead-busy", role="status", id="dead-busy"):
                 html.Span("{{ dead_busy }}", classes="faint")
                 html.Button("Stop", click="trigger('stop_dead')", classes="action", id="stop-dead", type="button")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from trame.widgets import html
 
 from nnviz3d.apps.perspectives import Availability, Perspective, State
+from nnviz3d.apps.web.option_names import unbroken
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice
@@ -84,7 +85,7 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
                 role="tab",
                 classes=(_CLASSES,),
                 click="trigger('look_at', [one.name])",
-                title=("(one.words + '\\n\\n' + one.reason).trim()",),
+                title=(unbroken("(one.words + '\\n\\n' + one.reason).trim()"),),
                 style=("{ '--share': one.name === computing ? computed_share + '%' : '0%' }",),
                 v_bind="{ 'data-perspective': one.name, 'aria-selected': one.name === perspective }",
             ):

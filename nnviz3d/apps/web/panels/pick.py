@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from trame.widgets import html
 
 from nnviz3d.apps.pick_requests import find_examples, find_gradient
+from nnviz3d.apps.web.option_names import build_sentences
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.pick_state import ASKED, PickState, pick_state
@@ -84,7 +85,8 @@ class PickPanel(PagePanel[PickState]):
                 _sum("pick_rival.terms", "pick_rival.heads", "pick_rival.steps", "pick-rival")
             with html.Template(v_else=True):
                 _sum("pick_terms", "pick_heads", "pick_steps", "pick")
-            html.Div("{{ pick_reason }}", v_if="pick_reason", classes="faint pick-words", id="pick-reason")
+            with html.Div(v_if="pick_reason", classes="faint pick-words", id="pick-reason"):
+                build_sentences("pick_reason")
             with html.Div(v_if="pick_slopes.length", classes="pick-pairs", id="pick-slopes"):
                 _pairs("pick_slopes")
             with html.Div(v_if="pick_asks.length", classes="pick-choice"):

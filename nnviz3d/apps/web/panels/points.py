@@ -12,6 +12,7 @@ from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.embedded_samples import network_perspective, position_of, show_in_network
 from nnviz3d.apps.web.data_address import png_address
+from nnviz3d.apps.web.option_names import build_sentences
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.fields import labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
@@ -220,7 +221,8 @@ class PointsPanel(PagePanel[PointsState]):
                     html.Div("Nearest for the network", classes="pick-head")
                     _build_items("neighbours")
                     html.Div("{{ neighbours_words }}", classes="faint pick-words", id="neighbours-words")
-                html.Div("{{ point_problem }}", v_if="point_problem", classes="faint pick-words", id="point-problem")
+                with html.Div(v_if="point_problem", classes="faint pick-words", id="point-problem"):
+                    build_sentences("point_problem")
 
 
 def _build_counts() -> None:
