@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -22,11 +22,12 @@ from nnviz3d.scene.colors import DEFAULT_DIVERGING, DEFAULT_SEQUENTIAL, Colormap
 from nnviz3d.scene.context import LayerValues, SceneContext, head_of, vector_outputs
 from nnviz3d.scene.hits import CellHit, Hit, PixelHit
 from nnviz3d.scene.layout.signals import is_signal
-from nnviz3d.scene.primitives import Image, Labels, Lines, Primitive, Source, Voxels
+from nnviz3d.scene.primitives import Image, Labels, Primitive, Source, Voxels
 from nnviz3d.scene.selection import Pick, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.view import ColoredCells, View
 from nnviz3d.scene.view_spec import Diverging, Phase, Reveal, Sequential, Share, ViewSpec
+from nnviz3d.scene.views.block_passes import BlockPasses
 from nnviz3d.scene.views.blocks import pick_cell
 from nnviz3d.scene.views.columns import column_labels, named_inputs, words_beside
 from nnviz3d.scene.views.curves import curves
@@ -36,9 +37,6 @@ from nnviz3d.scene.views.output_pictures import comparisons, output_picture
 from nnviz3d.scene.views.outputs import FEW, MORE, NAMED_CELLS, scores_of
 from nnviz3d.scene.views.titles import title_panel
 
-_SUNK = 0.32
-"""Opacity of the forward pass's blocks during the backward pass."""
-_GLOW = 0.5
 _PICTURES, _ROW = 0.075, 0.035
 """Room above the network for the pictures of outputs, and for each row below them, as shares of the network's height."""
 _BEHIND = 0.4
@@ -127,6 +125,7 @@ class ActivationsView(View):
         self._listed = MORE if context.setting.explains else FEW
         self.label_extent = self._room_for_names()
         self._timeline = timeline
+        self._block_passes = BlockPasses(context, timeline)
         self.duration = self._timeline.duration
         self._kept: dict[Selection, _Still] = {}
 
@@ -134,16 +133,16 @@ class ActivationsView(View):
         """Return the blocks as revealed at `t` by the forward pass and by the backward pass."""
         still, come = self._passes(selection)
         # The answers are shown only after the forward pass has reached all of them.
-        known = all(self._timeline.revealed(self._rank(output), t) >= 1 for output in self._answering)
+        known = all(self._block_passes.reached(output, t) >= 1 for output in self._answering)
         words = still.answer if known else still.question
         if come is still:
-            return (*(self._revealed(b, t) for b in still.blocks), *words, *still.scales)
+            return (*(self._block_passes.revealed(b, t) for b in still.blocks), *words, *still.scales)
         scales = (still if self._timeline.turned(t) < 0.5 else come).scales
         slopes = tuple(b for b in come.blocks if isinstance(b, Voxels))
         replaced = {b.name for b in slopes}
         return (
-            *(self._left(self._revealed(b, t), t, replaced) for b in still.blocks),
-            *(self._returned(b, t) for b in slopes),
+            *(self._block_passes.dimmed(self._block_passes.revealed(b, t), t, replaced) for b in still.blocks),
+            *(self._block_passes.returned(b, t) for b in slopes),
             *words,
             *scales,
         )
@@ -221,57 +220,6 @@ class ActivationsView(View):
                 raise SceneError(f"layers: no layer matches {selector!r}; the model has {', '.join(names[:40])}.{hint}")
             chosen.update(found)
         return tuple(node.id for node in graph if node.id in chosen and capture.has_activations(node.id))
-
-    def _rank(self, name: str) -> int:
-        return self._context.placement(name).rank
-
-    def _revealed(self, block: Primitive, t: float) -> Primitive:
-        """Return the part of a block or of its curves that the forward pass has revealed."""
-        if isinstance(block, Lines):
-            return self._drawn_to(block, t)
-        if not isinstance(block, Voxels | Image):
-            return block
-        share = self._timeline.revealed(self._rank(block.name), t)
-        if share >= 1:
-            return block
-        return (
-            replace(block, reveal=share) if isinstance(block, Voxels) else replace(block, opacity=share * block.opacity)
-        )
-
-    def _drawn_to(self, lines: Lines, t: float) -> Lines:
-        """Return the part of a block's curves on the revealed side of the block."""
-        if lines.source is None or lines.source.layer is None:
-            return lines
-        placement = self._context.placement(lines.source.layer)
-        share = self._timeline.revealed(placement.rank, t)
-        if share >= 1:
-            return lines
-        kept = lines.points[:, -1, 0] <= placement.origin[0] + share * placement.size[0]
-        return replace(lines, points=lines.points[kept], colors=lines.colors[kept])
-
-    def _left(self, block: Primitive, t: float, replaced: Collection[str]) -> Primitive:
-        """Return a block of the forward pass during the backward pass: dimmed, and hidden where gradients replace it."""
-        turned = self._timeline.turned(t)
-        if turned <= 0 or not isinstance(block, Voxels | Image):
-            return block
-        rest = 1 - self._timeline.returned(self._rank(block.name), t) if block.name in replaced else 1.0
-        seen = 1 - (1 - _SUNK) * turned
-        if isinstance(block, Image):
-            return replace(block, opacity=block.opacity * seen * rest)
-        return replace(block, reveal=min(block.reveal, rest), emphasis=block.emphasis * seen)
-
-    def _returned(self, block: Voxels, t: float) -> Voxels:
-        """Return the part of a block of gradients that the backward pass has revealed, from its end, with its light."""
-        rank = self._rank(block.name)
-        share = self._timeline.returned(rank, t)
-        return replace(
-            block,
-            name=f"gradient:{block.name}",
-            source=Source("activations", block.name, part="gradients"),
-            since=1 - share,
-            front=1 - share if 0 < share < 1 else None,
-            glow=_GLOW * self._timeline.afterglow(rank, t) * share,
-        )
 
     def _quantity(self, selection: Selection) -> Quantity:
         return selection.quantity or self._spec.quantity
