@@ -168,7 +168,7 @@ class Look:
     freeze: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
     """As --mute, with numbers that keep their values, whatever changes before them."""
     dataset: Annotated[tuple[str, ...], Parameter(negative=())] = ()
-    """The data set that the scene shows, named as inputs are; by default the input itself."""
+    """The data set that the scene shows or a click computes from, named as inputs are; by default the input itself."""
     metadata: Annotated[Path | None, OPTIONAL] = None
     """A table about the samples of the data set, .csv or .tsv, a line for each: its columns colour and filter points."""
 

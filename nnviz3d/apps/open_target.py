@@ -27,6 +27,7 @@ from nnviz3d.data.graph import Shape, head_of
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitation
 from nnviz3d.data.sample_sources import expand
+from nnviz3d.data.source_names import locate, named_parts
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
 from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
 from nnviz3d.scene.look_check import scene_of
@@ -55,6 +56,8 @@ class Opened:
         The points of a recorded training at each step, if the scene shows them.
     origin
         What a scene file says to open the same again.
+    dataset
+        The data set that the user has named, of which a session computes embeddings and the like; empty: its samples.
     """
 
     spec: SceneSpec
@@ -65,6 +68,7 @@ class Opened:
     follower: TrainingFollower | None = None
     trajectory: EmbeddingTrajectory | None = None
     origin: SceneOrigin = NO_ORIGIN
+    dataset: tuple[Sample, ...] = ()
 
     def scene(self, selection: Selection, *, aspect: float) -> Scene:
         """Lay out the scene for pictures with this aspect; the groups around the selected layer are open.
@@ -151,6 +155,14 @@ def opened(
     whole = whole or (found.spec.look.quantity == "difference" and rival is None)
     if backward:
         found, wanted = replace(found, spec=found.spec.with_view("backward")), wanted.plus(Insights(gradients=True))
+    later: tuple[str, ...] = ()
+    if worker is not None and found.model is not None:
+        later = wanted.dataset
+        for source in later:  # what does not exist is refused before any work
+            for part in (named_parts(source) or {"": source}).values():
+                locate(part)
+        if later and not uses_dataset(found.spec.needs()):
+            wanted = wanted.model_copy(update={"dataset": ()})
     insights = _needed(found, wanted)
     if wanted.dataset:
         found = replace(found, spec=found.spec.untitled())  # the title describes other points
@@ -162,7 +174,7 @@ def opened(
     with ExitStack() as stack:
         opening = _Opening(found, insights, sample, run, worker, stack, rival)
         if ready is None:
-            yield opening.model(whole=whole)
+            yield _with_dataset(opening.model(whole=whole), later)
             return
         if scene is not None:
             opening.spec = opening.spec.with_methods_of(attribution_methods(ready.stored))
@@ -185,7 +197,13 @@ def opened(
         origin = found_ready.origin
         if invitation is None:
             origin = SceneOrigin.of(replace(found, spec=opening.spec), own, ready=True)
-        yield replace(found_ready, trajectory=trajectory, origin=origin)
+        yield _with_dataset(replace(found_ready, trajectory=trajectory, origin=origin), later)
+
+
+def _with_dataset(found: Opened, inputs: tuple[str, ...]) -> Opened:
+    """Return an open target with the data set that its session uses later."""
+    graph = found.capture.graph
+    return replace(found, dataset=_uncaptured(inputs, {name: graph.node(name).shape for name in graph.inputs}))
 
 
 def _with_table(spec: SceneSpec, metadata: Path | None, *, alone: bool) -> SceneSpec:

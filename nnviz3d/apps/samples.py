@@ -60,11 +60,15 @@ class SampleList(Sequence[Sample]):
         The frame, whose selection says which sample is shown.
     samples
         The samples at first; by default those that the capture holds.
+    dataset
+        The data set, if it is not these samples.
     """
 
-    def __init__(self, frame: FrameState, samples: Sequence[Sample] = ()) -> None:
+    def __init__(self, frame: FrameState, samples: Sequence[Sample] = (), dataset: Sequence[Sample] = ()) -> None:
         self._frame = frame
         self._samples = list(samples or captured_samples(frame.scene.context.capture))
+        self._given = tuple(dataset)
+        self._given_sources = tuple(one.source for one in dataset if one.source is not None)
         self._dataset: tuple[str, ...] | None = None
 
     @overload
@@ -95,11 +99,14 @@ class SampleList(Sequence[Sample]):
 
     @property
     def dataset(self) -> tuple[str, ...]:
-        """The sources of the data set, of which embeddings and the like are computed: all samples that the model takes.
+        """The sources of the data set, of which embeddings and the like are computed.
 
-        Of what the user has added these are samples that the model was run on, and others in such files or in files of
-        the same kind: one file that is no sample of the model would let it refuse the whole data set.
+        They are those that were given, or else all samples that the model takes. Of what the user has added these are
+        samples that the model was run on, and others in such files or in files of the same kind: one file that is no sample
+        of the model would let it refuse the whole data set.
         """
+        if self._given:
+            return self._given_sources
         if self._dataset is None:
             added = [one for one in self._samples if one.upload is not None]
             run = {one.upload for one in added if one.index is not None}
@@ -120,6 +127,8 @@ class SampleList(Sequence[Sample]):
 
         Labels that are not among the model's classes are none: the samples that the model was run on tell that.
         """
+        if self._given:
+            return any(one.labelled for one in self._given)
         members, capture, promised = set(self.dataset), self._frame.scene.capture, False
         for one in self._samples:
             if one.source not in members:

@@ -54,6 +54,8 @@ class Session:
         Receives what `draw` draws. The caller renders.
     samples
         The samples that can be chosen; by default those that the capture holds.
+    dataset
+        The data set, of which embeddings and the like are computed; by default the samples that can be chosen.
     runner
         Runs the model on samples that were not captured.
     follower
@@ -105,6 +107,7 @@ class Session:
         renderer: Renderer,
         *,
         samples: Sequence[Sample] = (),
+        dataset: Sequence[Sample] = (),
         runner: SampleRunner | None = None,
         follower: TrainingFollower | None = None,
         selection: Selection | None = None,
@@ -120,7 +123,7 @@ class Session:
         self.groups = Groups(self._frame)
         self.layouts = Layouts(self._frame)
         self.keyframes = Keyframes(self._frame)
-        self.samples = SampleList(self._frame, samples)
+        self.samples = SampleList(self._frame, samples, dataset)
         self.queries = ModelQueries(self._frame, self.samples, runner)
         self.choices = Choices(self._frame, self.samples, self.queries)
         self.perspectives = Perspectives(self._frame, self.samples, self.queries)
@@ -141,6 +144,7 @@ class Session:
             scene,
             renderer,
             samples=found.samples,
+            dataset=found.dataset,
             runner=found.runner,
             follower=found.follower,
             selection=selection,

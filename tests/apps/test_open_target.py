@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from nnviz3d import Intervention
 from nnviz3d.apps.inspection import describe
 from nnviz3d.apps.open_target import lacking, opened
 from nnviz3d.apps.sample_runner import SampleRequest
+from nnviz3d.apps.samples import Sample
+from nnviz3d.apps.session import Session
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.capability_options import CapabilityOptions
 from nnviz3d.data.bundled import bundled
@@ -24,8 +27,9 @@ from nnviz3d.data.records import Provenance
 from nnviz3d.data.request import Insights
 from nnviz3d.data.storage.capture_writer import CaptureWriter
 from nnviz3d.data.targets import PREDICTED, write_targets
-from nnviz3d.errors import UserError
+from nnviz3d.errors import SampleError, UserError
 from nnviz3d.options import Look, Model, selection_of
+from nnviz3d.scene.selection import Selection
 from tests.support import captures
 from tests.support.recorder import Recorder
 from tests.support.target_words import CLASSES, WORDS
@@ -294,6 +298,43 @@ class Asked:
         raise UserError("Not now.")
 
     def close(self):
+        pass
+
+
+@pytest.mark.parametrize("target", ["digits", str(bundled("digits.keras"))])
+def test_dataset_of_another_scene_is_kept_for_what_a_session_computes(target):
+    def run(request):
+        assert request.insights.dataset == ()
+        shutil.copyfile(bundled("digits.zarr.zip"), request.out)
+
+    wanted = Look(dataset=("digits:20-29",)).wanted()
+    options = ModelOptions() if target == "digits" else ModelOptions(inputs=("digits:0",))
+    with opened(target, None, options, run, wanted=wanted, worker=Asked()) as found:
+        session = Session.of(
+            found, found.scene(Selection(), aspect=16 / 9), SimpleNamespace(size=(160, 90)), Selection()
+        )
+        listed = len(session.samples)
+        assert session.samples.dataset == tuple(f"digits:{i}" for i in range(20, 30))
+        assert session.samples.has_labels
+        session.look_at("embedding")
+        assert session.queries.perspective == "embedding"
+        session.queries.stop()
+        session.samples.add(Sample("mine", None, "mine.png"))
+        assert len(session.samples.dataset) == 10
+        assert len(session.samples) == listed + 1
+    with (
+        pytest.raises(SampleError, match=r"There is no input gone\.npy"),
+        opened(target, None, options, run, wanted=Look(dataset=("gone.npy",)).wanted(), worker=Asked()),
+    ):
+        pass
+
+
+def test_dataset_beside_a_ready_capture_without_its_model_is_refused_in_a_session_too():
+    wanted = Look(dataset=("digits:20-29",)).wanted()
+    with (
+        pytest.raises(UserError, match="--dataset"),
+        opened(str(bundled("digits.zarr.zip")), None, ModelOptions(), print, wanted=wanted, worker=Asked()),
+    ):
         pass
 
 
