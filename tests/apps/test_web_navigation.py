@@ -152,6 +152,8 @@ class TestSearchAndPath:
         page.keyboard.press("Enter")
         flown(page, far)
         wait_until(lambda: path_of(page) == ["digits", "conv2d_2"], "the path leads to the layer")
+        page.keyboard.press("/")
+        wait_until(lambda: page.evaluate("document.activeElement.id") == "filter", "the search has the focus again")
         page.keyboard.press("Escape")
         wait_until(lambda: page.locator("[data-layer]").count() == 9, "Escape ends the search")
         near = distance(page)

@@ -103,7 +103,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
             self._page, self._saves.camera, lambda: self.view.camera_set_by_user, f"{file_stem(session)}.html"
         )
         # The secret for files: in a frame of another site, the browser may keep no cookie.
-        self._page.show({"message": "", "clients": 0, "draw": drawer, "secret": gate.token})
+        self._page.show({"clients": 0, "draw": drawer, "secret": gate.token})
         self._page.client_only(drawer=None, drawing="", drawing_reason="")
         self._page.synchronize()
         self.state.trame__template_error = GONE
@@ -115,6 +115,7 @@ class WebApp(TrameApp):  # type: ignore[misc]
         self.ctrl.on_server_ready.add(lambda **_: self.ctrl.rc_area_register(self.view))
         self._page.on_trigger("picture", self.view.picture)
         self._page.on_trigger("key", self._key)
+        self._page.on_trigger("heard", self._page.heard)
         allow_aria()
         self.ui = build_page(self.server, self._page, self._panels, home=self._home)
         # After the widgets' own styles, so that the page's styles override them.

@@ -48,7 +48,7 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
     home
         Resets the picture's camera.
     """
-    page.client_only(hints=False, waiting="Loading the scene…")
+    page.client_only(hints=False, waiting="Loading the scene…", heard=0)
     with VAppLayout(server, vuetify_config=theme.VUETIFY) as layout:
         with v.VAppBar(height=48, flat=True, classes="bar"):
             v.VBtn(icon="mdi-dock-left", click="drawer = !drawer", id="toggle", **theme.icon_button("Layers, settings"))
@@ -89,8 +89,10 @@ def build_page(server: Any, page: PageContext, panels: Sequence[AnyPanel], *, ho
                         aria_label="Stop the model",
                     )
         with v.VSnackbar(
-            model_value=("!!message",),
-            update_modelValue="message = ''",
+            # Another number makes another widget, whose time begins anew.
+            key="said",
+            model_value=("!!message && said !== heard",),
+            update_modelValue="heard = said; trigger('heard', [said])",
             timeout=9000,
             id="message",
             classes="message",

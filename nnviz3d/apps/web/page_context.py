@@ -60,6 +60,7 @@ class PageContext:
         self.group: str | None = None
         self._synchronize = synchronize
         self._tick = tick
+        self.show({"message": "", "said": 0})
 
     # Values and events of the page.
 
@@ -144,3 +145,9 @@ class PageContext:
         """Show a sentence on the page for some seconds."""
         with self._state:
             self._state.message = printable(sentence, None)
+            self._state.said += 1
+
+    def heard(self, number: object) -> None:
+        """Forget the sentence after a page has shown it for its time, unless a later one has taken its place."""
+        if number == self._state.said:
+            self._state.message = ""

@@ -29,7 +29,7 @@ MODULE = {
     "styles": ["nnviz3d_client/pages.css", "nnviz3d_web/style.css"],
     "scripts": [
         f"nnviz3d_web/{name}.js"
-        for name in ("keys", "upload", "picture", "live", "saves", "enclose", "paint", "navigation")
+        for name in ("message", "keys", "upload", "picture", "live", "saves", "enclose", "paint", "navigation")
     ],
 }
 """Styles and scripts that trame serves and loads beside its own."""

@@ -9,7 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import choice_buttons
+from nnviz3d.apps.web.panels.fields import choice_buttons, choice_list
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_number
 from nnviz3d.data.records import RANKINGS
@@ -188,7 +188,7 @@ class AppearancePanel(PagePanel[AppearanceState]):
     def _colors(self) -> None:
         with html.Div(classes="field", v_if="has_cells"):
             html.Span("Colours", classes="field-name")
-            with v.VSelect(v_model=("colormap",), items=("colormaps",), id="colormap", aria_label="Colour map"):
+            with choice_list("colormap", "colormaps", "Colour map"):
                 with v.Template(v_slot_selection="{ item }"):
                     html.Span(classes="strip", style=("{ background: item.raw.strip }",))
                     html.Span("{{ item.title }}", classes="line")

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.pick_requests import can_find_examples, find_examples
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
+from nnviz3d.apps.web.panels.fields import choice_buttons, choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.panels.unfolding import unfold_layer, unfoldable_layers
 from nnviz3d.apps.web.value_checks import asked_choice
@@ -139,7 +138,7 @@ class CloseUpPanel(PagePanel[CloseUpState]):
         with html.Div(classes="section appearance", id="views", v_if="unfolds"):
             name = "shows_channels ? 'Layer' : 'Unfold'"
             with labelled(f"{{{{ {name} }}}}", "Layer whose channels are laid out side by side", v_if="unfolds"):
-                v.VSelect(v_model=("unfold",), items=("unfoldable",), id="unfold", aria_label=(name,))
+                choice_list("unfold", "unfoldable", (name,))
             words = "Order of the channels: by number, by mean activation, or by gradient times activation"
             choice_buttons("Order", "channel_order", "channel_orders", words, v_if="unfold")
             words = "Activation maps of the channels, pictures that maximize them, or samples that activate them most"

@@ -12,7 +12,7 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.embedded_samples import embed_layer, embeddable_layers
 from nnviz3d.apps.enclosing import WAYS, with_enclosed
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import choice_buttons, labelled
+from nnviz3d.apps.web.panels.fields import RELEASE, choice_buttons, choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_limit, asked_outline, asked_pose
 from nnviz3d.scene.colors import OTHERS, Color, number
@@ -226,16 +226,20 @@ class CloudPanel(PagePanel[CloudState]):
         with html.Div(classes="section appearance cloud", id="cloud", v_if="has_cloud"):
             words = "Layer whose outputs place the points: samples with similar outputs are close together"
             with labelled("Points", words, v_if="embeddings.length > 1"):
-                v.VSelect(v_model=("embedding",), items=("embeddings",), id="embedding", aria_label="Points")
+                choice_list("embedding", "embeddings", "Points")
             words = "What the colour of a point shows"
             choice_buttons("Colour", "colored_by", "point_colors", words, v_if="few_colors && point_colors.length > 1")
             with labelled("Colour", words, v_if="!few_colors"):
-                v.VSelect(v_model=("colored_by",), items=("point_colors",), id="colored_by", aria_label="Colour")
+                choice_list("colored_by", "point_colors", "Colour")
             with labelled("Only", "Only samples with a word or numbers in a column", v_if="filter_columns.length > 1"):
-                v.VSelect(v_model=("filter_column",), items=("filter_columns",), id="filter-column", aria_label="Only")
+                choice_list("filter_column", "filter_columns", "Only", id="filter-column")
             with labelled("", "The word in this column", v_if="filter_kind === 'words'"):
                 v.VAutocomplete(
-                    v_model=("filter_value",), items=("filter_words",), id="filter-value", aria_label="Word"
+                    v_model=("filter_value",),
+                    items=("filter_words",),
+                    id="filter-value",
+                    aria_label="Word",
+                    update_menu=RELEASE,
                 )
             with html.Div(classes="field", v_if="filter_kind === 'numbers'", title="The numbers in this column"):
                 html.Span("", classes="field-name")

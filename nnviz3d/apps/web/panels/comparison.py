@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.differences import KINDS, ListedPlace, score_words
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_index
 from nnviz3d.scene.derived.differences import Differences
@@ -169,7 +168,7 @@ class ComparisonPanel(PagePanel[ComparisonState]):
                     html.Span("{{ one.here }}", classes=("{ 'diff-more': one.sign > 0, 'diff-less': one.sign < 0 }",))
                     html.Span("{{ one.there }}")
             with labelled("Most in", "What the list names: the places that differ most", v_if="diff_kinds.length > 1"):
-                v.VSelect(v_model=("diff_kind",), items=("diff_kinds",), id="diff-kind", aria_label="Most in")
+                choice_list("diff_kind", "diff_kinds", "Most in", id="diff-kind")
             with html.Div(classes="diff-places", v_if="diff_places.length"):
                 with html.Button(
                     v_for="(one, k) in diff_places",

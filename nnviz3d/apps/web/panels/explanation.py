@@ -10,7 +10,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import RELEASE, choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_index
 from nnviz3d.data.capabilities.attributions import TITLES
@@ -165,7 +165,7 @@ class ExplanationPanel(PagePanel[ExplanationState]):
         """Make the widgets."""
         with html.Div(classes="section appearance", id="insights", v_if="explainable"):
             with labelled("Cells", "Quantity that the cells of the blocks show", v_if="quantities.length > 1"):
-                v.VSelect(v_model=("quantity",), items=("quantities",), id="quantity", aria_label="Cells")
+                choice_list("quantity", "quantities", "Cells")
             with labelled(
                 "Against", "What is subtracted: a sample, or the compared model", v_if="quantity === 'difference'"
             ):
@@ -175,9 +175,7 @@ class ExplanationPanel(PagePanel[ExplanationState]):
             ):
                 _search("explained", _ALL, "Class", no_data_text=("no_class",))
             with labelled("Map", "Attribution method of the map", v_if="methods.length"):
-                v.VSelect(
-                    v_model=("method",), items=("methods",), id="method", aria_label="Map", v_if="methods.length > 1"
-                )
+                choice_list("method", "methods", "Map", v_if="methods.length > 1")
                 html.Span(
                     "{{ methods[0].title }}", v_if="methods.length === 1", classes="field-single", id="method-only"
                 )
@@ -203,6 +201,6 @@ def _search(key: str, items: str, label: str, **more: Any) -> None:
         aria_label=label,
         auto_select_first=True,
         click="$event.target.select?.()",  # typing replaces the present text
-        update_menu="$event || window.document.activeElement.blur()",  # the keys control the picture again
+        update_menu=RELEASE,
         **more,
     )

@@ -11,6 +11,9 @@ from trame.widgets import vuetify3 as v
 from nnviz3d.apps.web import theme
 from nnviz3d.apps.web.page_context import PageContext
 
+RELEASE = "$event || window.document.activeElement.blur()"
+"""Handler of a list that opens or closes: after it has closed, the keys control the picture again."""
+
 
 def labelled(name: str, title: str, **more: Any) -> Any:
     """Make a field; use it as a context manager and make the control inside.
@@ -53,6 +56,21 @@ def choice_buttons(name: str, key: str, choices: Sequence[str] | str, title: str
             else:
                 for choice in choices:
                     v.VBtn(choice, value=choice)
+
+
+def choice_list(key: str, items: str, label: str | tuple[str], **more: Any) -> Any:
+    """Make a list that opens, from which the user chooses one item.
+
+    Parameters
+    ----------
+    key, items
+        Names of the chosen value and of the items in the page's state.
+    label
+        The name for screen readers; as a tuple, an expression of the page.
+    more
+        Further attributes of the widget; ``id`` is `key` if it is not given.
+    """
+    return v.VSelect(v_model=(key,), items=(items,), aria_label=label, update_menu=RELEASE, **{"id": key, **more})
 
 
 def step_field(

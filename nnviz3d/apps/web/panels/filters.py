@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice
 from nnviz3d.errors import UserError
@@ -61,4 +60,4 @@ class FiltersPanel(PagePanel[FiltersState]):
         """Make the widgets."""
         with html.Div(classes="section appearance", id="filters", v_if="filter_layers.length > 1"):
             with labelled("Layer", "Layer whose filters are shown"):
-                v.VSelect(v_model=("filter_layer",), items=("filter_layers",), id="filter-layer", aria_label="Layer")
+                choice_list("filter_layer", "filter_layers", "Layer", id="filter-layer")

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 from trame_client.widgets.core import HtmlElement
 
 from nnviz3d.analysis.history import PROGRESS, History, compared, history_of, progress_of
 from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words
 from nnviz3d.apps.web.chart import HEIGHT, LEFT, RIGHT, WIDTH, chart_of, columns, x_of
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_number
 from nnviz3d.data.training import STATISTICS, Training
@@ -145,7 +144,7 @@ class HistoryPanel(PagePanel[HistoryState]):
             return
         with html.Div(classes="section", id="history", v_if="charts.length"):
             with labelled("Chart", "Quantity charted over the recorded steps"):
-                v.VSelect(v_model=("charted",), items=("charts",), id="charted", aria_label="Chart")
+                choice_list("charted", "charts", "Chart")
             many = f"['chart', {{ many: chart.lines.length > {_MANY} }}]"
             with HtmlElement("svg", classes=(many,), v_bind=f"{{ viewBox: '0 0 {WIDTH} {HEIGHT}' }}", id="chart"):
                 self._axes()

@@ -25,19 +25,22 @@
 
   /** Pick the channel that a text means, such as "conv2d 3", and fly there. */
   async function showChannel(text) {
-    if (await trame.trigger("show_channel", [text])) await fly(null);
+    if (!(await trame.trigger("show_channel", [text]))) return;
+    search()?.blur(); // the keys act on the picture again
+    await fly(null);
   }
 
   const search = () => document.getElementById("filter");
   const sought = () => (state("layer_filter") ?? "").trim();
   const rows = () => [...document.querySelectorAll(".layer-list [role=treeitem]")];
 
-  /** Focus a thing of the drawer, which is opened first. */
+  /** Focus a thing of the drawer, which is opened first, and show what stands below it in its section. */
   async function focusInDrawer(found) {
     trame.state.set("drawer", true);
     for (let tries = 0; tries < 20; tries += 1) {
       const element = found();
       if (element && element.getBoundingClientRect().left >= 0) {
+        element.closest(".section").scrollIntoView({ block: "nearest" });
         element.scrollIntoView({ block: "nearest" });
         element.focus();
         element.select?.();
@@ -99,8 +102,8 @@
       if (event.key === "Enter" && sought()) {
         if (rows().length) (first ?? rows()[0]).click();
         else showChannel(sought());
+        if (first) search().blur(); // the keys act on the picture again
       } else if (event.key === "ArrowDown") rows()[0]?.focus();
-      else if (event.key === "Escape") trame.state.set("layer_filter", "");
       else return;
       event.preventDefault();
     }
@@ -153,7 +156,7 @@
       localStorage.setItem(SHELF, JSON.stringify(list));
     } catch {
       kept = false;
-      trame.state.set("message", "This browser does not keep this bookmark; the address of the page holds its view too.");
+      window.nnviz3dSay("This browser does not keep this bookmark; the address of the page holds its view too.");
     }
     show();
     return kept;
@@ -170,7 +173,7 @@
     const view = await window.nnviz3dSaves.view();
     if (mine().length >= MOST_BOOKMARKS) {
       const full = `There are ${MOST_BOOKMARKS} bookmarks of this model, and no more are kept: remove one, then add this view.`;
-      trame.state.set("message", full);
+      window.nnviz3dSay(full);
       return;
     }
     const base = (asked.trim() || usualName()).slice(0, LONGEST_NAME - 5);
@@ -179,7 +182,7 @@
     for (let number = 2; taken.has(name); number += 1) name = `${base} (${number})`;
     if (!keep([...shelf(), { name, view, of: state("bookmarks_of") }])) return;
     trame.state.set("bookmark_name", "");
-    trame.state.set("message", `Bookmarked: ${name}`);
+    window.nnviz3dSay(`Bookmarked: ${name}`);
   }
 
   const removeBookmark = (name) => keep(shelf().filter((one) => one.of !== state("bookmarks_of") || one.name !== name));

@@ -178,7 +178,7 @@
         try {
           await sendOnce();
         } catch (error) {
-          window.trame.state.set("message", `The paint could not be sent (${error.message}).`);
+          window.nnviz3dSay(`The paint could not be sent (${error.message}).`);
         }
         if (stroke) await new Promise((resolve) => setTimeout(resolve, PAUSE));
       } while (waiting);
@@ -197,7 +197,7 @@
     const body = await canvas.convertToBlob({ type: "image/png" });
     const answer = await fetch(`samples/paint?${query}`, { method: "POST", body });
     const { overlay, problem } = answer.ok ? await answer.json() : { problem: `The paint could not be sent (${answer.status}).` };
-    if (problem) window.trame.state.set("message", problem);
+    if (problem) window.nnviz3dSay(problem);
     else sent = overlay;
   }
 

@@ -1,6 +1,5 @@
 // Upload of files that the user chooses by the button or drops anywhere on the page.
 (() => {
-  const say = (text) => window.trame.state.set("message", text);
   const allowed = () => window.trame && window.trame.state.get("uploads");
 
   const MOST = 3; // Sentences about files that are no samples.
@@ -29,7 +28,7 @@
       }
     }
     const more = problems.length > MOST ? ` ${problems.length - MOST} more of ${files.length} files are no samples either.` : "";
-    if (problems.length > 0) say(problems.slice(0, MOST).join(" ") + more);
+    if (problems.length > 0) window.nnviz3dSay(problems.slice(0, MOST).join(" ") + more);
   }
 
   window.addEventListener("change", (event) => {
