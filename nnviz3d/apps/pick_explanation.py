@@ -19,7 +19,6 @@ from nnviz3d.scene.derived.explanation_words import (
     arithmetic,
     before_reshaping,
     connection_pairs,
-    exact_number,
     index_title,
     term_lines,
 )
@@ -31,6 +30,7 @@ from nnviz3d.scene.derived.kernel_pictures import (
 )
 from nnviz3d.scene.derived.kernels import KernelPick
 from nnviz3d.scene.derived.output_verdict import OutputVerdict, output_verdict
+from nnviz3d.scene.derived.shown_digits import exact_number
 from nnviz3d.scene.panel_rows import BarRow, KeyRow, PictureRow, Row, TextRow
 from nnviz3d.scene.selection import CellPick, Selection
 from nnviz3d.scene.views.connections import EdgePick

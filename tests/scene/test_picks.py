@@ -10,7 +10,7 @@ import pytest
 
 from nnviz3d.apps.picking import say
 from nnviz3d.scene.colors import number, score
-from nnviz3d.scene.derived.explanation_words import exact_number
+from nnviz3d.scene.derived.shown_digits import exact_number
 from nnviz3d.scene.facts import exact
 from nnviz3d.scene.panel_rows import KeyRow
 from nnviz3d.scene.primitives import Callout, Image, Lines, Panel, Voxels

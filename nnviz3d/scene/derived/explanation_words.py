@@ -9,11 +9,11 @@ import numpy as np
 
 from nnviz3d.analysis.passed_numbers import SAME_ORDER, number_behind
 from nnviz3d.analysis.sum_terms import CellSum
-from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import number
 from nnviz3d.scene.derived.cell_explanation import CellExplanation
 from nnviz3d.scene.derived.cell_fields import CellField
+from nnviz3d.scene.derived.shown_digits import exact_number, factors_of, numbers_of
 
 _MOST_LAYERS = 12
 """Maximum number of layers of a receptive field that are listed."""
@@ -97,7 +97,7 @@ def _line(found: CellSum, sources: Sequence[str], term: int, top: float, origin:
     further = found.names[term] if found.names else ""
     place = ", ".join(part for part in ("" if layer is None else index_title(layer, index), further) if part)
     weight, taken = float(found.weights[term]), float(found.inputs[term])
-    words = f"{number(taken)} × {found.weight_name} {number(weight)}"
+    words = f" × {found.weight_name} ".join(factors_of(taken, weight))
     product = float(found.products[term])
     share = 1.0 if np.isinf(product) else abs(product) / top if top else 0.0
     return TermLine(place, words, product, share, layer, index)
@@ -110,15 +110,18 @@ def arithmetic(found: CellSum | None) -> Pairs:
     count = len(found.products)
     if found.largest:
         return [[f"largest of {count:,}", exact_number(found.total)]]
-    pairs = [[name, number(value)] for name, value in found.figures]
+    pairs = [[name, exact_number(value)] for name, value in found.figures]
     if count > 1:
-        positive, negative = (float(found.products[side].sum()) for side in (found.products > 0, found.products < 0))
-        sides = [number(side) for side in (positive, negative) if side] or ["0"]
-        pairs.append([f"{count:,} products", " + ".join(sides).replace("+ −", "− ")])
-    elif found.weights[0] != 1:
-        pairs.append(["factors", f"{number(float(found.inputs[0]))} × {number(float(found.weights[0]))}"])
+        sides = [float(found.products[side].sum()) for side in (found.products > 0, found.products < 0)]
+        *sums, bias = numbers_of([*(side for side in sides if side), found.bias], sum, found.total)
+        pairs.append([f"{count:,} products", " + ".join(sums or ["0"]).replace("+ −", "− ")])
+    else:
+        numbers = [float(found.inputs[0]), float(found.weights[0]), found.bias]
+        *factors, bias = numbers_of(numbers, lambda parts: parts[0] * parts[1] + parts[2], found.total)
+        if found.weights[0] != 1:
+            pairs.append(["factors", " × ".join(factors)])
     if found.bias:
-        pairs.append(["shift" if found.figures else "bias", number(found.bias)])
+        pairs.append(["shift" if found.figures else "bias", bias])
     taken = count == 1 and not found.bias
     result = ("number" if found.weights[0] == 1 else "product") if taken else "sum"
     pairs.append([result, exact_number(found.total)])
@@ -126,13 +129,8 @@ def arithmetic(found: CellSum | None) -> Pairs:
     if found.function and factor:
         pairs.append([f"{found.function} of the {result}", exact_number(found.result / factor)])
     if found.after is not None:
-        pairs.append([f"× {found.after[0]} {number(found.after[1])}", exact_number(found.result)])
+        pairs.append([f"× {found.after[0]} {exact_number(found.after[1])}", exact_number(found.result)])
     return pairs
-
-
-def exact_number(value: float) -> str:
-    """Write a number with seven digits."""
-    return with_minus(f"{value:.7g}")
 
 
 def connection_pairs(found: CellExplanation, source: tuple[str, tuple[int, ...]], weight: float) -> Pairs:
