@@ -20,7 +20,7 @@ _LARGEST = 8 * 2**20
 def identity(session: Session) -> str:
     """Return a text that is the same for all captures of one network: bookmarks of another one are not offered."""
     graph = session.scene.capture.graph
-    text = "\n".join([graph.name, *(node.id for node in graph)])
+    text = "\n".join([graph.own_name or graph.name, *(node.id for node in graph)])
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 

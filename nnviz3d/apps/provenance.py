@@ -48,12 +48,8 @@ def sample_note(capture: CaptureReader, head: str | None, index: int, scores: np
     parts = []
     if head is not None and scores is not None and np.isfinite(scores).any():
         of_two = predicted_of_two(capture, head, float(scores.flat[0])) if scores.size == 1 else None
-        parts.append(f"predicted {of_two or _name(capture, top_classes(scores, 1)[0])}")
+        parts.append(f"predicted {of_two or class_name(capture.classes, top_classes(scores, 1)[0])}")
     label = capture.label(index)
     if label is not None:
-        parts.append(f"label {_name(capture, label)}")
+        parts.append(f"label {class_name(capture.classes, label)}")
     return " · ".join(parts)
-
-
-def _name(capture: CaptureReader, index: int) -> str:
-    return str(index) if capture.classes is None else class_name(capture.classes, index)

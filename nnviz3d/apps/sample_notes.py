@@ -109,13 +109,9 @@ def _told(found: Embedding, classes: tuple[str, ...] | None) -> dict[str, Sample
     for index, name in enumerate(found.names):
         predicted = int(found.predictions[index])
         label = label_in(found.labels, index)
-        parts = [] if predicted == NO_CLASS else [f"predicted {_name(classes, predicted)}"]
-        parts += [] if label is None else [f"label {_name(classes, label)}"]
+        parts = [] if predicted == NO_CLASS else [f"predicted {class_name(classes, predicted)}"]
+        parts += [] if label is None else [f"label {class_name(classes, label)}"]
         wrong = None if label is None or predicted == NO_CLASS else predicted != label
         # Of samples with the same name it is not known which is which.
         notes[name] = SampleNote() if name in notes else SampleNote(" · ".join(parts), wrong)
     return {name: note for name, note in notes.items() if note.text}
-
-
-def _name(classes: tuple[str, ...] | None, index: int) -> str:
-    return str(index) if classes is None else class_name(classes, index)

@@ -70,8 +70,9 @@ class Capture:
                 f"{path} is a capture of version {version!r}; this nnviz3d reads up to version {schema.VERSION}. "
                 "Update nnviz3d."
             )
-        self.graph = ModelGraph.from_json(attributes.get("graph"))
+        graph = ModelGraph.from_json(attributes.get("graph"))
         self.provenance = Provenance.from_json(attributes.get("provenance"))
+        self.graph = graph if self.provenance.sha256 is None else graph.of_file(self.provenance.model)
         self.classes = _classes(path, attributes.get("classes"))
         self.complete = attributes.get("complete") is True
         self.committed = _count(path, attributes.get("committed"))

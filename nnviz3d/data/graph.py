@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -16,6 +17,10 @@ from nnviz3d.errors import CaptureError
 
 _DEPTH = 3
 """Deepest nesting of lists in a layer's details."""
+_DEFAULT_NAME = re.compile(r"(functional|sequential|model)(_\d+)?")
+"""Names that Keras gives to models whose authors gave none."""
+_ENDING = re.compile(r"\.(keras|h5|hdf5)$", re.IGNORECASE)
+"""Ending of a model's file."""
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 MEMBERS = "layers"
 """Detail of the node of a closed group: the number of nodes that it stands for."""
@@ -145,13 +150,15 @@ class ModelGraph:
     Parameters
     ----------
     name
-        The model's own name.
+        The model's name for users.
     nodes
         In topological order.
     edges
         Real edges: skips, merges, several inputs and outputs.
     inputs, outputs
         Node ids.
+    own_name
+        The model's own name, which is stored, if `name` is another one; otherwise empty.
     """
 
     name: str
@@ -159,6 +166,7 @@ class ModelGraph:
     edges: tuple[Edge, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    own_name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", printable(self.name))
@@ -245,9 +253,16 @@ class ModelGraph:
         """Number of weights of the whole model."""
         return sum(node.parameters for node in self.nodes)
 
+    def of_file(self, file: str) -> ModelGraph:
+        """Return the graph with the name of its model's file, if the model's own name is only Keras' default."""
+        if _DEFAULT_NAME.fullmatch(self.name) is None:
+            return self
+        return replace(self, name=_ENDING.sub("", file) or self.name, own_name=self.name)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and dictionaries for the capture's attribute ``graph``."""
-        data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", exclude={"own_name"})
+        data["name"] = self.own_name or self.name
         for node in data["nodes"]:
             node["named_axes"] = [_STORED_TIME if axis == TIME else axis for axis in node["named_axes"]]
         return data

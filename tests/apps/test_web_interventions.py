@@ -381,7 +381,7 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         assert np.mean(np.abs(muted.astype(int) - first)) > 1, "the blocks show the change"
         page.get_by_text("Ask for its gradient").click()
         wait_until(lambda: page.locator("#whatif-class").count() == 1, "the classes are listed")
-        assert text(page, "#whatif-class") == "Class lists the scores without this."
+        assert text(page, "#whatif-class") == "The scores listed under Class are those without the changes."
         page.locator("[data-perspective=neurons]").click()
         neurons = changed(page, muted)
         assert text(page, "#changes-show") == "1 change"

@@ -1,5 +1,7 @@
 """The graph refuses invalid nodes and edges, and is read from JSON as it was written."""
 
+from dataclasses import replace
+
 import pytest
 
 from nnviz3d.data.graph import Edge, LayerNode, ModelGraph
@@ -74,3 +76,17 @@ def test_refusal_of_damaged_json_names_the_position():
         ModelGraph.from_json(data)
     with pytest.raises(CaptureError, match="damaged at its top"):
         ModelGraph.from_json(None)
+
+
+@pytest.mark.parametrize("default", ["functional", "functional_3", "sequential", "sequential_1", "model", "model_2"])
+def test_default_name_of_keras_gives_way_to_the_name_of_the_file_and_is_stored(default):
+    graph = replace(diamond(), name=default)
+    named = graph.of_file("digits of Ann.keras")
+    assert named.name == "digits of Ann"
+    assert named.to_json() == graph.to_json()
+    assert named.to_json()["name"] == default
+
+
+@pytest.mark.parametrize("own", ["functional_api", "my_model", "sequential_", "Model", "vgg16"])
+def test_name_that_the_author_gave_stays(own):
+    assert replace(diamond(), name=own).of_file("m.keras").name == own

@@ -43,7 +43,9 @@ class Trace:
         self.asked = inputs.specs
         program, specs = open_with_rows(loaded.model, inputs)
         self.specs: tuple[InputSpec, ...] = specs
-        self.described = describe(program, loaded.model.name)
+        described = describe(program, loaded.model.name)
+        named = described.graph if loaded.sha256 is None else described.graph.of_file(loaded.name)
+        self.described = replace(described, graph=named)
         needed = memory_of_sample(self.described.graph) * (only_batch(specs) or 1)
         check_size(f"A run of {loaded.name} on one sample", needed, ModelError)
         self._forward = Forward(self.described, specs, gates=True)

@@ -173,7 +173,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                     __events=["input", "change"],
                 )
             html.Div(
-                "Class lists the scores without this.",
+                "The scores listed under Class are those without the changes.",
                 v_if="whatif_listed.length && targets.length",
                 classes="faint",
                 id="whatif-class",
