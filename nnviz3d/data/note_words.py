@@ -10,8 +10,10 @@ ROUNDED = "rounded to float16"
 """Note on a number that was stored as float16."""
 ROUNDED_NUMBERS = f"{ROUNDED}, to about three digits"
 """Note on a file whose numbers were all stored as float16."""
+CADENCE = "The cost of a record decided which steps were recorded: "
+"""Beginning of a note on how a training was recorded, which the provenance tells."""
 
 
 def told_elsewhere(note: str) -> bool:
     """Whether a note repeats what another part of the picture says."""
-    return note.startswith((NO_CONNECTIONS, TEXT_NOT_STORED))
+    return note.startswith((NO_CONNECTIONS, TEXT_NOT_STORED, CADENCE))

@@ -6,13 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from nnviz3d.data.note_words import CADENCE
 from nnviz3d.errors import UserError
 
-NOTE = (
-    "The cost of a record decided which steps were recorded: at most every 0.25 s, for 3 % of the training's time, or "
-    "every 0.8 s as long as that took less than 8 %; all weights at most every 5 s; what takes more than 2 GB, ever more "
-    "rarely."
-)
+NOTE = f"{CADENCE}recording usually takes 3 % of the training's time, and at most 8 %."
 """Sentence for the provenance of a capture that was recorded at this cadence."""
 _USUAL, _MOST = 0.03, 0.08
 """Shares of the training's time that records take: the usual one, and the largest one that keeps a page up to date."""

@@ -90,13 +90,13 @@ class PerspectivesPanel(PagePanel[PerspectivesState]):
                 v_bind="{ 'data-perspective': one.name, 'aria-selected': one.name === perspective }",
             ):
                 html.Span("{{ one.title }}")
-        html.Span(
-            "a click computes it",
+        with html.Span(
             v_if="perspectives.some((one) => one.state === 'computable')",
             classes="perspectives-legend",
             id="perspectives-legend",
             title="The capture does not hold these yet; the model computes them.",
-        )
+        ):
+            html.Span("a click computes it")
 
 
 def perspective_item(perspective: Perspective, found: Availability) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nnviz3d.apps.embedded_samples import network_perspective, position_of, show
 from nnviz3d.apps.web.data_address import png_address
 from nnviz3d.apps.web.option_names import build_sentences
 from nnviz3d.apps.web.page_context import PageContext
-from nnviz3d.apps.web.panels.fields import labelled
+from nnviz3d.apps.web.panels.fields import choice_list, labelled
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_index, asked_text
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
@@ -187,7 +188,7 @@ class PointsPanel(PagePanel[PointsState]):
             with labelled(
                 "Class", "Only samples of a class, by what the colours show", v_if="point_classes.length > 1"
             ):
-                v.VSelect(v_model=("point_class",), items=("point_classes",), id="point-class", aria_label="Class")
+                choice_list("point_class", "point_classes", "Class", id="point-class")
             with html.Label(v_if="points_can_be_wrong", classes="points-wrong"):
                 html.Input(
                     type="checkbox",
@@ -317,17 +318,23 @@ def point_item(context: SceneContext, space: PointSpace, index: int, beside: int
     else of its prediction; ``mistake``, that of a wrong prediction; ``other``, whether this is another class than
     `beside`; ``words``, all that is known of it; and an empty ``distance``.
     """
-    found, names = space.embedding, context.capture.classes
+    found, pictures = space.embedding, len(space.embedding.thumbnails) > 0
+    name = partial(_title_of_class, context.capture.classes, brief=pictures)
     facts = facts_of_point(context.capture, found, index, space.columns)
     shown, told = class_of(found, index), int(found.predictions[index]) if len(found.predictions) else None
-    mistake = "" if told in (None, shown) else "NaN" if told == NO_CLASS else class_name(names, told)
+    mistake = "" if told in (None, shown) else "NaN" if told == NO_CLASS else name(told)
     return {
         "index": index,
         "name": found.names[index],
-        "picture": png_address(found.thumbnails[index]) if len(found.thumbnails) else "",
-        "class": "" if shown is None or shown == NO_CLASS else class_name(names, shown),
+        "picture": png_address(found.thumbnails[index]) if pictures else "",
+        "class": "" if shown is None or shown == NO_CLASS else name(shown),
         "mistake": mistake,
         "other": beside is not None and shown is not None and shown != beside,
         "words": "\n".join((facts.title, *facts.more)),
         "distance": "",
     }
+
+
+def _title_of_class(classes: tuple[str, ...] | None, index: int, *, brief: bool) -> str:
+    """Return a class's name; where there is little room, only its number if the classes have no names."""
+    return str(index) if brief and classes is None else class_name(classes, index)
