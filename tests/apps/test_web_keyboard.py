@@ -1,4 +1,4 @@
-"""Browser tests of fields and keys: what a field keeps, when it is left, and how long a sentence is shown."""
+"""Browser tests of fields, keys and room: when a field is left, how long a sentence is shown, and what is read whole."""
 
 from __future__ import annotations
 
@@ -139,3 +139,34 @@ class TestFields:
         wait_until(lambda: rows.count() == 9, "all layers are listed")
         boxes = [row.bounding_box() for row in rows.all()]
         assert sum(box is not None and box["y"] + box["height"] <= 900 for box in boxes) >= 3
+
+
+class TestRoom:
+    @pytest.mark.parametrize("width", [1100, 1300, 1340, 1380, 1440, 1600])
+    def test_legend_of_the_perspectives_is_whole_or_hidden_and_cuts_no_tab(self, page: Page, width: int):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("""() => {
+          const tabs = window.trame.state.get("perspectives").map((one) => ({ ...one, state: "computable" }));
+          const more = { ...tabs[0], name: "side_by_side", title: "Side by side" };
+          window.trame.state.set("perspectives", [...tabs, more]);
+        }""")
+        page.locator("#perspectives-legend").wait_for(state="attached")
+        page.locator("[data-perspective=side_by_side]").wait_for()
+        cut, shown, whole = page.evaluate("""() => {
+          const tabs = document.getElementById("perspectives");
+          const legend = document.getElementById("perspectives-legend");
+          const [box, words] = [legend, legend.firstElementChild].map((one) => one.getBoundingClientRect());
+          return [tabs.scrollWidth > tabs.clientWidth, words.top < box.bottom, words.right <= box.right + 0.5];
+        }""")
+        assert not (cut and shown)
+        assert whole or not shown
+        assert shown or width < 1600
+
+    def test_numbers_of_terms_end_inside_the_panel(self, page: Page):
+        show(page, "1~xconv2d_1,5,5,3")
+        page.locator(".pick-number").first.wait_for()
+        fits = """(numbers) => numbers.every((one) => {
+          one.textContent = "−0.00792";
+          return one.scrollWidth <= one.clientWidth;
+        })"""
+        assert page.locator(".pick-number").evaluate_all(fits)

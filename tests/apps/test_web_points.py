@@ -13,13 +13,14 @@ from nnviz3d.analysis.embedding import reduce_new
 from nnviz3d.apps.samples import Sample
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.trajectory import trajectory_of
-from nnviz3d.apps.web.panels.points import PointsPanel
+from nnviz3d.apps.web.panels.points import PointsPanel, point_item
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.errors import UserError
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.spec import default_scene, parse_scene
+from nnviz3d.scene.views.points.neighbours import PointSpace
 from nnviz3d.scene.views.points.samples import PointPick
 from tests.apps.conftest import Served
 from tests.apps.test_web_panels import Page
@@ -168,6 +169,15 @@ def test_training_has_the_neighbours_of_each_recorded_step():
     assert not panel.state.point_name
 
 
+def test_class_without_a_name_is_called_by_its_number_below_a_picture(capture):
+    found = capture.embedding("dense")
+    space = PointSpace(found, np.zeros((len(found.names), 1), np.float32), "", {})
+    unnamed = SimpleNamespace(capture=SimpleNamespace(classes=None))
+    item = point_item(unnamed, space, 0, None)
+    assert item["class"] == str(found.labels[0])
+    assert f"class {item['class']}" in item["words"]
+
+
 def test_scene_without_points_has_nothing_to_search(recorded_capture):
     panel = panel_of(Scene.build(default_scene(), recorded_capture))
     assert not panel.state.has_points
@@ -218,6 +228,8 @@ def test_mistakes_are_found_and_a_click_leads_to_neighbours_and_to_the_network(c
         wait_until(lambda: name in text(page, "#sample"), "it is the chosen sample")
         page.locator("#point-wrong").uncheck()
         wait_until(lambda: page.locator("#neighbours img").count() == 12, "its neighbours have pictures")
+        whole = "lines => lines.every((one) => (one.textContent = '0.00157', one.scrollWidth <= one.clientWidth))"
+        assert page.locator("#neighbours .line.faint").evaluate_all(whole), "distances are read whole"
         page.locator("#point-in-network").click()
         wait_until(lambda: page.locator("[data-perspective=activations].chosen").count() == 1, "the network is shown")
         wait_until(lambda: name in text(page, "#sample"), "for the same sample")

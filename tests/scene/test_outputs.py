@@ -11,7 +11,7 @@ import pytest
 from nnviz3d.data.capture import Capture
 from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.note_words import NO_CONNECTIONS, TEXT_NOT_STORED
+from nnviz3d.data.note_words import CADENCE, NO_CONNECTIONS, TEXT_NOT_STORED
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.storage.axis_names import write_unit_names
 from nnviz3d.data.storage.truths import write_truth
@@ -256,7 +256,12 @@ class TestInputs:
 
     def test_title_leaves_out_notes_that_the_legend_or_a_block_tells(self, tmp_path):
         graph = graph_of([("a", "InputLayer", (2,)), ("o", "Dense", (2,))], [("a", "o")])
-        notes = (f"{NO_CONNECTIONS}o (Dense).", "The model draws random numbers.", f"{TEXT_NOT_STORED}a.")
+        notes = (
+            f"{NO_CONNECTIONS}o (Dense).",
+            "The model draws random numbers.",
+            f"{TEXT_NOT_STORED}a.",
+            f"{CADENCE}a.",
+        )
         capture = captures.write(
             tmp_path / "run.zarr", graph, {"a": numbers_in(1, 2), "o": numbers_in(1, 2)}, notes=notes
         )
