@@ -28,7 +28,7 @@ def test_one_click_finds_the_dead_channels_and_another_one_flies_to_a_channel(ch
         assert "Find in all layers" in text(page, "#dead")
         page.locator("#find-dead").click()
         wait_until(lambda: page.locator(".dead-layer").count() == 2, "both layers are listed")
-        assert text(page, "#dead-extent") == "0 for all 3 samples"
+        assert text(page, "#dead-extent") == "Channels that are 0 for all 3 samples"
         assert page.locator(".dead-layer .dead-chip").first.inner_text() == "2"
         assert page.locator("[data-layer=conv] .dead-channels").inner_text().strip(" ·") == "1 dead"
         page.locator(".dead-chip").first.click()

@@ -89,6 +89,19 @@ def server_answers(page: Page) -> None:
     page.evaluate("() => window.trame.trigger('open_view', ['1'], { chosen: true })")
 
 
+def test_new_pick_scrolls_the_drawer_to_what_can_be_done_with_it(page: Page):
+    show(page, "1~xconv2d,11,16,3")
+    page.locator("#picked").wait_for()
+    drawer = "document.querySelector('#picked').closest('.v-navigation-drawer__content').getBoundingClientRect()"
+    head = "document.querySelector('#picked').getBoundingClientRect()"
+    page.evaluate("document.querySelector('#picked').closest('.v-navigation-drawer__content').scrollTop = 1e6")
+    assert page.evaluate(f"{head}.bottom < {drawer}.top"), "the head is out of sight"
+    page.evaluate("window.trame.trigger('show_channel', ['conv2d_1 3'])")
+    wait_until(
+        lambda: page.evaluate(f"{head}.top >= {drawer}.top - 1 && {head}.bottom <= {drawer}.bottom"), "it is in sight"
+    )
+
+
 class TestFields:
     def test_search_that_flew_gives_the_keys_back_to_the_picture(self, page: Page):
         search(page, "conv2d_1 3")

@@ -156,7 +156,9 @@ class DeadChannelsPanel(PagePanel[DeadChannelsState]):
                     id="fold-dead",
                     type="button",
                 )
-            html.Div("{{ dead_extent }}", v_if="dead_layers.length", classes="faint", id="dead-extent")
+            html.Div(
+                "Channels that are {{ dead_extent }}", v_if="dead_layers.length", classes="faint", id="dead-extent"
+            )
             with html.Div(v_if="dead_layers.length && !dead_folded", classes="dead-layers", id="dead-layers"):
                 with html.Div(v_for="one in dead_layers", key="one.layer", classes="dead-layer"):
                     with html.Button(

@@ -204,7 +204,7 @@ class SamplesPanel(PagePanel[SamplesState]):
             with html.Div(v_if="predictions_words", classes="faint sample-words", id="predictions"):
                 html.Div("{{ predictions_words }}")
                 html.Button(
-                    "Find all of them: open Embedding",
+                    "Find wrong ones among all: open Embedding",
                     v_if="predictions_findable",
                     click="sample_menu = false; trigger('look_at', ['embedding'])",
                     classes="cloud-button wide",

@@ -50,6 +50,19 @@
     }
   }
 
+  // The head of a pick, with what can be done to it, is above what was read last, so the drawer is scrolled to it.
+
+  let picked = "";
+
+  function showHead() {
+    const title = state("pick_title") ?? "";
+    const isNew = title && title !== picked;
+    picked = title;
+    if (isNew) requestAnimationFrame(() => document.getElementById("picked")?.scrollIntoView({ block: "nearest" }));
+  }
+
+  trame.state.watch(["pick_title"], showHead);
+
   // The tree: its container takes the focus and hands it to a row, so that Tab leaves it with one press.
 
   const tree = (event) => (event.target instanceof Element ? event.target.closest(".layer-list") : null);
