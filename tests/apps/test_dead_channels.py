@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -123,10 +124,14 @@ def test_click_selects_the_channel_or_the_layer(capture):
 
 def test_page_reads_in_another_thread_and_shows_the_result(capture):
     async def look() -> DeadChannelsPanel:
-        panel = panel_of(session_of(capture))
+        session, may_read = session_of(capture), threading.Event()
+        work = session.dead.work
+        session.dead.work = lambda: work() if may_read.wait(30) else None
+        panel = panel_of(session)
         panel.page.triggers["find_dead"]()
         assert panel.state.dead_busy.startswith("Looking for dead channels")
         assert not panel.state.dead_offer
+        may_read.set()
         for _ in range(500):
             if panel.state.dead_extent:
                 break

@@ -79,7 +79,9 @@ class TestBundled:
         landscape = shot.scene.find(LandscapeView)
         if landscape is not None:  # it shows no layers, but names the step that it shows
             names = {f"step {landscape.landscape.steps[-1]:,}"}
-        assert names <= {word.removesuffix(" dead").removeprefix("→ ") for word in shot.words()}
+        assert names <= {
+            word.removesuffix(" dead").removesuffix(" inactive").removeprefix("→ ") for word in shot.words()
+        }
 
     def test_scene_fills_the_picture(self, shot):
         ground = shot.pixels[:, :1].astype(int)
