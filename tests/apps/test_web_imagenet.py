@@ -60,7 +60,8 @@ def fly_to(page: Page, layer: str) -> None:
     wait_until(lambda: page.evaluate("window.trame.state.get('layer')") == layer, "it is highlighted")
     distance = lambda pose: np.linalg.norm(np.subtract(pose.position, pose.target))  # noqa: E731
     wait_until(lambda: distance(pose_of(page)) < 0.5 * distance(far), "the camera is near")
-    page.keyboard.press("Escape")
+    for key in ("/", "Escape", "Escape"):  # the search is emptied, and left
+        page.keyboard.press(key)
     pixels(page)
 
 

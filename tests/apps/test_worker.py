@@ -26,6 +26,8 @@ from nnviz3d.errors import UserError
 pytestmark = pytest.mark.slow
 
 DIGITS = str(bundled("digits.keras"))
+MANY = ("digits:0-999",) * 8
+"""Samples enough that a signal arrives before the last of them, also on a busy machine."""
 
 
 def worker(request, **environment):
@@ -118,7 +120,7 @@ def test_refused_request_leaves_no_file(tmp_path):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_leaves_no_file(tmp_path, number):
-    process = worker(request(tmp_path, inputs=("digits:0-999",)))
+    process = worker(request(tmp_path, inputs=MANY))
     for line in process.stdout:
         event = EVENT.validate_json(line)
         if isinstance(event, Progress) and event.stage == "connections":
@@ -139,7 +141,7 @@ def test_error_in_the_parent_ends_the_process(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_capture(request(tmp_path, inputs=("digits:0-999",)), stop)
+        run_capture(request(tmp_path, inputs=MANY), stop)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,7 +154,7 @@ def test_process_ends_when_its_parent_is_killed(tmp_path):
         "p = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
         "p.stdin.write(sys.argv[1].encode() + b'\\n'); p.stdin.flush(); print(p.pid, flush=True); p.wait()\n"
     )
-    ask = request(tmp_path, inputs=("digits:0-999",)).model_dump_json()
+    ask = request(tmp_path, inputs=MANY).model_dump_json()
     parent = subprocess.Popen([sys.executable, "-c", code, ask], stdout=subprocess.PIPE, text=True)
     child = os.pidfd_open(int(parent.stdout.readline()))
     for line in parent.stdout:  # the grandchild writes into the same pipe
@@ -294,4 +296,5 @@ def test_worker_can_be_closed_while_a_thread_waits_for_it(tmp_path, monkeypatch)
         time.sleep(0.01)
     worker.close()
     thread.join(30)
-    assert died == ["The capture process died (signal 15)."]
+    # A machine that is very busy needs the second signal.
+    assert died in ([f"The capture process died (signal {number})."] for number in (15, 9))

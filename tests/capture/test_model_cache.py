@@ -10,6 +10,7 @@ from nnviz3d.capture.live_model import prepare_live_model
 from nnviz3d.capture.model_cache import ModelCache
 from nnviz3d.data.bundled import bundled
 from nnviz3d.data.capture import open_capture
+from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.records import RANKINGS
 from nnviz3d.data.request import CaptureRequest, Notice, Progress
 from nnviz3d.data.sample_sources import expand
@@ -165,7 +166,7 @@ def test_samples_captured_one_by_one_equal_those_captured_together(tmp_path, kep
         found = expand(inputs, shapes=shapes)
         assert tuple(one.name for one in found) == together.provenance.samples
         if together.labels is not None:
-            assert [one.label for one in found] == together.labels.tolist()
+            assert [NO_LABEL if one.label is None else one.label for one in found] == together.labels.tolist()
         for i, one in enumerate(found):
             alone = kept(bundled("digits.keras"), one.source, transient=True)
             assert alone.provenance.samples == (one.name,)
