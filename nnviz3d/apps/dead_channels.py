@@ -48,14 +48,13 @@ class DeadChannelFinder:
         self._kept: tuple[StepRecords | None, ChannelSearch] | None = None
         self._asked: Insights | None = None
         self._listed: tuple[tuple[object, ...], tuple[DeadChannels, ...]] = ((), ())
-        self._news = False
         self._shown = -1
 
     # What is known.
 
     @property
     def layers(self) -> tuple[DeadChannels, ...]:
-        """What is known of each layer that was looked at, in the order of the layers: by the most samples."""
+        """The layers that were looked at, in the graph's order; of two results for one layer, that of more samples."""
         capture, search = self._frame.scene.capture, self._current()
         key = (capture, search)
         if len(self._listed[0]) != 2 or any(a is not b for a, b in zip(self._listed[0], key, strict=True)):
@@ -74,7 +73,7 @@ class DeadChannelFinder:
 
     @property
     def extent(self) -> str:
-        """What the channels are, such as ``0 for all 10 samples``; empty if nothing was looked at."""
+        """Words for the channels of `dead`, such as ``0 for all 10 samples``; empty if no layer was looked at."""
         return "; ".join(dict.fromkeys(one.words for one in self._of_interest))
 
     @property
@@ -123,7 +122,7 @@ class DeadChannelFinder:
 
     @property
     def busy(self) -> str:
-        """What is being done, in words; empty if nothing is."""
+        """Words for the search that goes on, with its share; empty if there is none."""
         if self._search is not None:
             return f"Looking for dead channels · {self._search[1].share:.0%}"
         if self._asked is None or not self._queries.asks_for(self._asked):
@@ -191,7 +190,7 @@ class DeadChannelFinder:
 
     @property
     def _stored(self) -> tuple[DeadChannels, ...]:
-        """What the examples in the capture tell."""
+        """The dead channels of the layers of which the capture holds examples."""
         capture = self._frame.scene.capture
         return self._frame.scene.context.memo.get(capture, ("dead",), lambda: dead_by_examples(capture))
 

@@ -168,12 +168,11 @@ class Perspectives:
         if not never and lacks:
             asked = needs.plus(self._dataset(needs))
             never = next(filter(None, (one.impossible(capture, asked) for one in CAPABILITIES)), "")
-            if not never and self._queries.possible and not self._samples.has_labels:
-                never = without_labels(needs)
-            if not never and not self._queries.possible:
-                never = f"{lacks}{_by_its_model(capture)}"
-            elif not never:
-                return Availability(State.COMPUTABLE, self._queries.refused.get(name, ""))
+            if self._queries.possible:
+                never = never or ("" if self._samples.has_labels else without_labels(needs))
+                if not never:
+                    return Availability(State.COMPUTABLE, self._queries.refused.get(name, ""))
+            never = never or f"{lacks}{_by_its_model(capture)}"
         failed = self._failed.get(name)
         if not never and failed is not None and failed[0] is capture:
             never = failed[1]

@@ -60,7 +60,7 @@ def panel_of(session: Session) -> DeadChannelsPanel:
     return page.panels[0]
 
 
-def test_nothing_is_read_before_it_is_asked_for(capture):
+def test_capture_is_read_only_after_a_request(capture):
     session = session_of(capture)
     state = panel_of(session).state
     assert (state.dead_offer, state.dead_layers, state.dead_extent, state.dead_busy) == (
@@ -154,7 +154,7 @@ def test_search_can_be_stopped_and_begun_again(capture):
     assert searched(session).dead.dead
 
 
-def test_one_sample_does_not_tell_which_channels_are_dead(tmp_path):
+def test_single_sample_is_too_few_to_call_channels_dead(tmp_path):
     values = {name: array[:1] for name, array in dead_values().items()}
     session = searched(session_of(captures.write(tmp_path / "one.zarr", rectified("conv"), values)))
     state = panel_of(session).state

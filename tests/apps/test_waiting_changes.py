@@ -226,7 +226,7 @@ def test_stopped_change_is_wanted_no_longer(session, model, other_look):
     assert (shown(session), session.queries.busy, len(model.asked)) == ((), "", 1)
 
 
-def test_nothing_is_stopped_that_the_user_does_not_wait_for(session, model):
+def test_stop_ends_only_work_that_the_user_waits_for(session, model):
     session.choose(LAST)
     session.choose(0)
     session.queries.stop()

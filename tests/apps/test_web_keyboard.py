@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.apps.conftest import Served
 from tests.apps.test_web_client import open_page
-from tests.apps.test_web_navigation import path_of, show
+from tests.apps.test_web_navigation import path_of, server, show  # noqa: F401 - fixture
 from tests.support import waiting
 from tests.support.browser import text
 
@@ -26,17 +25,8 @@ NUMBER = "window.trame.state.get('said')"
 SENTENCE = "#message .v-snackbar__content"
 
 
-@pytest.fixture(scope="module")
-def server(digits_folder: Path) -> Iterator[Served]:
-    server = Served("--draw", "client", "--no-live", str(digits_folder))
-    yield server
-    code, _, errors = server.end()
-    assert code == 0
-    assert "Traceback" not in errors, errors
-
-
 @pytest.fixture
-def page(webgl: Browser, server: Served) -> Iterator[Page]:
+def page(webgl: Browser, server: Served) -> Iterator[Page]:  # noqa: F811
     with open_page(webgl, server, viewport={"width": 1440, "height": 900}) as page:
         yield page
         show(page, "1")

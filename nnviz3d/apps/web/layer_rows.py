@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -115,14 +116,19 @@ def dead_items(session: Session) -> dict[str, dict[str, str]]:
             found.setdefault(shown, []).append(one)
     return {
         shown: {
-            "text": ", ".join(
-                f"{sum(len(one.channels) for one in dead if one.short == short):,} {short}" for short in kinds
-            ),
+            "text": _dead_text(dead),
             "words": "\n".join(_dead_words(one, inside=one.layer != shown) for one in dead),
         }
         for shown, dead in found.items()
-        for kinds in (dict.fromkeys(one.short for one in dead),)
     }
+
+
+def _dead_text(dead: Sequence[DeadChannels]) -> str:
+    """Return how many channels there are of each kind: ``2 dead, 1 never active``."""
+    counts = Counter[str]()
+    for one in dead:
+        counts[one.short] += len(one.channels)
+    return ", ".join(f"{count:,} {short}" for short, count in counts.items())
 
 
 def _dead_words(dead: DeadChannels, *, inside: bool) -> str:

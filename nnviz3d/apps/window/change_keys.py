@@ -47,16 +47,7 @@ class ChangeKeys:
 
     def next_place(self) -> None:
         """Choose the part of the pick that the other keys change."""
-        if not self._session.scene.blocks:
-            self._change(str)
-            return
-        places = tuple(self._session.interventions.places())
-        if not places:
-            self._tell("Click a cell or a line first; then this key chooses its channel, its number or its layer")
-            return
-        at = places.index(self._place) + 1 if self._place in places else min(1, len(places) - 1)
-        self._place = places[at % len(places)]
-        self._tell(f"what if: {self._place[0].lower()}{self._place[1:]} · d: mute · A: next change")
+        self._change(self._next_place)
 
     def tell_changes(self) -> None:
         """Tell what is changed."""
@@ -85,6 +76,14 @@ class ChangeKeys:
         one = kinds[kinds.index(now) + 1 if now in kinds else 0]
         found.add(one)
         return one.shown_text
+
+    def _next_place(self) -> str:
+        places = tuple(self._session.interventions.places())
+        if not places:
+            return "Click a cell or a line first; then this key chooses its channel, its number or its layer"
+        at = places.index(self._place) + 1 if self._place in places else 1  # without a choice the first one is changed
+        self._place = places[at % len(places)]
+        return f"what if: {self._place[0].lower()}{self._place[1:]} · d: mute · A: next change"
 
     def _undo(self) -> str:
         return self._told() if self._session.interventions.undo() else "There is no change to undo"

@@ -60,7 +60,7 @@ class PointKeys:
         session.select(pick=pick)
         self._shown = (pick, at + 1)
         known = class_of(space.embedding, index)
-        words = "" if known is None else f", class {class_name(context.capture.classes, known).removeprefix('class ')}"
+        words = "" if known is None else f", {_class_words(class_name(context.capture.classes, known))}"
         self._tell(
             f"nearest {at + 1} of {self._of.name}: {space.embedding.names[index]}{words}, distance {number(away)}"
         )
@@ -104,7 +104,7 @@ class PointKeys:
         if isinstance(pick, PointPick) and pick.embedding == found.name and not pick.placed:
             for code, title in classes_of(found, session.context.capture.classes, by):
                 if matching(found, PointFilter(of_class=code), by, space.columns)[pick.index]:
-                    filters[PointFilter(of_class=code)] = f"class {title.removeprefix('class ')}"
+                    filters[PointFilter(of_class=code)] = _class_words(title)
         wanted = next_of(tuple(filters), replace(now, isolated=False))
         session.select(points=replace(wanted, isolated=now.isolated))
         count = int(matching(found, wanted, by, space.columns).sum())
@@ -126,3 +126,8 @@ class PointKeys:
         if cloud is None:
             self._tell("This scene shows no points; Tab leads to the embedding")
         return cloud
+
+
+def _class_words(name: str) -> str:
+    """Return the name of a class with the word before it, which classes without names begin with."""
+    return f"class {name.removeprefix('class ')}"

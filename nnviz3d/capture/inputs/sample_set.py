@@ -121,8 +121,9 @@ def _labels(parts: Sequence[Samples]) -> NDArray[np.int64] | None:
     """Return the labels of several sets; `None` if no sample has one."""
     if all(part.labels is None for part in parts):
         return None
-    none = (np.full(len(part), NO_LABEL, np.int64) if part.labels is None else part.labels for part in parts)
-    return np.concatenate(list(none))
+    return np.concatenate(
+        [np.full(len(part), NO_LABEL, np.int64) if part.labels is None else part.labels for part in parts]
+    )
 
 
 def _over(spans: Sequence[tuple[float, float]]) -> tuple[float, float]:

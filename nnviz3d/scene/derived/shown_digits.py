@@ -1,4 +1,4 @@
-"""The digits of the numbers in a line of arithmetic: enough that a reader who computes with them gets the shown result."""
+"""Significant digits of the numbers in a line of arithmetic: as many as lead from them to the shown result."""
 
 from __future__ import annotations
 
