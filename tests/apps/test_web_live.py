@@ -112,8 +112,12 @@ def test_all_dropped_files_are_listed_and_the_first_sample_is_shown(page):
     page.evaluate(drop)
     arrived(page, "one.png")
     wait_until(lambda: "notes.md is no picture" in page.locator("#message").inner_text(), "the page says so")
-    listed = page.evaluate("window.trame.state.get('samples').map(({ name }) => name)")
-    assert listed[before:] == ["one.png", "two.png"]
+
+    def listed() -> bool:
+        names = page.evaluate("window.trame.state.get('samples').map(({ name }) => name)")
+        return names[before:] == ["one.png", "two.png"]
+
+    wait_until(listed, "both pictures are listed")  # the answers of the server and its state come by two ways
 
 
 def test_upload_that_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
