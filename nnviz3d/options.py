@@ -95,8 +95,13 @@ class Model:
     limit: Annotated[float | None, OPTIONAL] = None
     """Limit in gigabytes of memory for reading one file; by default 2."""
 
-    def options(self) -> ModelOptions:
+    def options(self, of_capture: str | None = None) -> ModelOptions:
         """Return the options that describe the model, and set the memory limit for this process and its child processes.
+
+        Parameters
+        ----------
+        of_capture
+            The model of a target that is a ready capture.
 
         Raises
         ------
@@ -109,8 +114,23 @@ class Model:
         if self.limit is not None:
             set_limit(self.limit)
         return ModelOptions(
-            self.input, self.preprocess, self.weights, self.classes, self.trust, self.custom, self.architecture
+            self.input,
+            self.preprocess,
+            self.weights,
+            self.classes,
+            self.trust,
+            self.custom,
+            self.architecture,
+            of_capture,
         )
+
+
+_OF_CAPTURE = (
+    "The model of a TARGET that is a capture: it computes on demand what the capture lacks. --input then names further "
+    "samples, or tells where the captured ones are."
+)
+ModelOfCapture = Annotated[str | None, Parameter(name="--model", group=_MODEL, help=_OF_CAPTURE)]
+"""The option of commands with a session that names the model of a ready capture."""
 
 
 @Parameter(name="*", group=_STORED)

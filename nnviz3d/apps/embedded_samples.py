@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.embeddings import embedding_names, read_embedding
@@ -59,7 +60,7 @@ def embed_layer(session: Session, layer: str) -> None:
         session.select(embedding=layer)
         return
     if not session.perspectives.embed(layer, _sources(session)):
-        raise UserError("There is no model to embed the layer with; name the model itself, or a scene with its model.")
+        raise UserError(f"There is no model to embed the layer with; {NAME_IT}.")
 
 
 def _sources(session: Session) -> tuple[str, ...]:

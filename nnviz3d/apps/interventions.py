@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
@@ -265,7 +266,7 @@ class Interventions:
     def _ask(self, interventions: tuple[Intervention, ...], quantity: Quantity | None = "change") -> None:
         then = {"quantity": quantity if interventions or quantity != "change" else None}
         if not self._queries.run_changed(interventions, then, _WORDS):
-            raise UserError("There is no model to run with interventions; open the model's file, not only its capture.")
+            raise UserError(f"There is no model to run with interventions; {NAME_IT}.")
 
 
 def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str, Intervention]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnviz3d.apps.attached_model import as_captured, attached_samples, check_attached
 from nnviz3d.apps.comparison import Compared, Other, subtracting_models
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.progress import embed_with_progress
@@ -149,6 +150,11 @@ def opened(
     if rival is not None:
         found = replace(found, spec=found.spec.with_view("counterpart")) if side_by_side else found
         found = replace(found, spec=subtracting_models(found.spec), against=rival.name)
+        if rival.runs and found.attached:
+            raise UserError(
+                f"--against {rival.name} is a model; name the model in place of {target}, so that both run: nnviz3d serve "
+                f"{found.model} --against {rival.name}."
+            )
         # Two models are run in the same way, on the same samples.
         found = replace(found, capture=None, beside=()) if rival.runs else found
     wanted = wanted.plus(found.spec.look.needs)
@@ -236,7 +242,9 @@ def _ready_capture(found: ResolvedTarget, wanted: Insights) -> CaptureReader | N
         return None
     capture = open_capture(found.capture)
     problem = lacking(capture, wanted)
-    if problem and found.model is None:
+    if found.attached and found.model is not None:
+        check_attached(capture, found.model, found.options)
+    if problem and (found.model is None or found.attached):
         raise UserError(problem)
     return None if problem else capture
 
@@ -305,12 +313,16 @@ class _Opening:
 
     def capture_of_model(self, capture: CaptureReader, shown: int, model: str, worker: Worker) -> Opened:
         """Open a ready capture whose model can be run on the scene's other samples."""
+        request, folder = self._request(model)
+        if self._found.attached:
+            request = as_captured(request, capture, folder)
+            listed = attached_samples(capture, self._found.options.inputs)
+            return Opened(self.spec, capture, shown, listed, self._runner(request, capture, worker, folder))
         choices = _uncaptured(self._found.choices)
         named = {one.name: one.source for one in (*_available(self._found.options.inputs), *choices)}
         ready = tuple(replace(one, source=named.get(one.name)) for one in captured_samples(capture))
         names = {one.name for one in ready}
         samples = (*ready, *(one for one in choices if one.name not in names))
-        request, folder = self._request(model)
         return Opened(self.spec, capture, shown, samples, self._runner(request, capture, worker, folder))
 
     def live_model(self, capture: CaptureReader, shown: int, invitation: Invitation, worker: Worker) -> Opened:

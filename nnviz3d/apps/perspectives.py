@@ -9,6 +9,7 @@ from glob import escape
 from shlex import quote
 from typing import Any
 
+from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.open_target import lacking
@@ -172,11 +173,19 @@ class Perspectives:
                 never = never or ("" if self._samples.has_labels else without_labels(needs))
                 if not never:
                     return Availability(State.COMPUTABLE, self._queries.refused.get(name, ""))
-            never = never or f"{lacks}{_by_its_model(capture)}"
+            never = never or f"{lacks}{self._way(capture)}"
         failed = self._failed.get(name)
         if not never and failed is not None and failed[0] is capture:
             never = failed[1]
         return Availability(State.IMPOSSIBLE if never else State.HELD, never)
+
+    def _way(self, capture: CaptureReader) -> str:
+        """Return one sentence on how a click can compute what a capture lacks; nothing if no file holds its model."""
+        if self._queries.can_ask:
+            return " The file of this sample is not known; name it with --input, or choose another sample."
+        model = capture.provenance.model
+        command = f"nnviz3d serve {quote(str(capture.path))} --model {quote(model)}"
+        return f" If you name its model, {command}, a click computes it." if names_model(model) else ""
 
     def _dataset(self, needs: Insights) -> Insights:
         """Return the data set of a request."""
@@ -200,7 +209,7 @@ class Perspectives:
         wanted = Insights(embeddings=(escape(layer),), dataset=dataset)
         capture = self._frame.scene.capture
         if not self._queries.possible:
-            raise UserError("There is no model to run on the samples; name the model itself.")
+            raise UserError(f"There is no model to run on the samples; {NAME_IT}.")
         never = next(filter(None, (one.impossible(capture, wanted) for one in CAPABILITIES)), "")
         if never:
             raise UserError(never)
@@ -277,12 +286,6 @@ def _lacks_of_model(spec: SceneSpec, capture: CaptureReader) -> str:
     """Return one sentence on what a scene needs of a model and a capture lacks; nothing if it lacks nothing."""
     lacks = lacking(capture, spec.needs().of_model)
     return lacks or next(filter(None, (view.lacks(capture) for view in spec.views)), "")
-
-
-def _by_its_model(capture: CaptureReader) -> str:
-    """Return one sentence on the model to open, after one on what its capture lacks; nothing if no file holds it."""
-    model = capture.provenance.model
-    return f" If you open the model, nnviz3d serve {quote(model)}, a click computes it." if names_model(model) else ""
 
 
 def _same(one: CaptureReader, other: CaptureReader) -> bool:

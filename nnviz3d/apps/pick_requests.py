@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glob import escape
 
+from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.session import Session
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.examples import too_few
@@ -44,7 +45,7 @@ def find_gradient(session: Session) -> None:
         If there is no model to ask.
     """
     if not session.choices.find_gradients({}):
-        raise UserError("There is no model to ask for the gradient; name the model itself.")
+        raise UserError(f"There is no model to ask for the gradient; {NAME_IT}.")
 
 
 def find_examples(session: Session, layer: str) -> None:
@@ -57,7 +58,7 @@ def find_examples(session: Session, layer: str) -> None:
     """
     wanted = Insights(examples=(escape(_original(session, layer)),), dataset=session.samples.dataset)
     if not session.queries.run_for_model(wanted, ""):
-        raise UserError("There is no model to run on the samples; name the model itself.")
+        raise UserError(f"There is no model to run on the samples; {NAME_IT}.")
 
 
 def _original(session: Session, layer: str) -> str:

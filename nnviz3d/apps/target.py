@@ -27,7 +27,13 @@ _CAPTURE_ENDINGS = (".zarr", ".zarr.zip")
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Options of the command line for a model and its input. They override a scene file."""
+    """Options of the command line for a model and its input. They override a scene file.
+
+    Attributes
+    ----------
+    model
+        The model that a target was captured from, which is a ready capture.
+    """
 
     inputs: tuple[str, ...] = ()
     preprocess: Preprocessing | None = None
@@ -36,6 +42,7 @@ class ModelOptions:
     trust: bool = False
     custom: tuple[str, ...] = ()
     architecture: str | None = None
+    model: str | None = None
 
     def request(self, model: str, out: Path, insights: Insights = NOTHING_MORE) -> CaptureRequest:
         """Return the request for a capture of a model with these options.
@@ -78,6 +85,9 @@ class ResolvedTarget:
         Input that the model is run on first, to be shown beside the samples of the capture.
     against
         Another model or capture, with which the scene compares this one.
+    attached
+        Whether the user has named the model beside the capture. The capture is then shown in any case, and is checked
+        against the model.
     """
 
     spec: SceneSpec
@@ -88,6 +98,7 @@ class ResolvedTarget:
     choices: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     against: str | None = None
+    attached: bool = False
 
 
 def bundled_scenes() -> dict[str, Path]:
@@ -115,8 +126,12 @@ def resolve(target: str | None, scene: str | None, options: ModelOptions) -> Res
     target = DEFAULT if target is None else target
     path = Path(target)
     if target.endswith(_CAPTURE_ENDINGS) or (exists(path) and is_capture(path)):
+        if options.model is not None:
+            return ResolvedTarget(_of_another(scene), path, options.model, replace(options, model=None), attached=True)
         _refuse_model_options(target, options)
         return ResolvedTarget(_of_another(scene), capture=path)
+    if options.model is not None:
+        raise UserError(f"--model names the model of a ready capture (.zarr), and {target} is none; leave it out.")
     if names_model(target) or _is_foreign(target):
         return ResolvedTarget(_of_another(scene), model=target, options=options)
     spec = scene_named(target)
@@ -210,7 +225,10 @@ def _beside(folder: Path, names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _refuse_model_options(what: str, options: ModelOptions) -> None:
     if options != ModelOptions():
-        raise UserError(f"{what} is a ready capture, so --input and the other options for models do not apply.")
+        raise UserError(
+            f"{what} is a ready capture, so --input and the other options for models do not apply without its model; serve "
+            "and show take it by --model MODEL."
+        )
 
 
 def scene_named(name: str) -> SceneSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.saved_scene import look_of
 from nnviz3d.apps.session import Session
@@ -127,7 +128,7 @@ def _other_changes(session: Session, position: int, look: LookSpec) -> tuple[Int
     if changes == tuple(one for one in known if one.in_words):
         return None
     if sample.source is None or not session.queries.can_ask:
-        raise SceneError("look.interventions: there is no model to run with them; open the model's file.")
+        raise SceneError(f"look.interventions: there is no model to run with them; {NAME_IT}.")
     return changes
 
 

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from nnviz3d.cli.targets import capturing, open_live_target, open_target, selection_of
 from nnviz3d.errors import UserError
-from nnviz3d.options import NO_CLUSTER, NO_LOOK, NO_MODEL, OPTIONAL, Cluster, Look, Model
+from nnviz3d.options import NO_CLUSTER, NO_LOOK, NO_MODEL, OPTIONAL, Cluster, Look, Model, ModelOfCapture
 from nnviz3d.version import __version__
 
 app = App(
@@ -119,6 +119,7 @@ def serve(
     draw: Literal["auto", "client", "server"] = "auto",
     tour: _Tour = False,
     no_live: _NoLive = False,
+    of_capture: ModelOfCapture = None,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
     live: _Live = None,
@@ -135,6 +136,8 @@ def serve(
       nnviz3d serve model.keras --input cat.jpg --tour
 
       nnviz3d serve run.zarr --port 9000 --no-open
+
+      nnviz3d serve run.zarr --model model.keras
 
       nnviz3d serve --origin https://hub.example
 
@@ -168,7 +171,9 @@ def serve(
 
     public = replace(public_address(origin, base_path), in_notebook=in_notebook)
     require_graphics()
-    with open_live_target(target, model, look, live, ready=not no_live, beside=page_steps) as found:
+    with open_live_target(
+        target, model, look, live, ready=not no_live, beside=page_steps, of_capture=of_capture
+    ) as found:
         from nnviz3d.apps.web.server import serve as run_server
 
         selection = selection_of(look, found)
@@ -185,6 +190,7 @@ def show(
     size: str = "1280x800",
     tour: _Tour = False,
     no_live: _NoLive = False,
+    of_capture: ModelOfCapture = None,
     model: Model = NO_MODEL,
     look: Look = NO_LOOK,
     live: _Live = None,
@@ -220,7 +226,9 @@ def show(
     pixels = parse_size(size)
     require_graphics()
     require_display()
-    with open_live_target(target, model, look, live, ready=not no_live, beside=window_steps) as found:
+    with open_live_target(
+        target, model, look, live, ready=not no_live, beside=window_steps, of_capture=of_capture
+    ) as found:
         open_window(found, size=pixels, selection=selection_of(look, found), tour=tour)
 
 

@@ -86,11 +86,14 @@ def open_target(
     whole: bool = False,
     worker: Worker | None = None,
     invitation: Invitation | None = None,
+    of_capture: str | None = None,
 ) -> Iterator[Opened]:
     """Open the target of a command with its options, and the model or capture with which it is compared.
 
     Parameters
     ----------
+    of_capture
+        The model of a target that is a ready capture.
     backward, worker, invitation
         As for `opened`.
     whole
@@ -104,7 +107,7 @@ def open_target(
         opened(
             target,
             look.scene,
-            model.options(),
+            model.options(of_capture),
             partial(run, compared=notices),
             sample=look.sample,
             whole=whole or look.whole,
@@ -181,11 +184,14 @@ def open_live_target(
     *,
     ready: bool = True,
     beside: Callable[[], Sequence[Callable[[], object]]] = tuple,
+    of_capture: str | None = None,
 ) -> Iterator[Opened]:
     """Open the target of a command, with a worker that runs the model on further samples.
 
     Parameters
     ----------
+    of_capture
+        As for `open_target`.
     live
         The file with the address of a program that answers for its live model.
     ready
@@ -214,7 +220,9 @@ def open_live_target(
 
             return capture_with_progress(request, worker=worker, beside=beside(), compared=compared)
 
-        with open_target(target, model, look, run, worker=worker, invitation=invitation) as found:
+        with open_target(
+            target, model, look, run, worker=worker, invitation=invitation, of_capture=of_capture
+        ) as found:
             if ready and invitation is None and found.runner is not None:
                 example = next((one.source for one in found.samples if one.source is not None), None)
                 if example is not None:

@@ -10,6 +10,8 @@ ROUNDED = "rounded to float16"
 """Note on a number that was stored as float16."""
 ROUNDED_NUMBERS = f"{ROUNDED}, to about three digits"
 """Note on a file whose numbers were all stored as float16."""
+RANDOM_WEIGHTS = "The weights are random, not trained (--weights none)."
+"""Note on a model of keras.applications without its trained weights."""
 CADENCE = "The cost of a record decided which steps were recorded: "
 """Beginning of a note on how a training was recorded, which the provenance tells."""
 

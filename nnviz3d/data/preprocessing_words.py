@@ -12,6 +12,8 @@ MEANING: Mapping[str, str] = {
     "none": "numbers given as they are",
 }
 """Effect of each mode of `Provenance.preprocessing` on the pixels."""
+REQUESTED = "It was requested."
+"""Reason in the provenance for a mode that the user chose."""
 _SHORT: Mapping[str, str] = {
     "tf": "pixels scaled to −1 … 1 (preprocessing tf)",
     "torch": "pixels normalized with ImageNet's mean and deviation (preprocessing torch)",

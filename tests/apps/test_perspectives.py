@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 
 import numpy as np
@@ -487,8 +488,8 @@ def test_ready_capture_says_what_it_lacks_and_which_model_computes_it(digits):
     ):
         assert found[name].state is State.IMPOSSIBLE
         assert found[name].reason == (
-            f"digits.zarr.zip holds {lacks}; capture the model with {option}. If you open the model, nnviz3d serve "
-            "digits.keras, a click computes it."
+            f"digits.zarr.zip holds {lacks}; capture the model with {option}. If you name its model, nnviz3d serve "
+            f"{quote(str(digits.path))} --model digits.keras, a click computes it."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, get_args
 
+from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.pick_examples import strongest_samples
 from nnviz3d.apps.pick_requests import find_examples, lacks_examples
@@ -246,9 +247,7 @@ class KeyCommands:
             find_examples(session, pick.layer)
             self._tell("Looking for the samples that activate it most; press E again when they are found")
         else:
-            self._tell(
-                f"No examples of {pick.layer} are known; name the model itself, or a capture made with --examples"
-            )
+            self._tell(f"No examples of {pick.layer} are known, and there is no model to look for them; {NAME_IT}")
 
     def _unfolded(self) -> str | None:
         if self._session.unfolding.layer is None:

@@ -17,7 +17,7 @@ from nnviz3d.capture.inputs.rows import Rows, converted
 from nnviz3d.capture.inputs.sample_set import Samples
 from nnviz3d.data.axes import Axes, as_arranged, channels_in, channels_last, named_axes
 from nnviz3d.data.graph import ModelGraph
-from nnviz3d.data.preprocessing_words import MEANING
+from nnviz3d.data.preprocessing_words import MEANING, REQUESTED
 from nnviz3d.data.request import Preprocessing
 from nnviz3d.errors import SampleError
 
@@ -79,7 +79,7 @@ def decide(
         Position of the input.
     """
     if asked is not None:
-        return Decision(asked, "It was requested.")
+        return Decision(asked, REQUESTED)
     if not picture:
         return Decision("none", "Samples that are no pictures are used as they are.")
     if family is not None:

@@ -12,6 +12,7 @@ from nnviz3d.capture.inputs.preprocess import family_mode
 from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
 from nnviz3d.data.files.paths import is_file, user_path
 from nnviz3d.data.model_sources import ModelSource
+from nnviz3d.data.note_words import RANDOM_WEIGHTS
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError
 
@@ -41,7 +42,7 @@ def load_application(source: ModelSource) -> LoadedModel:
     argument: str | None = weights
     if weights == "none":
         argument = None
-        notes.append("The weights are random, not trained (--weights none).")
+        notes.append(RANDOM_WEIGHTS)
     elif weights != "imagenet":
         if not is_file(user_path(weights), ModelError):
             raise ModelError(f"There is no weights file {weights}; --weights takes imagenet, none or a file.")
