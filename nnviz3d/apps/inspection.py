@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,10 +18,13 @@ from nnviz3d.analysis.health import alarms, first_alarms, summaries
 from nnviz3d.analysis.overfitting import overfitting_in, overfitting_words
 from nnviz3d.analysis.statistics import layer_statistics
 from nnviz3d.apps.inspection_ends import inputs_of, lines_of, targets_of
+from nnviz3d.data.capture import Capture
 from nnviz3d.data.kept_layers import NOT_KEPT, was_left_out
 from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.rounding import is_rounded
+from nnviz3d.data.storage.kept_files import groups_in
+from nnviz3d.data.storage.zarr_reader import reading
 from nnviz3d.data.training import Training
 from nnviz3d.scene.colors import number
 
@@ -58,6 +62,7 @@ def describe(
     ``numbers_of``, the last step with stored weights, ``weights_of``, and ``alarms``: for each fault of a layer the
     step at which it began, the figure, the threshold, a sentence, and whether it is still present at the last step;
     ``overfits``: the fields of an `Overfitting`, or `None`.
+    ``kept``, where a session has kept something: the group, the file in the capture's folder, and when it was computed.
 
     Raises
     ------
@@ -97,10 +102,24 @@ def describe(
         "classes": None if capture.classes is None else list(capture.classes),
         "provenance": capture.provenance.to_json(),
     }
+    kept = _kept(capture)
+    if kept:
+        found["kept"] = kept
     if capture.training is not None:
         found["training"] = _training(capture, capture.training)
     if together:
         _read_connections(capture, measured)
+    return found
+
+
+def _kept(capture: CaptureReader) -> list[dict[str, str]]:
+    """Return the groups that sessions have kept in the capture's folder, with the file of each and its time."""
+    found: list[dict[str, str]] = []
+    for one in capture.kept if isinstance(capture, Capture) else ():
+        with reading(one.path, one.path.name), zipfile.ZipFile(one.path) as archive:
+            groups = groups_in(archive, ())
+        file = f"{one.path.parent.name}/{one.path.name}"
+        found.extend({"holds": group, "file": file, "created": one.provenance.created} for group in groups)
     return found
 
 
@@ -228,6 +247,10 @@ def print_table(
         console.print(Text(line), soft_wrap=True)
     for line in lines_of(data["input_details"], data["targets"]):
         console.print(Text(line), soft_wrap=True)
+    if "kept" in data:
+        console.print()
+    for one in data.get("kept", ()):
+        console.print(Text(f"kept: {one['holds']}, in {one['file']}"), soft_wrap=True)
     for line in _health(capture):
         console.print(Text(line))
 

@@ -310,6 +310,7 @@ class ModelQueries:
             return
         series = CaptureSeries.of(frame.scene.capture)
         if answer.request.of_model:
+            self.message = answer.kept or self.message
             self._take_of_model(series, answer.capture)
             if pending is not None:
                 frame.select(**pending.then)

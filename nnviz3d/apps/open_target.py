@@ -10,6 +10,7 @@ from typing import Any
 
 from nnviz3d.apps.attached_model import as_captured, attached_samples, check_attached
 from nnviz3d.apps.comparison import Compared, Other, subtracting_models
+from nnviz3d.apps.kept_answers import KeptAnswers
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.progress import embed_with_progress
 from nnviz3d.apps.sample_runner import OtherModel, SampleRunner
@@ -314,16 +315,17 @@ class _Opening:
     def capture_of_model(self, capture: CaptureReader, shown: int, model: str, worker: Worker) -> Opened:
         """Open a ready capture whose model can be run on the scene's other samples."""
         request, folder = self._request(model)
+        kept = KeptAnswers.of(capture)
         if self._found.attached:
             request = as_captured(request, capture, folder)
             listed = attached_samples(capture, self._found.options.inputs)
-            return Opened(self.spec, capture, shown, listed, self._runner(request, capture, worker, folder))
+            return Opened(self.spec, capture, shown, listed, self._runner(request, capture, worker, folder, kept))
         choices = _uncaptured(self._found.choices)
         named = {one.name: one.source for one in (*_available(self._found.options.inputs), *choices)}
         ready = tuple(replace(one, source=named.get(one.name)) for one in captured_samples(capture))
         names = {one.name for one in ready}
         samples = (*ready, *(one for one in choices if one.name not in names))
-        return Opened(self.spec, capture, shown, samples, self._runner(request, capture, worker, folder))
+        return Opened(self.spec, capture, shown, samples, self._runner(request, capture, worker, folder, kept))
 
     def live_model(self, capture: CaptureReader, shown: int, invitation: Invitation, worker: Worker) -> Opened:
         """Open the capture of one sample of a live model, which can be run on its other samples."""
@@ -360,13 +362,21 @@ class _Opening:
         folder = self._stack.enter_context(temporary_folder())
         return self._found.options.request(model, folder / "run.zarr", self._insights), folder
 
-    def _runner(self, request: CaptureRequest, capture: CaptureReader, worker: Worker, folder: Path) -> SampleRunner:
+    def _runner(
+        self,
+        request: CaptureRequest,
+        capture: CaptureReader,
+        worker: Worker,
+        folder: Path,
+        kept: KeptAnswers | None = None,
+    ) -> SampleRunner:
         answers, rival = head_of(capture.graph) is not None, self._rival
         template = _template(request, capture)
         other = None
         if rival is not None and rival.runs and rival.worker is not None:
             other = OtherModel(rival.worker, rival.request(template, template.out))
-        runner = SampleRunner(worker, template, folder, answers=answers, other=other)
+        keep = None if kept is None else kept.keep
+        runner = SampleRunner(worker, template, folder, answers=answers, other=other, keep=keep)
         self._stack.callback(runner.close)
         return runner
 

@@ -84,12 +84,15 @@ class Answer:
         The compared model's capture of the sample; `None` without such a model.
     problem
         A sentence that says why not; empty if the user has stopped it.
+    kept
+        A sentence that says where the answer is kept after the session; empty if nowhere.
     """
 
     request: SampleRequest
     capture: CaptureReader | None = None
     problem: str = ""
     other: CaptureReader | None = None
+    kept: str = ""
 
 
 class SampleRunner:
@@ -109,6 +112,8 @@ class SampleRunner:
         Most bytes that captures of samples take on disk; the oldest are removed first.
     other
         A compared model, whose worker is closed by `close`, too.
+    keep
+        Keeps what a capture holds of the model after the session, and returns one sentence on it.
     """
 
     def __init__(
@@ -120,8 +125,10 @@ class SampleRunner:
         answers: bool = True,
         room: int = ROOM,
         other: OtherModel | None = None,
+        keep: Callable[[CaptureReader], str] | None = None,
     ) -> None:
         self._worker = worker
+        self._keep = keep
         self._other = other
         self._template = template
         self._folder = folder
@@ -334,7 +341,9 @@ class SampleRunner:
                 beside = self._folder / f"live-{self._count}-other.zarr.zip"
                 self._other.worker.run(_of_other(self._other, asked, beside), self._hear)
                 other = open_capture(beside)
-            return Answer(request, open_capture(out), other=other)
+            made = open_capture(out)
+            kept = self._keep(made) if request.of_model and self._keep is not None else ""
+            return Answer(request, made, other=other, kept=kept)
         except UserError as error:
             return Answer(request, problem="" if self._stopped else self._plain(str(error)))
         except Exception as error:  # noqa: BLE001 - the user is told of any error, and the next request is served

@@ -23,9 +23,11 @@ from nnviz3d.data.records import Connections, LayerActivations, Provenance, Rank
 from nnviz3d.data.storage import schema
 from nnviz3d.data.storage.address import address_of
 from nnviz3d.data.storage.axis_names import read_tokens, read_unit_names
+from nnviz3d.data.storage.chained_arrays import ChainedArrays
 from nnviz3d.data.storage.direct_reads import StoredArray, described
 from nnviz3d.data.storage.file_listing import Listing, listing_of
 from nnviz3d.data.storage.gates import read_gates
+from nnviz3d.data.storage.kept_files import kept_files
 from nnviz3d.data.storage.packed_connections import PackedConnections
 from nnviz3d.data.storage.zarr_reader import StoredArrays, damaged, fits
 from nnviz3d.data.training import StepRecords, Training
@@ -58,10 +60,15 @@ class Capture:
         `None`: the records of a training are chosen by `nnviz3d.data.capture_at_step.at_step`.
     added_samples
         None: all samples belong to this capture.
+    kept
+        What sessions let the model compute and kept in the folder of the capture; `stored` has their groups, too.
     """
 
-    def __init__(self, path: Path, listing: Listing, attributes: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, listing: Listing, attributes: Mapping[str, Any], kept: tuple[Capture, ...] = ()
+    ) -> None:
         self.path = path
+        self.kept = kept
         if attributes.get("format") != schema.FORMAT:
             raise CaptureError(f"{path} is a Zarr store but not a capture: its format is {attributes.get('format')!r}.")
         version = attributes.get("version")
@@ -78,12 +85,14 @@ class Capture:
         self.committed = _count(path, attributes.get("committed"))
         self.step_records: StepRecords | None = None
         self.added_samples: tuple[int, ...] = ()
-        self.stored = StoredArrays(path, listing, graph=self.graph, complete=self.complete, committed=self.committed)
+        own = StoredArrays(path, listing, graph=self.graph, complete=self.complete, committed=self.committed)
+        self._own = own
+        self.stored: StoredArrays = ChainedArrays([own, *(one.stored for one in kept)]) if kept else own
         self._check_committed()
 
     def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
         """Return the arrays that hold a sample, and the index of the sample in them."""
-        return self.stored, self.stored.checked(sample)
+        return self._own, self._own.checked(sample)
 
     @cached_property
     def training(self) -> Training | None:
@@ -245,7 +254,7 @@ class Capture:
 
     def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
-        return SampleExplanations(self.stored, sample)
+        return SampleExplanations(self._own, sample)
 
     def insights(self, sample: int = 0) -> SampleExplanations:
         """Return `explanations`, by its earlier name."""
@@ -315,7 +324,7 @@ def is_capture(path: Path | str) -> bool:
 
 
 def open_capture(path: Path | str) -> Capture:
-    """Open a capture for reading.
+    """Open a capture for reading, with what sessions have kept in its folder.
 
     Parameters
     ----------
@@ -327,10 +336,40 @@ def open_capture(path: Path | str) -> Capture:
     CaptureError
         If nothing is there, or it is no capture, damaged, or of a newer version.
     """
-    capture = Capture(Path(path), *_open_root(Path(path)))
+    place = Path(path)
+    listing, attributes = _open_root(place)
+    capture = Capture(place, listing, attributes)
+    kept = tuple(_open_kept(file, capture) for file in (() if address_of(place) else kept_files(place)))
+    if kept:
+        capture = Capture(place, listing, attributes, kept)
     if capture.committed < 1 and capture.training is None:
         raise CaptureError(f"{path} holds no complete sample yet.")
     return capture
+
+
+def _open_kept(file: Path, capture: Capture) -> Capture:
+    """Open a file that is kept in the folder of a capture.
+
+    Raises
+    ------
+    CaptureError
+        If it is damaged, or of another model.
+    """
+    try:
+        found = Capture(file, *_open_root(file))
+    except CaptureError:
+        raise DamagedCapture(
+            f"{file}, which a session kept in {capture.path}, cannot be read; delete it: the capture is whole without it."
+        ) from None
+    of = [
+        (one.provenance.model if one.provenance.sha256 is None else one.provenance.sha256) for one in (found, capture)
+    ]
+    if of[0] != of[1] or [node.id for node in found.graph] != [node.id for node in capture.graph]:
+        raise CaptureError(
+            f"{file}, which a session kept in {capture.path}, is of another version of {capture.provenance.model} than the "
+            "capture; delete it."
+        )
+    return found
 
 
 def _nothing_at(place: str) -> CaptureError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,8 @@ from nnviz3d.data.files.unfinished import discard, move_to, partial_path
 from nnviz3d.data.graph import ModelGraph
 from nnviz3d.data.records import Provenance
 from nnviz3d.data.storage import schema
+from nnviz3d.data.storage.kept_files import FOLDER as KEPT
+from nnviz3d.data.storage.kept_files import belongs_to, groups_in, kept_files
 from nnviz3d.data.storage.rows_writer import RowsWriter
 from nnviz3d.data.storage.zarr_writers import FolderSink, Sink, ZipSink
 from nnviz3d.errors import UserError
@@ -181,15 +183,32 @@ def check_destination(path: Path) -> None:
 def zip_folder(folder: Path, target: Path) -> None:
     """Pack a Zarr folder into one file; what compression does not shrink, such as noise of float32, is stored as it is.
 
-    Order and dates are fixed, so that equal captures give equal files.
+    What is kept in the folder beside the capture's own groups becomes groups of the capture. Order and dates are fixed, so
+    that equal captures give equal files.
     """
     with zipfile.ZipFile(target, "w") as archive:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
-            data = file.read_bytes()
-            entry.compress_type = zipfile.ZIP_DEFLATED if _shrinks(data) else zipfile.ZIP_STORED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data)
+            name = file.relative_to(folder).as_posix()
+            if not name.startswith(f"{KEPT}/"):
+                _add(archive, name, file.read_bytes())
+        for kept in kept_files(folder):
+            with zipfile.ZipFile(kept) as more:
+                own = [group for group in groups_in(more, ()) if (folder / group).exists()]
+                new = set(more.namelist()).difference(archive.namelist())
+                copy_entries(more, archive, [name for name in new if not any(belongs_to(name, one) for one in own)])
+
+
+def copy_entries(source: zipfile.ZipFile, target: zipfile.ZipFile, names: Iterable[str]) -> None:
+    """Copy files of one packed capture into another one, as `zip_folder` packs them."""
+    for name in sorted(names):
+        _add(target, name, source.read(name))
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED if _shrinks(data) else zipfile.ZIP_STORED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, data)
 
 
 def _shrinks(data: bytes) -> bool:

@@ -18,6 +18,7 @@ from nnviz3d.data.printable import reason
 from nnviz3d.data.storage.address import address_of, store_at
 from nnviz3d.data.storage.direct_reads import StoredArray, array_by_zarr, array_of, described
 from nnviz3d.data.storage.file_listing import LARGEST, Listing
+from nnviz3d.data.storage.kept_files import is_kept
 from nnviz3d.errors import CaptureError, DamagedCapture
 
 if TYPE_CHECKING:
@@ -256,7 +257,8 @@ def reading(capture: Path, what: str) -> Iterator[None]:
 
 def damaged(capture: Path, what: str) -> DamagedCapture:
     """Return the error that says which part of a capture is damaged."""
-    return DamagedCapture(f"{capture} is damaged: {what}. Capture again.")
+    way = "Delete it; a session kept it, and the capture around it is whole" if is_kept(capture) else "Capture again"
+    return DamagedCapture(f"{capture} is damaged: {what}. {way}.")
 
 
 def fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
