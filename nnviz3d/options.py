@@ -126,8 +126,8 @@ class Model:
 
 
 _OF_CAPTURE = (
-    "The model of a TARGET that is a capture: it computes on demand what the capture lacks, and keeps in it what belongs to "
-    "the model. --input then names further samples, or tells where the captured ones are."
+    "The model of a TARGET that is a capture: it computes on demand what the capture lacks, and keeps in it what belongs "
+    "to the model. --input then names further samples, or tells where the captured ones are."
 )
 ModelOfCapture = Annotated[str | None, Parameter(name="--model", group=_MODEL, help=_OF_CAPTURE)]
 """The option of commands with a session that names the model of a ready capture."""
