@@ -42,7 +42,9 @@ def test_show_in_a_notebook_is_one_page_without_a_server(kernel, tmp_path, monke
     assert 'sandbox="allow-scripts allow-downloads"' in scene._repr_html_()
     assert scene.save(tmp_path / "digits.html").read_text(encoding="utf-8") == scene.text
     assert not re.search(r"""(src|href)=["']?https?://""", scene.text)
-    assert re.fullmatch(r"scene\.html: \d+ kB, 1 sample\n", capfd.readouterr().err)
+    said = capfd.readouterr()
+    assert re.fullmatch(r"inline\.html: \d+ kB, 1 sample\n", said.out)
+    assert said.err == "", "a notebook shows it in red"
 
 
 MODEL = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnviz3d.api.command_process import print_error
+from nnviz3d.api.command_process import tell_remark
 from nnviz3d.api.scene_files import with_absolute_paths
 from nnviz3d.api.viewer_options import Options
 from nnviz3d.apps.target import scene_named
@@ -194,7 +194,7 @@ class CommandArguments:
                     "against takes models of TensorFlow; capture both models on the same x, and compare the captures."
                 )
             copy = elsewhere.save_copy(model, x, options.get("labels"), self.folder)
-            print_error(f"{copy.note}\n")
+            tell_remark(f"{copy.note}\n")
             own: Options = {**options, "custom": copy.custom, "trust": copy.trust}
             return [*self._of_file(copy.model, copy.inputs, own), *given("--sample", options.get("sample"))]
         try:

@@ -24,7 +24,7 @@ _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.S
 
 
 class CommandProcess:
-    """A running command. Its standard error is passed on to this process, except for the final error message.
+    """A running command. This process passes its standard error on, except for the final error message.
 
     Parameters
     ----------
@@ -118,8 +118,16 @@ class CommandProcess:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
         with pipe:
             while output := os.read(pipe.fileno(), 4096):
-                print_error(self._filter.feed(decoder.decode(output)))
-        print_error(self._filter.end())
+                tell_remark(self._filter.feed(decoder.decode(output)))
+        tell_remark(self._filter.end())
+
+
+def tell_remark(text: str) -> None:
+    """Pass on progress and remarks. A notebook shows standard error in red, as if something were wrong."""
+    if in_notebook():
+        sys.stdout.write(text)
+    else:
+        print_error(text)
 
 
 def print_error(text: str) -> None:

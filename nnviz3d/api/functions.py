@@ -242,7 +242,7 @@ def _embedded(target: Any, x: Any, size: tuple[int, int] | None, options: Option
     with temporary_folder() as folder:
         few = not isinstance(x, str) and hasattr(x, "__len__") and len(x) <= _MOST_SAMPLES
         more = ["--max-size", _MOST_EMBEDDED, *(["--samples", "all"] if few else [])]
-        page = _make("export", target, folder / "scene.html", x, more, options, whole=few)
+        page = _make("export", target, folder / "inline.html", x, more, options, whole=few)
         return EmbeddedScene(page.read_text(encoding="utf-8"), None if size is None else size[1])
 
 
