@@ -328,6 +328,17 @@ def test_tour_is_an_option_of_pages_and_windows_which_a_notebook_refuses(stand_i
         nnviz3d.show("digits", inline=True, tour=True)
 
 
+def test_model_of_a_capture_is_an_option_of_pages_and_windows_which_a_notebook_refuses(stand_in, small_capture):
+    stand_in('echo "$@"; exec sleep 600')
+    for target in (small_capture, str(small_capture.path)):
+        with nnviz3d.serve(target, "digits:7", open=False, block=False, model="m.keras") as viewer:
+            given = viewer.url.split()
+        assert str(small_capture.path) in given
+        assert (given[given.index("--model") + 1], given[given.index("--input") + 1]) == ("m.keras", "digits:7")
+    with pytest.raises(UserError, match="A scene in a notebook runs no model"):
+        nnviz3d.show("run.zarr", inline=True, model="m.keras")
+
+
 def test_notes_are_printed_and_the_error_message_is_raised(stand_in, tmp_path, capsys):
     stand_in("printf 'A note.\nnnviz3d: It is wrong.\n' >&2; exit 2")
     with pytest.raises(UserError, match=r"^It is wrong\.$"):

@@ -16,6 +16,7 @@ from nnviz3d.api.command_process import CommandProcess
 from nnviz3d.api.embedded import EmbeddedScene, in_notebook
 from nnviz3d.api.viewer import Viewer
 from nnviz3d.api.viewer_options import Options
+from nnviz3d.data.capture import Capture
 from nnviz3d.data.files.temporary_folder import temporary_folder
 from nnviz3d.errors import UserError
 
@@ -38,6 +39,7 @@ def serve(
     block: bool | None = None,
     live: bool = True,
     tour: bool = False,
+    model: str | Path | None = None,
     **options: Unpack[Options],
 ) -> Viewer:
     """Show a model in the browser.
@@ -65,6 +67,8 @@ def serve(
         chosen and was not captured.
     tour
         Whether the page begins with a tour from the input to the decision.
+    model
+        The model file that a target was captured from, which is a capture: it computes on demand what the capture lacks.
     **options
         See `Options`.
 
@@ -83,7 +87,7 @@ def serve(
     opens = not notebook if open is None else open
     more = [*where, "--open" if opens else "--no-open", "--draw", draw, *(["--in-notebook"] if notebook else [])]
     more += [*([] if live else ["--no-live"]), *(["--tour"] if tour else [])]
-    return _view("serve", target, x, more, block, options)
+    return _view("serve", target, x, more, block, options, model)
 
 
 def show(
@@ -95,14 +99,15 @@ def show(
     inline: bool | None = None,
     live: bool = True,
     tour: bool = False,
+    model: str | Path | None = None,
     **options: Unpack[Options],
 ) -> Viewer | EmbeddedScene:
     """Show a model in a native 3D window, or inline in a notebook.
 
     Parameters
     ----------
-    target, x, block, live, tour, **options
-        As for `serve`; a scene in a notebook has no tour.
+    target, x, block, live, tour, model, **options
+        As for `serve`; a scene in a notebook has no tour, and runs no model.
     size
         Width and height of the window in pixels; of a scene in a notebook only the height counts.
     inline
@@ -117,16 +122,20 @@ def show(
     Raises
     ------
     UserError
-        As for `serve`, and if a scene in a notebook is to begin with a tour.
+        As for `serve`, and if a scene in a notebook is to begin with a tour, or to run a model.
     """
     if inline or (inline is None and in_notebook()):
         if tour:
             raise UserError(
                 "A scene in a notebook has no tour; nnviz3d.serve(..., tour=True) shows a page that has one."
             )
+        if model is not None:
+            raise UserError(
+                "A scene in a notebook runs no model; nnviz3d.serve(..., model=...) shows a page that does."
+            )
         return _embedded(target, x, size, options)
     more = [*_size(size), *([] if live else ["--no-live"]), *(["--tour"] if tour else [])]
-    return _view("show", target, x, more, block, options)
+    return _view("show", target, x, more, block, options, model)
 
 
 def record(
@@ -225,11 +234,19 @@ def export(
 
 
 def _view(
-    command: Literal["serve", "show"], target: Any, x: Any, more: Sequence[str], block: bool | None, options: Options
+    command: Literal["serve", "show"],
+    target: Any,
+    x: Any,
+    more: Sequence[str],
+    block: bool | None,
+    options: Options,
+    model: str | Path | None,
 ) -> Viewer:
+    if model is not None and isinstance(target, Capture):
+        target = target.path  # a capture alone takes no options of models
     arguments = CommandArguments()
     try:
-        words = [*arguments.of(target, x, options, live=True), *more]
+        words = [*arguments.of(target, x, options, live=True), *more, *given("--model", model)]
     except BaseException:
         arguments.close()
         raise

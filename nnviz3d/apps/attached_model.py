@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from nnviz3d.apps.progress import print_notice
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.captured_model import check_model_of
@@ -86,6 +89,9 @@ def attached_samples(capture: CaptureReader, inputs: tuple[str, ...]) -> tuple[S
     for found in (_by_name(file, shapes, seed) for file in files):
         named = {**{one.name: one for one in found}, **named}
     names = {one.name for one in ready}
+    if not named:
+        whose = f"The files of the samples of {capture.path.name} are not known"
+        print_notice(Console(stderr=True), f"{whose}; name them with --input, to run the model on them.")
     known = (replace(named.get(one.name, one), index=one.index) for one in ready)
     return (*known, *(one for one in given if one.name not in names))
 

@@ -161,6 +161,16 @@ def test_samples_are_found_among_the_inputs_or_by_their_names(folder):
         attached_samples(capture, ("gone.npy",))
 
 
+def test_notice_asks_for_the_files_if_none_is_known(folder, capsys):
+    write(folder / "named.zarr", Provenance("m", samples=("a.png", "b.png", "c.png")))
+    attached_samples(open_capture(folder / "named.zarr"), ())
+    assert capsys.readouterr().err == (
+        "The files of the samples of named.zarr are not known; name them with --input, to run the model on them.\n"
+    )
+    attached_samples(open_capture(folder / "run.zarr"), ())
+    assert capsys.readouterr().err == ""
+
+
 def test_names_with_folders_or_of_cut_texts_are_no_sources(folder):
     write(folder / "named.zarr", Provenance("m", samples=("../cat.png", "a long text ...", "random (seed 0)"), seed=0))
     Image.new("L", (9, 8)).save(folder.parent / "cat.png")
