@@ -100,11 +100,11 @@ class Capture:
 
         The samples of such a capture are the training's probe samples, and its activations the last recorded ones.
         """
-        return Training(self.stored) if self.stored.has_group(schema.TRAINING) else None
+        return Training(self._own) if self._own.has_group(schema.TRAINING) else None
 
     def has_activations(self, node_id: str, output: int = 0) -> bool:
         """Whether the numbers of a node's output were captured."""
-        if self.stored.find(schema.activation_path(node_id, output)) is not None:
+        if self._own.find(schema.activation_path(node_id, output)) is not None:
             return True
         return self.training is not None and self.training.has_activation(node_id, output)
 
@@ -118,7 +118,7 @@ class Capture:
         """Read a node's output for all committed samples, ``(N, *shape)``."""
         values = self._probed(node_id, output)
         if values is None:
-            values = self.stored.numbers(self._activation_array(node_id, output))
+            values = self._own.numbers(self._activation_array(node_id, output))
         return LayerActivations(node_id, values, self.graph.node(node_id).named_axes_of(output))
 
     def activation(self, node_id: str, sample: int = 0, output: int = 0) -> NDArray[np.float32]:
@@ -130,12 +130,12 @@ class Capture:
             If it was not captured, its shape is not the graph's, or the store is damaged.
         """
         if (held := self._probed(node_id, output)) is not None:
-            one: NDArray[np.float32] = held[self.stored.checked(sample)]
+            one: NDArray[np.float32] = held[self._own.checked(sample)]
             return one
-        return self.stored.numbers(self._activation_array(node_id, output), sample)
+        return self._own.numbers(self._activation_array(node_id, output), sample)
 
     def _activation_array(self, node_id: str, output: int) -> StoredArray:
-        array = self.stored.require(schema.activation_path(node_id, output))
+        array = self._own.require(schema.activation_path(node_id, output))
         self._check_shape(node_id, output, tuple(array.shape[1:]))
         return array
 
@@ -143,10 +143,10 @@ class Capture:
         """Check that the count of samples does not exceed the stored numbers or names."""
         inputs = self.graph.inputs
         paths = [schema.input_path(name) for name in inputs] + [schema.activation_path(name) for name in inputs]
-        array = next(filter(None, map(self.stored.find, paths)), None)
+        array = next(filter(None, map(self._own.find, paths)), None)
         held = len(self.provenance.samples) if array is None else array.shape[0] if array.shape else 0
         if self.committed > held:
-            raise self.stored.damaged(f"it should hold {self.committed:,} complete samples, but it holds {held:,}")
+            raise self._own.damaged(f"it should hold {self.committed:,} complete samples, but it holds {held:,}")
 
     def _check_shape(self, node_id: str, output: int, found: tuple[int, ...]) -> None:
         """Check that one sample's numbers have the shape in the graph."""
@@ -169,18 +169,18 @@ class Capture:
 
     def input(self, name: str, sample: int = 0) -> NDArray[Any]:
         """Read the array that the model's input of this name was given."""
-        return self.stored.sample(self.stored.require(schema.input_path(name)), sample)
+        return self._own.sample(self._own.require(schema.input_path(name)), sample)
 
     def picture(self, name: str, sample: int = 0) -> NDArray[np.uint8] | None:
         """Read a sample as a picture for people, ``(H, W, 3)``; `None` if it is not a picture."""
-        array = self.stored.find(schema.picture_path(name), (None, None, None, 3), "u")
-        return None if array is None else self.stored.sample(array, sample)
+        array = self._own.find(schema.picture_path(name), (None, None, None, 3), "u")
+        return None if array is None else self._own.sample(array, sample)
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """The true class of each committed sample, ``(N,)``, `NO_LABEL` where it is not known; `None` if none is known."""
-        array = self.stored.find("labels", (None,), "iu")
-        return None if array is None else self.stored.read(array, slice(self.committed))
+        array = self._own.find("labels", (None,), "iu")
+        return None if array is None else self._own.read(array, slice(self.committed))
 
     def label(self, sample: int) -> int | None:
         """Return the true class of a sample, if known."""
@@ -189,18 +189,18 @@ class Capture:
 
     def tokens(self, sample: int = 0, node_id: str | None = None) -> tuple[str, ...] | None:
         """Read the tokens along a node's time axis for one sample, by default the first node's that has some."""
-        return read_tokens(self.stored, node_id, sample)
+        return read_tokens(self._own, node_id, sample)
 
     def unit_names(self, node_id: str) -> tuple[str, ...] | None:
         """Read the name of each unit of a node, such as the columns of a table; `None` if they are not known."""
-        return read_unit_names(self.stored, node_id)
+        return read_unit_names(self._own, node_id)
 
     def gates(self, node_id: str, sample: int = 0) -> Mapping[str, NDArray[np.float32]]:
         """Read the gates and states of a recurrent layer, ``(T, *shape)`` each, by name; empty if none were captured.
 
         The time runs in the order of processing: that of a layer that goes backwards begins at the end of its input.
         """
-        return read_gates(self.stored, node_id, sample)
+        return read_gates(self._own, node_id, sample)
 
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample: ``china.jpg``, ``digits:7``."""
@@ -215,24 +215,24 @@ class Capture:
         if self._packed is not None:
             return self._packed.read(source, target, ranking, sample)
         path = schema.connection_path(source, target)
-        if self.stored.find(f"{path}/index") is None:
+        if self._own.find(f"{path}/index") is None:
             return None
-        attributes = self.stored.attributes(path)
+        attributes = self._own.attributes(path)
         rule, rankings, totals = (attributes.get(key) for key in ("rule", "rankings", "totals"))
         if rule not in ("dense", "fan") or not isinstance(rankings, list) or not _are_counts(totals, self.committed):
-            raise self.stored.damaged(f"{path} has no valid description of its connections")
+            raise self._own.damaged(f"{path} has no valid description of its connections")
         if ranking not in rankings:
             return None
         which, packed = rankings.index(ranking), (None, len(rankings), None)
-        pairs = self.stored.sample(self.stored.require(f"{path}/index", (*packed, 2), "iu"), sample)[which]
+        pairs = self._own.sample(self._own.require(f"{path}/index", (*packed, 2), "iu"), sample)[which]
         real = pairs[:, 0] >= 0  # shorter records are filled up with the index -1
         weight, contribution = (
-            self.stored.sample(self.stored.require(f"{path}/{name}", (*packed[:2], len(pairs))), sample)[which]
+            self._own.sample(self._own.require(f"{path}/{name}", (*packed[:2], len(pairs))), sample)[which]
             for name in ("weight", "contribution")
         )
         sizes = [self.graph.node(end).size or np.iinfo(np.int64).max for end in (source, target)]
         if not ((pairs[real] >= 0) & (pairs[real] < sizes)).all():
-            raise self.stored.damaged(f"{path} leads to cells that the layers do not have")
+            raise self._own.damaged(f"{path} leads to cells that the layers do not have")
         return Connections(
             source,
             target,
@@ -246,11 +246,11 @@ class Capture:
 
     @cached_property
     def _packed(self) -> PackedConnections | None:
-        return PackedConnections(self.stored) if self.stored.has_group(schema.PACKED) else None
+        return PackedConnections(self._own) if self._own.has_group(schema.PACKED) else None
 
     def weights(self, layer: str) -> Mapping[str, NDArray[Any]]:
         """Read a layer's variables by name, of a training the last recorded ones; empty if they were not captured."""
-        return self.stored.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
+        return self._own.group(f"weights/{layer}/@0") or (self.training.weights(layer) if self.training else {})
 
     def explanations(self, sample: int = 0) -> SampleExplanations:
         """Return the explanations of one sample: targets, gradients, attributions, attention scores."""
@@ -263,15 +263,15 @@ class Capture:
     @property
     def methods(self) -> tuple[str, ...]:
         """The attribution methods whose maps were captured."""
-        return attribution_methods(self.stored)
+        return attribution_methods(self._own)
 
     def has_gradients(self) -> bool:
         """Whether gradients by the layers were captured: of a target's score, or of the loss of a training."""
-        return bool(self.stored.members("gradients")) or (self.training is not None and self.training.has_gradients)
+        return bool(self._own.members("gradients")) or (self.training is not None and self.training.has_gradients)
 
     def has_attention(self, node_id: str) -> bool:
         """Whether the scores of an attention layer were captured."""
-        return has_attention(self.stored, node_id)
+        return has_attention(self._own, node_id)
 
     def has_features(self, node_id: str) -> bool:
         """Whether inputs that maximize a layer's channels were captured."""

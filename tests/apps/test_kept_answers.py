@@ -264,3 +264,17 @@ def test_inspect_lists_what_is_kept(folder, tmp_path):
     assert (folder / first["file"]).is_file()
     told = command_line.run("inspect", "run.zarr", cwd=tmp_path).stdout
     assert f"kept: embeddings/dense, in {first['file']}" in told
+
+
+def test_numbers_of_samples_in_a_kept_file_are_never_read(folder, tmp_path):
+    """A file that another program put there could hold anything."""
+    (folder / "more").mkdir()
+    more = write(
+        tmp_path / "x.zarr.zip", small_graph(), small_values(1), sha256=SHA, labels=np.array([4]), classes=("a",) * 5
+    )
+    more.path.rename(folder / "more" / "x.zarr.zip")
+    found = open_capture(folder)
+    assert len(found.kept) == 1
+    assert found.labels is None
+    assert found.label(2) is None
+    np.testing.assert_array_equal(found.activation("dense", 2), small_values()["dense"][2])
