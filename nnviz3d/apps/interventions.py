@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnviz3d.apps.attached_model import NAME_IT
+from nnviz3d.apps.changed_answer import changed_answer
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
 from nnviz3d.apps.samples import SampleList
@@ -23,7 +25,7 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
 from nnviz3d.scene.context import head_of, top_classes
-from nnviz3d.scene.selection import CellPick
+from nnviz3d.scene.selection import CellPick, LayerPick
 from nnviz3d.scene.views.connections import EdgePick
 
 _SCORES = 5
@@ -31,6 +33,7 @@ _SCORES = 5
 _WORDS = "Running the model with interventions on"
 _MOST = 100
 """Most lists that `undo` goes back to."""
+_WHOLE = "Whole layer"
 LARGEST_FACTOR = 1000.0
 """Largest factor, positive or negative, that a user chooses."""
 
@@ -84,14 +87,35 @@ class Interventions:
         return self._queries.possible
 
     def places(self) -> dict[str, Intervention]:
-        """Return the interventions at the pick, by their words: on its unit, itself, its layer, or its connection."""
+        """Return the interventions at the pick, by their words: on its unit, itself, its layer, or its connection.
+
+        Without a pick it is the chosen layer that can be changed.
+        """
         pick, graph = self._frame.selection.pick, self._frame.scene.context.graph
         names = originals(self._frame.scene.context.capture)
         if isinstance(pick, EdgePick) and {pick.source, pick.target} <= names.keys():
             return self._edge_places(pick, names[pick.source], names[pick.target])
-        if not isinstance(pick, CellPick) or pick.layer not in names:
-            return {}
-        return _cell_places(graph.node(pick.layer), names[pick.layer], pick.index)
+        if isinstance(pick, CellPick) and pick.layer in names:
+            return _cell_places(graph.node(pick.layer), names[pick.layer], pick.index)
+        layer = self.layer
+        return {} if layer is None else {_WHOLE: Intervention(names[layer])}
+
+    @property
+    def layer(self) -> str | None:
+        """The layer of the pick, or else the chosen layer, whose channels can be changed; `None` if there is none."""
+        selection = self._frame.selection
+        pick = selection.pick
+        layer = pick.layer if isinstance(pick, CellPick | LayerPick) else None if pick else selection.layer
+        return layer if layer in originals(self._frame.scene.context.capture) else None
+
+    @property
+    def unit(self) -> int | None:
+        """The channel or neuron of the pick; `None` if no number of a layer is picked."""
+        pick, layer = self._frame.selection.pick, self.layer
+        if layer is None or not isinstance(pick, CellPick):
+            return None
+        axis = channel_axis(self._frame.scene.context.graph.node(layer).axes)
+        return pick.index[axis] if axis is not None and axis < len(pick.index) else None
 
     def _edge_places(self, pick: EdgePick, source: str, reader: str) -> dict[str, Intervention]:
         """Return the interventions at a connection: on it alone, on all between two channels, or on the reader's input."""
@@ -253,15 +277,30 @@ class Interventions:
 
     def scores(self) -> tuple[ChangedScore, ...]:
         """Return the largest scores of the shown sample without and with its interventions, the largest first."""
+        context, found = self._frame.scene.context, self._outputs()
+        if found is None:
+            return ()
+        head, before, after = found
+        best = top_classes(np.maximum(before, after), _SCORES)
+        return tuple(ChangedScore(context.name_of(Target(head, i)), float(before[i]), float(after[i])) for i in best)
+
+    def told_answer(self) -> str:
+        """Return one sentence on what the interventions do to the model's answer; empty if there is no such answer."""
+        context, found = self._frame.scene.context, self._outputs()
+        if found is None:
+            return ""
+        listed = context.explanations(self._frame.selection.sample).interventions
+        return changed_answer(self._frame.scene.capture, listed, *found)
+
+    def _outputs(self) -> tuple[str, NDArray[np.float32], NDArray[np.float32]] | None:
+        """Return the output with the answer and its numbers without and with the interventions, if there are any."""
         context, sample = self._frame.scene.context, self._frame.selection.sample
         head, explanations = head_of(context.graph), context.explanations(sample)
         if head is None or not explanations.interventions or not context.capture.has_activations(head):
-            return ()
+            return None
         before = context.values(head, sample).values.reshape(-1)
         changed = explanations.changed(head)
-        after = before if changed is None else np.asarray(changed, np.float32).reshape(-1)
-        best = top_classes(np.maximum(before, after), _SCORES)
-        return tuple(ChangedScore(context.name_of(Target(head, i)), float(before[i]), float(after[i])) for i in best)
+        return head, before, before if changed is None else np.asarray(changed, np.float32).reshape(-1)
 
     def _ask(self, interventions: tuple[Intervention, ...], quantity: Quantity | None = "change") -> None:
         then = {"quantity": quantity if interventions or quantity != "change" else None}
@@ -279,7 +318,7 @@ def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str
             found["This number"] = Intervention(name, index=index)
         else:
             found[f"Neuron {index[axis]}"] = Intervention(name, unit=index[axis])
-    found["Whole layer"] = Intervention(name)
+    found[_WHOLE] = Intervention(name)
     return found
 
 

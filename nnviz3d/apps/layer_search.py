@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 
 from nnviz3d.apps.session import Session
-from nnviz3d.data.axes import CHANNEL, channel_axis, strongest_of_channel
+from nnviz3d.data.axes import channel_axis, strongest_of_channel, unit_word
 from nnviz3d.data.graph import LayerNode
 from nnviz3d.scene.selection import CellPick, Pick
 from nnviz3d.scene.views.node_link.picks import ChannelPick
 from nnviz3d.scene.views.node_link.view import NodesView
 
-_WITH_NUMBER = re.compile(r"(.*?\S)\s+(?:channel\s+|neuron\s+)?(\d{1,9})")
+_WITH_NUMBER = re.compile(r"(.*?\S)(?:\s+(?:channel\s+|neuron\s+)?(\d{1,9})|\s*\[(\d{1,9})\])")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def find_places(session: Session, text: str) -> tuple[FoundPlace, ...]:
     Parameters
     ----------
     text
-        A part of a name or kind, in any case; a number behind it means a channel or neuron: ``conv2d 12``.
+        A part of a name or kind, in any case; a number behind it means a channel or neuron: ``conv2d 12``, ``conv2d[12]``.
     """
     wanted = text.strip().casefold()
     if not wanted:
@@ -65,9 +65,9 @@ def find_places(session: Session, text: str) -> tuple[FoundPlace, ...]:
     numbered = _WITH_NUMBER.fullmatch(wanted)
     if found or numbered is None:
         return found
-    channel = int(numbered[2])
+    channel = int(numbered[2] or numbered[3])
     return tuple(
-        FoundPlace(one.name, f"{_unit(graph.node(one.name))} of {units_of(graph.node(one.name)):,}", channel)
+        FoundPlace(one.name, f"{unit_word(graph.node(one.name).axes)} of {units_of(graph.node(one.name)):,}", channel)
         for one in _ranked(layers, numbered[1])
         if channel < units_of(graph.node(one.name))
     )
@@ -92,10 +92,6 @@ def units_of(node: LayerNode) -> int:
     """Return the number of channels of a layer, or of neurons of one without channels; 0 if it has neither."""
     axis = channel_axis(node.axes)
     return 0 if axis is None or axis >= len(node.shape) else node.shape[axis] or 0
-
-
-def _unit(node: LayerNode) -> str:
-    return "neuron" if node.axes == (CHANNEL,) else "channel"
 
 
 def _ranked(places: list[FoundPlace], wanted: str) -> tuple[FoundPlace, ...]:

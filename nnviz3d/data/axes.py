@@ -93,6 +93,11 @@ def channel_axis(axes: Axes) -> int | None:
     return axes.index(CHANNEL) if CHANNEL in axes else None
 
 
+def unit_word(axes: Axes) -> str:
+    """Return what a unit of a layer is called: channel, or neuron where each is one number."""
+    return "neuron" if axes == (CHANNEL,) else "channel"
+
+
 def strongest_of_channel(values: NDArray[Any], axes: Axes, channel: int) -> tuple[int, ...] | None:
     """Return the index of a channel's number that is farthest from 0; `None` if the array has no such channel."""
     axis = channel_axis(axes)

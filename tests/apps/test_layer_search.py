@@ -56,7 +56,7 @@ def test_names_come_before_kinds_and_equal_names_first(session):
 
 
 def test_number_means_a_channel_that_the_layer_has(session):
-    assert names(session, "conv 3") == names(session, "conv channel 3") == ["conv 3"]
+    assert names(session, "conv 3") == names(session, "conv channel 3") == names(session, "conv[3]") == ["conv 3"]
     assert names(session, "conv 4") == [], "it has four"
     assert names(session, "dense 19") == ["dense 19"]
     assert names(session, "input 1") == []

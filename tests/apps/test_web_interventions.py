@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -139,7 +140,51 @@ def test_pick_offers_its_unit_its_number_its_layer_or_its_edge(panel):
         "conv[2,2,1]->pool[1,1,1]",
         "conv[1]->pool[1]",
     ]
-    assert places(panel, LayerPick("conv")) == places(panel, None) == []
+    assert places(panel, None) == [], "nothing is chosen"
+    assert places(panel, LayerPick("conv")) == ["Whole layer"]
+    panel.page.session.select(layer="pool")
+    assert places(panel, None) == ["Whole layer"]
+    assert panel.page.session.interventions.places() == {"Whole layer": Intervention("pool")}
+
+
+def test_channel_of_the_chosen_layer_is_picked_by_its_number(panel, model, small_capture):
+    session = panel.page.session
+    panel.synchronize()
+    assert (panel.state.whatif_layer, panel.state.whatif_units) == ("", 0), "no layer is chosen"
+    session.select(layer="conv")
+    panel.synchronize()
+    state = panel.state
+    assert (state.whatif_layer, state.whatif_unit, state.whatif_units) == ("conv", "channel", 4)
+    assert state.whatif_channel is None
+    panel._choose_unit(3)
+    panel.synchronize()
+    values = small_capture.activation("conv", 0)
+    strongest = np.unravel_index(np.abs(values[..., 3]).argmax(), values.shape[:2])
+    assert session.selection.pick == CellPick("conv", (*map(int, strongest), 3))
+    assert (panel.state.whatif_channel, panel.state.whatif_places[0]) == (3, "Channel 3")
+    panel._intervene("Channel 3", "Mute")
+    assert answered(panel, model).whatif_listed == ["mute conv[3]"]
+    assert panel.state.whatif_answer.startswith("Without channel 3 of conv, the answer ")
+    places(panel, CellPick("dense", (4,)))
+    state = panel.state
+    assert (state.whatif_layer, state.whatif_unit, state.whatif_channel) == ("dense", "neuron", 4)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (4, "conv has the channels 0 to 3; there is no channel 4."),
+        (-1, "conv has the channels 0 to 3; there is no channel -1."),
+        (1e99, "The page asked for an impossible channel, 1e+99; it is a number."),
+        ("3", "The page asked for an impossible channel, '3'; it is a number."),
+    ],
+)
+def test_number_that_is_no_channel_is_refused_in_a_sentence(panel, number, sentence):
+    panel.page.session.select(layer="conv")
+    with pytest.raises(UserError) as refused:
+        panel._choose_unit(number)
+    assert str(refused.value) == sentence
+    assert panel.page.session.selection.pick is None
 
 
 def test_mute_shows_the_change_and_the_scores_and_undoing_it_the_activations(panel, model, small_capture):
@@ -398,6 +443,31 @@ def test_click_mutes_the_picked_channel_and_reset_undoes_it(chromium: Browser, s
         wait_until(lambda: page.locator("#whatif-scores").count() == 1, "the address shows the change again")
         page.locator("#whatif-reset").click()
         wait_until(lambda: page.locator("#whatif-scores").count() == 0, "nothing is changed")
+
+
+@pytest.mark.chromium
+@pytest.mark.tensorflow
+def test_channel_that_is_typed_is_muted_and_the_answer_is_told(chromium: Browser, served: Served):
+    with looking(chromium, served) as page:
+        page.evaluate("window.trame.trigger('choose_layer', ['conv2d'])")
+        field = page.locator("#whatif-unit")
+        wait_until(lambda: field.count() == 1, "a channel of the layer can be chosen")
+        field.fill("99")
+        field.press("Enter")
+        wait_until(lambda: "there is no channel 99" in text(page, "#message"), "the page says so")
+        field.fill("5")
+        field.press("Enter")
+        row = page.locator(".whatif-place", has_text="Channel 5")
+        wait_until(lambda: row.count() == 1, "the channel is picked")
+        row.get_by_text("Mute").click()
+        answer = page.locator("#whatif-answer")
+        wait_until(lambda: answer.count() == 1, "the answer is told")
+        assert re.fullmatch(
+            r"Without channel 5 of conv2d, the answer (stays \d \([\d.]+( → [\d.]+)?\)|changes from \d .* to \d .*)\.",
+            answer.inner_text(),
+        )
+        page.locator("#whatif-reset").click()
+        wait_until(lambda: answer.count() == 0, "nothing is changed")
 
 
 @pytest.mark.chromium

@@ -79,17 +79,18 @@ def test_perspective_named_right_after_one_that_is_shown_is_told_and_computed(wi
 def test_changed_scores_are_told_before_and_after_until_nothing_is_changed():
     scores = [ChangedScore(name, 0.5 / k, 0.25 / k) for k, name in enumerate(("cat", "dog", "cow", "owl"), 1)]
     found = SimpleNamespace(context=object(), selection=SimpleNamespace(sample=0), training_status="")
-    found.interventions = SimpleNamespace(scores=lambda: scores, can_undo=True)
+    answer = "Without channel 3 of conv, the answer stays cat (0.500 → 0.250)."
+    found.interventions = SimpleNamespace(scores=lambda: scores, can_undo=True, told_answer=lambda: answer)
     found.queries = SimpleNamespace(busy="")
     status = Status(found)
     status.shows_hint = False
     assert status.advance(0.0, "")
     (panel,) = status.panels()
     words = "cat: 0.500 → 0.250 · dog: 0.250 → 0.125 · cow: 0.167 → 0.0833"
-    assert panel.rows == (TextRow(f"{words} · D: undo"),)
+    assert panel.rows == (TextRow(answer), TextRow(f"{words} · D: undo"))
     assert status.advance(0.0, BRUSH)
-    assert status.panels()[0].rows == (TextRow(BRUSH), TextRow(words))
-    scores, found.context = [], object()
+    assert status.panels()[0].rows == (TextRow(BRUSH), TextRow(answer), TextRow(words))
+    answer, scores, found.context = "", [], object()
     assert status.advance(0.0, "")
     assert status.panels() == ()
 

@@ -16,7 +16,9 @@ _TOLD = 3
 
 
 class Status:
-    """Up to two lines: a message or a hint, and below it what the model does or, if it rests, the state of the session.
+    """Up to three lines: a message or a hint, and below it what the model does or, if it rests, the state of the session.
+
+    The state has a line of its own for what a change does to the answer.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ class Status:
         self._message, self._until = "", -math.inf
         self._lines: tuple[str, ...] = ()
         self._quiet = ""
-        self._scores: tuple[object, int, str] = (None, -1, "")
+        self._change: tuple[object, int, str, str] = (None, -1, "", "")
         self.shows_hint = True
 
     def tell(self, text: str, now: float) -> None:
@@ -55,12 +57,13 @@ class Status:
         hint
             What a drag does, unless it turns the scene; shown while there is no message.
         """
-        session, scores = self._session, self._changed_scores()
+        session, (answer, scores) = self._session, self._told_change()
         undo = "D: undo" if scores and not hint and session.interventions.can_undo else ""
         told = (session.training_status, scores, undo, "h: keys" if self.shows_hint else "")
         idle = " · ".join(text for text in told if text)
         first = self._message if now < self._until else hint
-        before, self._lines = self._lines, tuple(text for text in (first, session.queries.busy or idle) if text)
+        rest = (session.queries.busy,) if session.queries.busy else (answer, idle)
+        before, self._lines = self._lines, tuple(text for text in (first, *rest) if text)
         self._quiet = "" if scores else idle
         return self._lines != before
 
@@ -69,11 +72,13 @@ class Status:
         rows = tuple(TextRow(text, "quiet" if text == self._quiet else "text") for text in self._lines)
         return (Panel("status", "bottom", rows),) if rows else ()
 
-    def _changed_scores(self) -> str:
-        """Return the largest scores before and after what was changed; nothing if nothing is, or without scores."""
+    def _told_change(self) -> tuple[str, str]:
+        """Return the answer and the largest scores before and after what was changed; empty if nothing is."""
         context, sample = self._session.context, self._session.selection.sample
-        if self._scores[0] is not context or self._scores[1] != sample:
-            found = self._session.interventions.scores()[:_TOLD]
-            words = " · ".join(f"{one.name}: {score(one.before)} → {score(one.after)}" for one in found)
-            self._scores = (context, sample, words)
-        return self._scores[2]
+        if self._change[0] is not context or self._change[1] != sample:
+            found = self._session.interventions
+            words = " · ".join(
+                f"{one.name}: {score(one.before)} → {score(one.after)}" for one in found.scores()[:_TOLD]
+            )
+            self._change = (context, sample, found.told_answer(), words)
+        return self._change[2:]

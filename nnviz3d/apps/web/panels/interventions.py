@@ -8,9 +8,11 @@ from typing import Any
 
 from trame.widgets import html
 
+from nnviz3d.apps.layer_search import FoundPlace, show_place, units_of
 from nnviz3d.apps.web.page_context import PageContext
 from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_index, asked_number
+from nnviz3d.data.axes import unit_word
 from nnviz3d.data.capabilities.interventions import Action
 from nnviz3d.errors import UserError
 from nnviz3d.scene.colors import number, score
@@ -34,20 +36,35 @@ class InterventionsState:
     ----------
     whatif_places
         The numbers that can be changed at the pick, in words: its channel, itself, its layer.
+    whatif_layer
+        The layer whose channel can be chosen by its number; empty if there is none.
+    whatif_unit
+        What its channels are called: channel or neuron.
+    whatif_units
+        Their number; 0 if it has none.
+    whatif_channel
+        The picked one; `None` if none is.
     whatif_listed
         The interventions in words.
     whatif_factors
         The factor of each of them; `None` if it does not scale.
     whatif_undo
         Whether the last change can be undone.
+    whatif_answer
+        What they do to the model's answer, in one sentence.
     whatif_scores
         The largest scores: ``name``, ``before``, ``after``, their ``difference`` and its ``sign``, -1, 0 or 1.
     """
 
     whatif_places: list[str] = field(default_factory=list)
+    whatif_layer: str = ""
+    whatif_unit: str = ""
+    whatif_units: int = 0
+    whatif_channel: int | None = None
     whatif_listed: list[str] = field(default_factory=list)
     whatif_factors: list[float | None] = field(default_factory=list)
     whatif_undo: bool = False
+    whatif_answer: str = ""
     whatif_scores: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -58,6 +75,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
         super().__init__(page, InterventionsState())
         page.client_only(whatif_slides=False)
         page.on_trigger("intervene", self._intervene)
+        page.on_trigger("choose_unit", self._choose_unit)
         page.on_trigger("scale_intervention", self._scale)
         page.on_trigger("remove_intervention", self._remove)
         page.on_trigger("undo_intervention", self._undo)
@@ -84,7 +102,25 @@ class InterventionsPanel(PagePanel[InterventionsState]):
         listed = found.listed
         factors = [one.factor if one.action == "scale" else None for one in listed]
         undo = found.possible and found.can_undo
-        self.show(InterventionsState(places, [one.shown_text for one in listed], factors, undo, scores))
+        state = InterventionsState(
+            whatif_places=places,
+            whatif_listed=[one.shown_text for one in listed],
+            whatif_factors=factors,
+            whatif_undo=undo,
+            whatif_answer=found.told_answer(),
+            whatif_scores=scores,
+        )
+        layer = found.layer if found.possible else None
+        if layer is not None:
+            node = session.context.graph.node(layer)
+            state = replace(
+                state,
+                whatif_layer=layer,
+                whatif_unit=unit_word(node.axes),
+                whatif_units=units_of(node),
+                whatif_channel=found.unit,
+            )
+        self.show(state)
         found.expect()
 
     @property
@@ -97,6 +133,20 @@ class InterventionsPanel(PagePanel[InterventionsState]):
         places = found.places() if found.possible else {}
         action, factor, _ = _ACTIONS[asked_choice("intervention", button, _ACTIONS)]
         found.add(replace(places[asked_choice("place", place, places)], action=action, factor=factor))
+        self.page.refresh()
+
+    def _choose_unit(self, number: Any) -> None:
+        """Pick the strongest number of a channel of the layer, or a neuron of it."""
+        session = self.page.session
+        layer = session.interventions.layer
+        if layer is None:
+            raise UserError("Choose a layer first.")
+        node = session.context.graph.node(layer)
+        word, count = unit_word(node.axes), units_of(node)
+        unit = int(asked_number(word, number))
+        if not 0 <= unit < count:
+            raise UserError(f"{layer} has the {word}s 0 to {count - 1:,}; there is no {word} {unit:,}.")
+        show_place(session, FoundPlace(layer, word, unit))
         self.page.refresh()
 
     def _scale(self, position: Any, factor: Any, goes_on: Any) -> None:
@@ -134,6 +184,24 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                 with html.Span(classes="whatif-ends"):
                     _button("Undo", "undo_intervention", "whatif_undo", "Undo the last change (D)", "whatif-undo")
                     _button("Reset", "reset_interventions", "whatif_listed.length", "Undo all changes", "whatif-reset")
+            with html.Label(v_if="whatif_units > 1", classes="whatif-place whatif-unit"):
+                html.Span(
+                    "{{ whatif_unit[0].toUpperCase() + whatif_unit.slice(1) }} of {{ whatif_layer }}",
+                    classes="line",
+                    title=("whatif_layer",),
+                )
+                html.Input(
+                    type="number",
+                    min=0,
+                    max=("whatif_units - 1",),
+                    step=1,
+                    value=("whatif_channel",),
+                    placeholder=("`0 to ${whatif_units - 1}`",),
+                    change="$event.target.value !== '' && trigger('choose_unit', [Number($event.target.value)])",
+                    id="whatif-unit",
+                    aria_label=("`${whatif_unit} of ${whatif_layer}`",),
+                    __events=["change"],
+                )
             with html.Div(v_for="place in whatif_places", key="place", classes="whatif-place"):
                 html.Span("{{ place }}", classes="line", title=("place",))
                 with html.Span(classes="whatif-buttons"):
@@ -178,6 +246,7 @@ class InterventionsPanel(PagePanel[InterventionsState]):
                 classes="faint",
                 id="whatif-class",
             )
+            html.Div("{{ whatif_answer }}", v_if="whatif_answer", classes="whatif-answer", id="whatif-answer")
             with html.Div(v_if="whatif_scores.length", classes="whatif-scores", id="whatif-scores"):
                 html.Span("Score", classes="faint")
                 html.Span("before", classes="faint")
