@@ -105,7 +105,8 @@ def test_picture_on_a_dense_screen_uses_all_its_pixels(chromium, served):
     phone.goto(served.url)
     wait_until(lambda: phone.evaluate(SHOWS_WHOLE_PICTURE), "the picture is there")
     assert phone.evaluate("window.nnviz3dPicture().width") == 780
-    assert not phone.locator("#layers").is_visible() or phone.locator("#layers").bounding_box()["x"] < 0
+    layers = phone.locator("#layers")
+    wait_until(lambda: not layers.is_visible() or layers.bounding_box()["x"] < 0, "the drawer is closed")
     context.close()
 
 
@@ -123,7 +124,8 @@ def test_choosing_another_sample_changes_the_picture(page, digits_folder):
     wait_until(lambda: names[0] in text(page, "#sample"), "the arrow goes back")
     page.keyboard.press("r")
     back(page, first)
-    assert page.locator("#sample img").evaluate("image => image.complete && image.naturalWidth > 0")
+    whole = "image => image.complete && image.naturalWidth > 0"
+    wait_until(lambda: page.locator("#sample img").evaluate(whole), "its thumbnail is shown")
 
 
 def test_chosen_layer_is_highlighted_and_shows_its_exact_numbers(page, digits_folder):

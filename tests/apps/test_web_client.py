@@ -330,7 +330,7 @@ def test_server_draws_where_webgl_is_lacking_or_is_lost_twice(webgl: Browser, di
         back(page, home)
         page.evaluate(lose)
         wait_until(lambda: page.evaluate(image), "the server's picture")
-        assert "stopped twice" in page.evaluate(reason)
+        wait_until(lambda: "stopped twice" in (page.evaluate(reason) or ""), "the page says why")
         assert page.evaluate(_POSE) is None
     code, _, errors = server.end()
     assert code == 0

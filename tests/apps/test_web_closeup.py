@@ -52,8 +52,9 @@ def test_layers_unfold_and_fold_and_change_between_maps_and_features(chromium: B
         assert text(page, ".field:has(#unfold) .field-name") == "Layer"
         # The pictures that drive channels are grey, their maps are in colours.
         page.locator("#channel_order button", has_text="index").click()
+        ordered = changed(page, pictures)
         page.locator("#channel_pictures button", has_text="maps").click()
-        maps = changed(page, pictures)
+        maps = changed(page, ordered)
         colored = [np.mean(np.ptp(picture.astype(int), axis=2) > 60) for picture in (pictures, maps)]
         assert colored[1] > 2 * colored[0]
         choose(page, "unfold", "no layer")

@@ -212,17 +212,18 @@ def test_box_and_lasso_choose_points_and_the_others_are_hidden(chromium: Browser
         page.mouse.move(box["x"] + 2, box["y"] + 2)
         page.mouse.down()
         page.mouse.move(*middle, steps=4)
-        assert page.locator(".enclosure polygon").count() == 1
+        wait_until(lambda: page.locator(".enclosure polygon").count() == 1, "the box is drawn")
         page.mouse.move(middle[0], box["y"] + box["height"] - 2, steps=4)
         page.mouse.up()
         wait_until(lambda: text(page, "#selected-samples").startswith("By writer"), "the samples are counted")
         left = int(text(page, "#points-found").split()[0].replace(",", ""))
         assert 100 < left < 900
-        assert page.locator("#enclose-hint").count() == 0
+        wait_until(lambda: page.locator("#enclose-hint").count() == 0, "a drag turns the scene again")
         counted = page.locator(".selected-count").all_inner_texts()
         assert sum(map(int, counted)) == left
+        enclosed = changed(page, before)
         page.locator("#isolate").click()
-        isolated = still(page)
+        isolated = changed(page, enclosed)
         hidden = (before.max(axis=2) > 120) & (isolated.max(axis=2) < 60)
         rows = isolated.shape[0]
         columns = np.flatnonzero(hidden[rows // 5 : 4 * rows // 5].sum(axis=0) > 3)  # without title and legend

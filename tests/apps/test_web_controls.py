@@ -78,7 +78,8 @@ class TestWhatIf:
         slider.fill("-2")
         wait_until(lambda: text(page, ".whatif-change span") == "scale conv2d_1[7] by −2", "the slider sets the factor")
         slider.fill("1")
-        wait_until(lambda: all(before == after for before, after in scores(page)), "factor 1 changes nothing")
+        equal = lambda: [before == after for before, after in scores(page)]  # noqa: E731
+        wait_until(lambda: equal() and all(equal()), "factor 1 changes nothing")
         page.locator("#whatif-undo").click()
         wait_until(lambda: text(page, ".whatif-change span") == "scale conv2d_1[7] by −2", "the last change is undone")
 
@@ -92,7 +93,9 @@ class TestWhatIf:
         place(page, "Whole layer").get_by_text("Mute").click()
         wait_until(lambda: page.locator(".whatif-change").count() == 2 and scores(page), "both changes are listed")
         wait_until(lambda: page.locator("#busy").count() == 0, "the model has run")
-        assert all(before == after for before, after in scores(page))
+        frozen = scores(page)
+        assert frozen
+        assert all(before == after for before, after in frozen)
         page.get_by_label("Undo this change").first.click()
         wait_until(lambda: any(before != after for before, after in scores(page)), "the mute reaches the scores")
         assert page.locator(".whatif-change").count() == 1
@@ -189,8 +192,8 @@ class TestView:
         before = still(page)
         name = page.locator("#sizes .diff-place .line").nth(2).inner_text()
         page.locator("#sizes .diff-place").nth(2).click()
+        wait_until(lambda: state(page, "layer") == name, "the layer is highlighted")
         changed(page, before)
-        assert state(page, "layer") == name
 
     def test_model_is_stopped_while_it_computes(self, page: Page):
         page.locator("[data-perspective=features]").click()
@@ -203,6 +206,7 @@ class TestView:
         page.locator("#tour").click()
         wait_until(lambda: page.locator("#tour-bar").is_visible(), "the tour leads")
         page.locator("#tour-pause").click()
+        wait_until(lambda: page.locator("#tour-pause .mdi-play").count() == 1, "it is paused")
         opening = text(page, "#tour-title")
         page.locator("#tour-next").click()
         wait_until(lambda: text(page, "#tour-title") not in ("", opening), "the next stop")

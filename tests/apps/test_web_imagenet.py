@@ -190,6 +190,7 @@ def test_tour_goes_on_by_its_button_and_ends_at_the_decision(page: Page, network
     page.locator("#tour").click()
     wait_until(lambda: page.locator("#tour-bar").is_visible(), "the tour leads")
     page.locator("#tour-pause").click()
+    wait_until(lambda: page.locator("#tour-pause .mdi-play").count() == 1, "it is paused")
     opening = text(page, "#tour-text")
     page.locator("#tour-next").click()
     wait_until(lambda: text(page, "#tour-text") not in ("", opening), "it tells of the next stop")

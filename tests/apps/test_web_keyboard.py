@@ -106,7 +106,7 @@ class TestFields:
         search(page, "conv2d_2")
         page.keyboard.press("Enter")
         wait_until(lambda: path_of(page) == ["digits", "conv2d_2"], "the layer is shown")
-        assert focused(page) != "filter"
+        wait_until(lambda: focused(page) != "filter", "the search is left again")
         page.locator("#filter").fill("")
 
     def test_escape_empties_the_search_then_leaves_it_then_clears_the_pick(self, page: Page):
@@ -127,7 +127,8 @@ class TestFields:
         page.locator("#colormap").locator("xpath=ancestor::div[contains(@class, 'v-field ')]").click()
         page.locator(".v-select__content .v-list-item").nth(1).click()
         page.locator(".v-select__content").wait_for(state="hidden")
-        assert page.evaluate("document.activeElement.closest('.v-input')") is None
+        left = "document.activeElement.closest('.v-input') === null"
+        wait_until(lambda: page.evaluate(left), "no field has the focus")
 
     def test_search_shows_its_result_below_a_long_pick(self, page: Page):
         show(page, "1~xconv2d,11,16,3")

@@ -63,6 +63,7 @@ TEXTS = """() => {
   return found;
 }"""
 """All visible texts with the colours of their letters and of what is behind them, sRGB in [0, 1]."""
+FADED = "() => document.getAnimations().every((one) => one.playState === 'finished' || one.playState === 'idle')"
 FOCUS = """() => {
   const element = document.activeElement;
   if (!element || element === document.body) return null;
@@ -125,10 +126,15 @@ def rested(page: Page) -> float:
     def rests() -> bool:
         page.wait_for_timeout(500)
         last.append(distance(page))
-        return last[-1] == last[-2]
+        return last[-1] == last[-2] and stands(page)
 
     wait_until(rests, "the camera rests")
     return last[-1]
+
+
+def stands(page: Page) -> bool:
+    """Whether the picture is finished: a slow browser draws the same pose for long while the camera flies."""
+    return page.evaluate("window.nnviz3d.still()") is not None
 
 
 def flown(page: Page, far: float) -> None:
@@ -137,7 +143,7 @@ def flown(page: Page, far: float) -> None:
 
     def rests() -> bool:
         last.append(distance(page))
-        return last[-1] < 0.8 * far and last[-1] == last[-2]
+        return last[-1] < 0.8 * far and last[-1] == last[-2] and stands(page)
 
     wait_until(rests, "the camera has flown nearer")
 
@@ -349,11 +355,18 @@ def test_every_text_has_a_contrast_of_at_least_4_5(page: Page, state: str):
         "search": lambda: page.locator("#filter").fill("nothing"),
         "bookmarks": lambda: page.locator("#bookmarks").click(),
     }
-    waits = {"layer": "#details", "pick": "#pick", "help": "#help", "bookmarks": "#bookmark-menu"}
+    waits = {
+        "layer": "#details",
+        "pick": "#pick",
+        "neurons": "[data-perspective=neurons].chosen",
+        "help": "#help",
+        "search": ".layer-list .empty",
+        "bookmarks": "#bookmark-menu",
+    }
     doing.get(state, lambda: None)()
     if state in waits:
         page.locator(waits[state]).wait_for()
-    page.wait_for_timeout(700)
+    wait_until(lambda: page.evaluate(FADED), "nothing fades or moves any more")
     found = page.evaluate(TEXTS)
     assert len(found) > 30
     weak = {f"{one['of']}: {one['text']}": round(contrast(one["ink"], one["ground"]), 2) for one in found}
@@ -412,7 +425,7 @@ def test_worker_that_is_killed_while_it_computes_a_perspective_is_one_sentence_a
     with open_page(webgl, server) as page:
         page.locator("[data-perspective=gradients]").click()
         wait_until(lambda: page.locator(".perspective.computing").count() == 1, "the model computes it")
-        (worker,) = workers_of(server)
+        (worker,) = wait_until(lambda: workers_of(server), "its process has started")
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: "died (signal 9)" in text(page, "#message"), "the page says so in a sentence")
         assert text(page, "#message").count(".") <= 3

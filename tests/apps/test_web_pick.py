@@ -368,7 +368,8 @@ def test_click_on_a_cell_fills_the_panel_and_escape_empties_it(chromium: Browser
         assert head["y"] + head["height"] <= changes["y"], "what can be changed stands below the head"
         assert changes["y"] + changes["height"] <= why["y"], "and above the explanation"
         assert changes["y"] + changes["height"] <= page.viewport_size["height"] * 0.85, "it is seen without scrolling"
-        assert page.locator("#pick-channel img").evaluate("image => image.naturalWidth") == 26
+        picture = page.locator("#pick-channel img")
+        wait_until(lambda: picture.evaluate("image => image.naturalWidth") == 26, "the channel has 26 columns")
         page.locator("#ask-gradient").click()
         wait_until(lambda: page.locator("#pick-slopes").count() == 1, "the model has found the gradient")
         assert text(page, "#pick-slopes").startswith("gradient of")
@@ -392,10 +393,10 @@ def test_click_on_an_example_shows_its_sample_and_click_on_a_term_picks_its_numb
         wait_until(lambda: page.locator("#pick-examples button").count() == 8, "the channel's examples are listed")
         title = text(page, "#picked .section-title")
         assert title.startswith("conv2d_2 [")
-        page.locator("#pick-examples button").nth(1).click()
         name, _, mean = (page.locator("#pick-examples button").nth(1).get_attribute("aria-label") or "").partition(": ")
         assert name.startswith("digits:")
         assert mean.endswith("; show this sample")
+        page.locator("#pick-examples button").nth(1).click()
         wait_until(lambda: name in text(page, "#sample"), "the example is the sample")
         wait_until(lambda: page.locator("#pick-examples button.chosen").count() == 1, "it is marked")
         assert text(page, "#picked .section-title") == title

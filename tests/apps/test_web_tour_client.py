@@ -50,9 +50,9 @@ def test_reader_who_prefers_no_motion_sees_the_stops_only(webgl, digits_folder):
         page.keyboard.press(" ")
         wait_until(lambda: page.evaluate("window.nnviz3d.still()") is not None, "the picture rests")
         page.evaluate("window.poses = []; setInterval(() => poses.push(String(window.nnviz3d.pose().position)), 20)")
-        before = page.evaluate("String(window.nnviz3d.pose().position)")
+        before = wait_until(lambda: page.evaluate("poses.at(-1)"), "the first pose is noted")
         page.keyboard.press("ArrowRight")
-        wait_until(lambda: page.evaluate("poses.at(-1)") not in (None, before), "the camera is elsewhere")
+        wait_until(lambda: page.evaluate("poses.at(-1)") != before, "the camera is elsewhere")
         wait_until(lambda: page.evaluate("poses.slice(-50).every((one) => one === poses.at(-1))"), "the camera rests")
         assert len(set(page.evaluate("poses"))) == 2
         context.close()

@@ -131,8 +131,8 @@ def test_interrupted_capture_ends_on_the_workers_too_and_leaves_nothing(cluster:
     assert command.returncode == 130, printed
     assert b"Traceback" not in printed
     assert list(tmp_path.iterdir()) == []
-    children = [child for worker in cluster.workers for child in descendants(worker.pid)]
-    assert children == []
+    children = lambda: [child for worker in cluster.workers for child in descendants(worker.pid)]  # noqa: E731
+    wait_until(lambda: children() == [], "the workers' processes end", patience=60, pause=0.1)
 
 
 def test_refusal_of_a_worker_is_one_sentence_and_leaves_nothing(cluster: RunningCluster, tmp_path: Path):

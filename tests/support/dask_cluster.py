@@ -38,9 +38,7 @@ class RunningCluster:
         self.file = folder / "scheduler.json"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._scheduler = self._start(*SCHEDULER, str(self.file))
-        ready = lambda: self.file.exists() and self.file.stat().st_size > 0  # noqa: E731
-        wait_until(ready, "the scheduler starts", patience=60, pause=0.1)
-        self.address: str = json.loads(self.file.read_text())["address"]
+        self.address: str = wait_until(self._written_address, "the scheduler starts", patience=60, pause=0.1)
 
     def start_worker(self, *without: str, version: str = "") -> subprocess.Popen[bytes]:
         """Start a worker in a folder of its own that cannot import some packages, or has another version of nnviz3d."""
@@ -66,6 +64,13 @@ class RunningCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _written_address(self) -> str:
+        """Return the scheduler's address; empty until its file is whole."""
+        try:
+            return str(json.loads(self.file.read_text())["address"])
+        except (FileNotFoundError, json.JSONDecodeError):
+            return ""
 
     def _start(
         self, *words: str, environment: dict[str, str] | None = None, folder: Path | None = None
