@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from tests.apps.test_web_client import drag, open_page, pose_of
 from tests.support.browser import looking, text, wait_until
 from tests.support.exported import ExportedPage
 from tests.support.player import shown
+from tests.support.processes import descendants
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -119,6 +122,8 @@ def test_export_beside_a_server_that_draws_is_cancelled_and_leaves_nothing_at_th
         wait_until(lambda: "About 1." in text(page, "#export-estimate"), "half of the cells' bytes")
         page.locator("#export-make").click()
         wait_until(lambda: page.locator("#export-cancel").count() > 0, "the page tells that it is made")
+        (packing,) = wait_until(lambda: descendants(server.process.pid), "its process has started")
+        os.kill(packing, signal.SIGSTOP)  # it is not ready before it is cancelled
         page.keyboard.press("Escape")
         page.keyboard.press("ArrowRight")
         wait_until(lambda: "digits:2" in text(page, "#sample"), "the page is used meanwhile")
@@ -141,4 +146,4 @@ def test_export_beside_a_server_that_draws_is_cancelled_and_leaves_nothing_at_th
         (tmp_path / "zarr.json").rename(digits_folder / "zarr.json")
         page.locator("#export-make").click()
         wait_until(lambda: page.locator("#export-cancel").count() > 0, "the server ends while it works")
-    assert any(temporary.glob(".nnviz3d*"))
+    wait_until(lambda: any(temporary.glob(".nnviz3d*")), "there is a folder that the end must remove")
