@@ -234,6 +234,7 @@ def test_groups_are_opened_by_the_keyboard_and_layers_inside_are_found(webgl: Br
     with open_page(webgl, server) as page:
         far = distance(page)
         page.keyboard.press("/")
+        wait_until(lambda: page.evaluate("document.activeElement.id") == "filter", "the search has the focus")
         page.keyboard.type("block_7_part3")
         page.locator(".inner[data-layer=block_7_part3]").wait_for()
         assert page.locator(".layer").all_inner_texts()[0].startswith("+ block_7")

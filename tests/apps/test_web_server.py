@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import re
 import signal
@@ -20,6 +21,7 @@ import pytest
 from nnviz3d.apps.web.ports import choose_port
 from nnviz3d.errors import UserError
 from tests.apps.conftest import Served
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -226,10 +228,18 @@ def test_requested_port_is_used(small_capture):
 
 
 def test_without_a_requested_port_the_next_free_one_is_chosen():
-    first = choose_port("127.0.0.1", None)
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of other tests may linger there
-        other.bind(("127.0.0.1", first))
+
+        def bound() -> int:
+            """Return the next free port, taken; 0 if a server of another test took it meanwhile."""
+            port = choose_port("127.0.0.1", None)
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", port))
+                return port
+            return 0
+
+        first = wait_until(bound, "a free port is taken", patience=60, pause=0.05)
         other.listen()
         assert choose_port("127.0.0.1", None) > first
 
