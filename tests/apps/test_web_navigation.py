@@ -63,7 +63,10 @@ TEXTS = """() => {
   return found;
 }"""
 """All visible texts with the colours of their letters and of what is behind them, sRGB in [0, 1]."""
-FADED = "() => document.getAnimations().every((one) => one.playState === 'finished' || one.playState === 'idle')"
+FADED = """() => document.getAnimations().every(
+  (one) => one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity,
+)"""
+"""Whether all transitions have ended; what is repeated without an end, as a spinner, goes on."""
 FOCUS = """() => {
   const element = document.activeElement;
   if (!element || element === document.body) return null;
