@@ -46,6 +46,9 @@ class ModelQueries:
         A sentence for the user, such as why the model could not be run. The caller that shows it clears it.
     arrived
         The perspective that the last answer was asked for, until the caller that shows it clears it.
+    ready
+        A perspective whose answer came after the user had asked for something else, until the caller that tells it
+        clears it.
     refused
         The sentence by which the model refused a perspective, by its name.
     """
@@ -58,6 +61,7 @@ class ModelQueries:
         self.runner = runner
         self.message = ""
         self.arrived = ""
+        self.ready = ""
         self.refused: dict[str, str] = {}
 
     @property
@@ -315,6 +319,8 @@ class ModelQueries:
             if pending is not None:
                 frame.select(**pending.then)
                 self.arrived = pending.perspective
+            else:
+                self.ready = answer.request.perspective
             return
         if not positions:  # the user has changed a drawing since
             for made in (answer.capture, answer.other):

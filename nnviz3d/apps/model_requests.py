@@ -128,7 +128,7 @@ class ModelRequests:
         """Request what belongs to the model, with a sample as an example; returns whether that is possible."""
         if self._runner is None or sample.source is None:
             return False
-        request = SampleRequest(sample.source, wanted, of_model=True)
+        request = SampleRequest(sample.source, wanted, of_model=True, perspective=perspective)
         self._ask(PendingRequest(position, request, then, perspective=perspective), self._runner)
         return True
 

@@ -48,12 +48,15 @@ class SampleRequest:
         computed for it.
     changed_only
         Whether the request is for a changed run alone, because another capture holds the sample's unchanged run.
+    perspective
+        The perspective that shows the answer, if the request is for what belongs to the model.
     """
 
     source: str
     insights: Insights = NOTHING_MORE
     of_model: bool = False
     changed_only: bool = False
+    perspective: str = ""
 
 
 @dataclass(frozen=True)

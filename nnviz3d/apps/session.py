@@ -289,6 +289,8 @@ class Session:
         arrived = self.queries.poll()
         if self.queries.arrived:
             self._show_arrived()
+        if self.queries.ready:
+            self._tell_ready()
         settled = self.queries.settle()
         return arrived or news is not None or settled
 
@@ -299,6 +301,12 @@ class Session:
             self._enter(perspective)
         except UserError as error:
             self.queries.message = str(error)
+
+    def _tell_ready(self) -> None:
+        """Say that a perspective can be shown: the user asked for something else while it was computed."""
+        name, self.queries.ready = self.queries.ready, ""
+        title = next(one.title for one in self.perspectives.all if one.name == name)
+        self.queries.message = f"{title} is ready; choose it to see it. {self.queries.message}".rstrip()
 
     def _prepare(self, capture: CaptureReader) -> Scene:
         """Build the scene of a longer training; runs in the thread that follows it, so that drawing does not wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -424,6 +425,31 @@ def test_answer_that_is_not_waited_for_is_kept_and_does_not_switch(asking):
     asking.look_at("network")
     arrive(asking)
     assert asking.perspectives.current == "network"
+
+
+@pytest.mark.parametrize("other", [2, 4], ids=["captured", "not captured"])
+def test_perspective_that_arrives_after_another_sample_was_chosen_is_told(asking, model, tmp_path, other):
+    model.capture = embedded(tmp_path / "conv.zarr", "conv")
+    begins, goes_on = threading.Event(), threading.Event()
+    run = model.run
+
+    def late(request, on_event):
+        begins.set()
+        assert goes_on.wait(30)
+        return run(request, on_event)
+
+    model.run = late
+    embed_layer(asking, "conv")
+    assert begins.wait(30)
+    asking.choose(other)
+    goes_on.set()
+    arrive(asking)
+    assert asking.queries.message == "Embedding is ready; choose it to see it."
+    assert asking.perspectives.current == "activations", "the user went on"
+    assert asking.perspectives.availability("embedding").state is State.HELD
+    asking.queries.message = ""
+    asking.look_at("embedding")
+    assert asking.perspectives.current == "embedding"
 
 
 def test_layer_is_embedded_for_all_samples_and_its_points_are_shown(asking, model, tmp_path):

@@ -134,6 +134,26 @@ def test_upload_that_is_no_picture_is_refused_with_a_sentence(page, tmp_path):
     assert page.locator("#busy").count() == 0
 
 
+def test_sample_that_is_no_picture_has_the_sign_of_a_sheet(page, tmp_path):
+    (tmp_path / "words.txt").write_text("a good film")
+    page.set_input_files("#file", tmp_path / "words.txt")
+    name = "a good film"
+    wait_until(
+        lambda: page.evaluate("(name) => window.trame.state.get('samples').some((one) => one.name === name)", name),
+        "it is listed",
+    )
+    page.locator("#sample").click()
+    page.locator("#sample-filter").fill("film")
+    item = page.locator(".sample-list .sample", has_text=name)
+    wait_until(lambda: item.count() == 1, "it can be chosen")
+    picture = item.locator("img")
+    wait_until(lambda: "none" in picture.get_attribute("class").split(), "it has no picture")
+    assert "svg" in picture.evaluate("(image) => getComputedStyle(image).content")
+    page.locator("#sample-filter").fill("")
+    page.keyboard.press("Escape")
+    wait_until(lambda: item.count() == 0, "the list is closed")
+
+
 def test_dead_worker_is_reported_and_replaced(page, live):
     choose(page, "digits:601")
     arrived(page, "digits:601")

@@ -220,6 +220,8 @@ def _build_item(name: str) -> None:
         loading="lazy",
         classes="thumb",
         alt="",
+        error="$event.target.classList.add('none')",  # a file that is no picture, such as a text
+        __events=["error"],
     )
     note = f"sample_notes[{name}.index]"
     with html.Div(classes="sample-text", v_if=name, title=(f"`${{{name}.name}} ${{{note} || ''}}`",)):
