@@ -334,3 +334,29 @@ def test_sample_with_a_nan_output_has_no_predicted_class(tmp_path):
     assert f"{CLASSES[4]}  1" in said
     assert not any(words.startswith("others") for words in said)
     assert "the output is NaN" in scene.describe(PointPick("dense", 3), Selection()).more
+
+
+def test_name_of_a_class_in_two_clusters_stands_in_the_larger_one(tmp_path):
+    random = np.random.default_rng(3)
+    middles = np.repeat(np.array([[-9.0, 0, 0], [9.0, 0, 0], [0, 5.0, 0]]), (20, 30, 10), axis=0)
+    points = (middles + random.normal(size=middles.shape) * 0.3).astype(np.float32)
+    classes = np.repeat([0, 1], (50, 10))
+    found = replace(
+        small_embedding(),
+        points=points,
+        first=points,
+        snapshots=points[np.newaxis],
+        names=tuple(f"point {i}" for i in range(60)),
+        labels=classes,
+        predictions=classes,
+        probabilities=np.ones(60, dtype=np.float32),
+        vectors=random.normal(size=(60, 20)).astype(np.float32),
+    )
+    capture = write(tmp_path / "two.zarr", small_graph(), small_values(), also=[partial(write_embedding, found=found)])
+    scene = build(capture)
+    what = scene.at(scene.duration)
+    cloud = next(p for p in what.primitives if isinstance(p, Points))
+    labels = next(p for p in what.primitives if isinstance(p, Labels)).labels
+    named = {label.lines[0]: np.array(label.anchor) for label in labels}
+    for k, members in ((0, slice(20, 50)), (1, slice(50, 60))):
+        np.testing.assert_allclose(named[CLASSES[k]], np.median(cloud.points[members], axis=0), atol=0.1)

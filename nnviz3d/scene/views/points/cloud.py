@@ -21,6 +21,7 @@ from nnviz3d.scene.primitives import Callout, Label, Labels, Panel, Points, Prim
 from nnviz3d.scene.selection import EVERY_POINT, ColoredBy, PointFilter, Selection
 from nnviz3d.scene.timeline import Timeline
 from nnviz3d.scene.views.points.columns import CLASSES, LABEL, columns_of
+from nnviz3d.scene.views.points.label_places import densest
 from nnviz3d.scene.views.points.neighbours import share_of_variance
 from nnviz3d.scene.views.points.painting import Painted, Painter
 from nnviz3d.scene.views.points.samples import PointPick, answer_of, facts_of_point, facts_of_sample
@@ -102,6 +103,7 @@ class Cloud:
         self.title = self._titled()
         self._painted: dict[ColoredBy | None, Painted] = {}
         self._searched: dict[tuple[ColoredBy | None, PointFilter], Painted] = {}
+        self._cores: tuple[Painted | None, dict[int, NDArray[np.int64]]] = (None, {})
         self._kept: tuple[object, tuple[Primitive, ...]] = (None, ())
         self._more: tuple[object, tuple[Primitive, ...]] = (None, ())
 
@@ -252,13 +254,21 @@ class Cloud:
         return painted._replace(colors=colors, sizes=sizes, rings=rings, legend=legend)
 
     def names(self, points: NDArray[np.float32], painted: Painted) -> Labels:
-        """Return a label for each coloured class at the centre of its points."""
+        """Return a label for each coloured class, at the points that are densest at the end of the way.
+
+        They are the same points along the whole way, so that a label does not jump from one cluster to another.
+        """
         labels = []
         known = painted.by in CLASSES
+        if self._cores[0] is not painted:
+            self._cores = (painted, {})
+        cores = self._cores[1]
         for k in painted.palette:
-            members = points[(painted.codes == k) & (painted.colors[:, 3] > 0)]
-            if len(members) and (known or spread_of(members) < _GATHERED * spread_of(points)):
-                x, y, z = (float(v) for v in np.median(members, axis=0))
+            members = np.flatnonzero((painted.codes == k) & (painted.colors[:, 3] > 0))
+            if len(members) and (known or spread_of(points[members]) < _GATHERED * spread_of(points)):
+                if k not in cores:
+                    cores[k] = members[densest(self.end[members])]
+                x, y, z = (float(v) for v in np.median(points[cores[k]], axis=0))
                 labels.append(Label((x, y, z), (painted.titles[k],), "above", priority=float(len(members))))
         return Labels("classes", tuple(labels))
 

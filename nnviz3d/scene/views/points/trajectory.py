@@ -122,7 +122,9 @@ class TrajectoryCloud:
             cloud = step.balls(points, painted)
             trails = self._trailing(moment, painted)
             legend = self._legend(moment, painted)
-            self._kept[key] = (*trails, cloud, step.names(points, painted), step.title, legend)
+            # The names stand at points that are dense at the last step, so that they do not jump from one step to the next.
+            names = self._cloud(len(self._way) - 1).names(points, painted)
+            self._kept[key] = (*trails, cloud, names, step.title, legend)
         return self._kept[key]
 
     def marked(self, moment: float, pick: PointPick, selected: int) -> tuple[Primitive, ...]:
