@@ -54,9 +54,9 @@ def first(window: Shown) -> Iterator[np.ndarray]:
     assert np.array_equal(saved(window), picture), "the test leaves the window as it was"
 
 
-def says(window: Shown, sentence: str, patience: float = PATIENCE) -> None:
+def says(window: Shown, *lines: str, patience: float = PATIENCE) -> None:
     wait_until(
-        lambda: shows(window.screen(), words(sentence)), f"the window says: {sentence}", patience=patience, pause=0.3
+        lambda: shows(window.screen(), words(*lines)), f"the window says: {' / '.join(lines)}", patience=patience, pause=0.3
     )
 
 
@@ -127,7 +127,10 @@ def test_muted_channel_changes_the_picture_and_gives_the_scores_of_a_model_witho
     best = np.argsort(-np.maximum(before, after), kind="stable")[:3]
     assert PALACE in best
     scores = [f"{network.classes[i]}: {score(float(before[i]))} → {score(float(after[i]))}" for i in best]
-    says(window, " · ".join([*scores, "D: undo"]))
+    assert before.argmax() == after.argmax() == PALACE
+    was, now = (score(float(one[PALACE])) for one in (before, after))
+    answer = f"Without channel {index[2]} of head_relu, the answer stays {network.classes[PALACE]} ({was} → {now})."
+    says(window, answer, " · ".join([*scores, "D: undo"]))
     muted = state(window).look
     assert (muted.interventions, muted.quantity) == ((f"mute head_relu[{index[2]}]",), "change")
     assert differs(saved(window), picked)
