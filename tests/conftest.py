@@ -30,6 +30,16 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
 
 
+@pytest.fixture(autouse=True)
+def same_signals() -> Iterator[None]:
+    """Undo what a test does to signal handlers: processes of later tests would inherit that SIGTERM is ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def ctrl_c_interrupts() -> Iterator[None]:
     """Let Ctrl-C raise `KeyboardInterrupt`, which the background jobs of a shell and their children ignore."""

@@ -56,7 +56,10 @@ def first(window: Shown) -> Iterator[np.ndarray]:
 
 def says(window: Shown, *lines: str, patience: float = PATIENCE) -> None:
     wait_until(
-        lambda: shows(window.screen(), words(*lines)), f"the window says: {' / '.join(lines)}", patience=patience, pause=0.3
+        lambda: shows(window.screen(), words(*lines)),
+        f"the window says: {' / '.join(lines)}",
+        patience=patience,
+        pause=0.3,
     )
 
 

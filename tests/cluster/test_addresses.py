@@ -15,7 +15,6 @@ pytest.importorskip("s3fs")
 import s3fs
 import zarr
 
-from nnviz3d.cli import main
 from nnviz3d.cluster.capture_parts import CaptureParts
 from nnviz3d.cluster.destination import destination_of
 from nnviz3d.cluster.orders import CaptureOrder
@@ -24,6 +23,7 @@ from nnviz3d.data.capture import Capture, open_capture
 from nnviz3d.data.request import CaptureRequest
 from nnviz3d.data.storage.address import AddressStore, absolute, address_of, store_at
 from nnviz3d.errors import CaptureError, DamagedCapture, UserError
+from tests.support import command_line
 from tests.support.object_store import object_store
 
 RUN = "nnviz3d.test/run.zarr"
@@ -91,11 +91,9 @@ def test_capture_at_an_address_reads_as_the_one_that_was_published(published: st
     [("inspect", "{0}"), ("snapshot", "{0}", "-o", "x.png", "--size", "160x120")],
     ids=["inspect", "snapshot"],
 )
-def test_command_takes_an_address_as_its_target(published: str, tmp_path: Path, monkeypatch, command: tuple[str, ...]):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        main([word.format(published) for word in command])
-    assert ended.value.code == 0
+def test_command_takes_an_address_as_its_target(published: str, tmp_path: Path, command: tuple[str, ...]):
+    done = command_line.run(*(word.format(published) for word in command), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "snapshot" not in command or (tmp_path / "x.png").stat().st_size > 1000
 
 

@@ -352,7 +352,13 @@ def test_name_of_a_class_in_two_clusters_stands_in_the_larger_one(tmp_path):
         probabilities=np.ones(60, dtype=np.float32),
         vectors=random.normal(size=(60, 20)).astype(np.float32),
     )
-    capture = write(tmp_path / "two.zarr", small_graph(), small_values(), classes=CLASSES, also=[partial(write_embedding, found=found)])
+    capture = write(
+        tmp_path / "two.zarr",
+        small_graph(),
+        small_values(),
+        classes=CLASSES,
+        also=[partial(write_embedding, found=found)],
+    )
     scene = build(capture)
     what = scene.at(scene.duration)
     cloud = next(p for p in what.primitives if isinstance(p, Points))
