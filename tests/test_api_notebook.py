@@ -1,4 +1,4 @@
-"""What the Python API does in a notebook's kernel."""
+"""Tests of the Python API in a notebook's kernel."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from nnviz3d.apps.progress import print_notice
+from nnviz3d.apps.sample_listing import available, uncaptured
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.target import ModelOptions
 from nnviz3d.data.captured_model import check_model_of
@@ -18,11 +19,8 @@ from nnviz3d.data.graph import Shape
 from nnviz3d.data.preprocessing_words import REQUESTED
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import CaptureRequest
-from nnviz3d.data.sample_sources import expand
-from nnviz3d.errors import SampleError, UserError
+from nnviz3d.errors import UserError
 
-NAME_IT = "name it beside the capture, --model MODEL"
-"""The advice on a capture that is shown without its model."""
 _RANDOM = re.compile(r"random \(seed \d+\)")
 _ROW = re.compile(r"\[\d+\]$")
 _CUT = "..."
@@ -80,9 +78,8 @@ def attached_samples(capture: CaptureReader, inputs: tuple[str, ...]) -> tuple[S
     SampleError
         If an input does not exist.
     """
-    shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
-    seed = capture.provenance.seed or 0
-    given = _listed(inputs, shapes, seed)
+    shapes, seed = capture.graph.input_shapes, capture.provenance.seed or 0
+    given = uncaptured(inputs, shapes, seed)
     named = {one.name: one for one in given}
     ready = captured_samples(capture)
     files = dict.fromkeys(_ROW.sub("", one.name) for one in ready if one.name not in named)
@@ -96,16 +93,8 @@ def attached_samples(capture: CaptureReader, inputs: tuple[str, ...]) -> tuple[S
     return (*known, *(one for one in given if one.name not in names))
 
 
-def _listed(inputs: tuple[str, ...], shapes: Mapping[str, Shape], seed: int) -> tuple[Sample, ...]:
-    found = expand(inputs, seed=seed, shapes=shapes) if inputs else ()
-    return tuple(Sample(one.name, None, one.source, labelled=one.label is not None) for one in found)
-
-
 def _by_name(name: str, shapes: Mapping[str, Shape], seed: int) -> tuple[Sample, ...]:
     """Return the samples that a name stands for by itself: one, or the rows of a file; nothing if it stands for none."""
     if "/" in name or "\\" in name or name.endswith(_CUT):
         return ()
-    try:
-        return _listed(("random" if _RANDOM.fullmatch(name) else name,), shapes, seed)
-    except SampleError:
-        return ()
+    return available(("random" if _RANDOM.fullmatch(name) else name,), shapes, seed)

@@ -12,7 +12,7 @@ from nnviz3d.data.axes import unit_word
 from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.context import class_name, predicted_of_two, top_classes
+from nnviz3d.scene.context import predicted_class
 
 
 def changed_answer(
@@ -45,30 +45,14 @@ def changed_answer(
         return f"{change}, the output of {head} is not finite."
     if not np.isfinite(before).all():
         return f"{change}, the output of {head} is finite; without it, it is not."
+    # The highest score is that of the predicted class; a single number is it itself.
+    was, now = score(float(before.max())), score(float(after.max()))
     if not is_scores:
-        return f"{change}, the output {_from_to('', before[0], after[0])}."
-    first, of_first = _answer(capture, head, before)
-    second, of_second = _answer(capture, head, after)
-    if first == second:
-        return f"{change}, the answer {_from_to(first, before[of_first], after[of_second])}."
-    return (
-        f"{change}, the answer changes from {first} ({score(float(before[of_first]))}) "
-        f"to {second} ({score(float(after[of_second]))})."
-    )
-
-
-def _answer(capture: CaptureReader, head: str, values: NDArray[np.float32]) -> tuple[str, int]:
-    """Return the predicted class, and which of the output's numbers says so."""
-    best = top_classes(values, 1)[0]
-    of_two = predicted_of_two(capture, head, float(values[0])) if values.size == 1 else None
-    return of_two or class_name(capture.classes, best), best
-
-
-def _from_to(name: str, before: np.float32, after: np.float32) -> str:
-    first, second = score(float(before)), score(float(after))
-    if name:
-        return f"stays {name} ({first})" if first == second else f"stays {name} ({first} → {second})"
-    return f"stays {first}" if first == second else f"goes from {first} to {second}"
+        return f"{change}, the output stays {was}." if was == now else f"{change}, the output goes from {was} to {now}."
+    first, second = predicted_class(capture, head, before), predicted_class(capture, head, after)
+    if first != second:
+        return f"{change}, the answer changes from {first} ({was}) to {second} ({now})."
+    return f"{change}, the answer stays {first} ({was if was == now else f'{was} → {now}'})."
 
 
 def _told(capture: CaptureReader, interventions: Sequence[Intervention]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnviz3d.apps.attached_model import NAME_IT
+from nnviz3d.apps.model_requests import NAME_IT
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.session import Session
 from nnviz3d.data.capabilities.embeddings import embedding_names, read_embedding

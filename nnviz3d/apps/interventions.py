@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.changed_answer import changed_answer
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
+from nnviz3d.apps.model_requests import NAME_IT
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.apps.wanted_change import possible_interventions
 from nnviz3d.data.axes import channel_axis
@@ -33,7 +33,6 @@ _SCORES = 5
 _WORDS = "Running the model with interventions on"
 _MOST = 100
 """Most lists that `undo` goes back to."""
-_WHOLE = "Whole layer"
 LARGEST_FACTOR = 1000.0
 """Largest factor, positive or negative, that a user chooses."""
 
@@ -95,17 +94,17 @@ class Interventions:
         names = originals(self._frame.scene.context.capture)
         if isinstance(pick, EdgePick) and {pick.source, pick.target} <= names.keys():
             return self._edge_places(pick, names[pick.source], names[pick.target])
-        if isinstance(pick, CellPick) and pick.layer in names:
-            return _cell_places(graph.node(pick.layer), names[pick.layer], pick.index)
         layer = self.layer
-        return {} if layer is None else {_WHOLE: Intervention(names[layer])}
+        if layer is None:
+            return {}
+        return _cell_places(graph.node(layer), names[layer], pick.index if isinstance(pick, CellPick) else ())
 
     @property
     def layer(self) -> str | None:
         """The layer of the pick, or else the chosen layer, whose channels can be changed; `None` if there is none."""
         selection = self._frame.selection
         pick = selection.pick
-        layer = pick.layer if isinstance(pick, CellPick | LayerPick) else None if pick else selection.layer
+        layer = pick.layer if isinstance(pick, CellPick | LayerPick) else selection.layer if pick is None else None
         return layer if layer in originals(self._frame.scene.context.capture) else None
 
     @property
@@ -309,7 +308,10 @@ class Interventions:
 
 
 def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str, Intervention]:
-    """Return the interventions at a number, by their words: on its channel and itself, or its neuron, and on the layer."""
+    """Return the interventions at a number, by their words: on its channel and itself, or its neuron, and on the layer.
+
+    Without a number, an empty index, it is the layer alone.
+    """
     axis = channel_axis(node.axes)
     found: dict[str, Intervention] = {}
     if axis is not None and len(index) == len(node.shape):
@@ -318,7 +320,7 @@ def _cell_places(node: LayerNode, name: str, index: tuple[int, ...]) -> dict[str
             found["This number"] = Intervention(name, index=index)
         else:
             found[f"Neuron {index[axis]}"] = Intervention(name, unit=index[axis])
-    found[_WHOLE] = Intervention(name)
+    found["Whole layer"] = Intervention(name)
     return found
 
 

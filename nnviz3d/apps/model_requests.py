@@ -20,6 +20,10 @@ _UNSENT = SampleRequest("")
 """The request of what is not sent yet."""
 
 
+NAME_IT = "name it beside the capture, --model MODEL"
+"""The advice on a capture that is shown without its model."""
+
+
 @dataclass(frozen=True)
 class PendingRequest:
     """The request that the user waits for.

@@ -13,6 +13,7 @@ from nnviz3d.apps.comparison import Compared, Other, subtracting_models
 from nnviz3d.apps.kept_answers import KeptAnswers
 from nnviz3d.apps.origin import NO_ORIGIN, SceneOrigin
 from nnviz3d.apps.progress import embed_with_progress
+from nnviz3d.apps.sample_listing import available, uncaptured
 from nnviz3d.apps.sample_runner import OtherModel, SampleRunner
 from nnviz3d.apps.samples import Sample, captured_samples
 from nnviz3d.apps.target import DEFAULT, ModelOptions, ResolvedTarget, resolve
@@ -25,13 +26,12 @@ from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.files.paths import user_path
 from nnviz3d.data.files.sample_columns import read_sample_table
 from nnviz3d.data.files.temporary_folder import temporary_folder
-from nnviz3d.data.graph import Shape, head_of
+from nnviz3d.data.graph import head_of
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.request import NOTHING_MORE, CaptureRequest, Insights, Invitation
-from nnviz3d.data.sample_sources import expand
 from nnviz3d.data.source_names import locate, named_parts
 from nnviz3d.data.training_embedding import EmbeddingTrajectory
-from nnviz3d.errors import CaptureError, SampleError, SceneError, UserError
+from nnviz3d.errors import CaptureError, SceneError, UserError
 from nnviz3d.scene.look_check import scene_of
 from nnviz3d.scene.scene import Scene
 from nnviz3d.scene.selection import Selection
@@ -209,8 +209,7 @@ def opened(
 
 def _with_dataset(found: Opened, inputs: tuple[str, ...]) -> Opened:
     """Return an open target with the data set that its session uses later."""
-    graph = found.capture.graph
-    return replace(found, dataset=_uncaptured(inputs, {name: graph.node(name).shape for name in graph.inputs}))
+    return replace(found, dataset=uncaptured(inputs, found.capture.graph.input_shapes))
 
 
 def _with_table(spec: SceneSpec, metadata: Path | None, *, alone: bool) -> SceneSpec:
@@ -315,17 +314,21 @@ class _Opening:
     def capture_of_model(self, capture: CaptureReader, shown: int, model: str, worker: Worker) -> Opened:
         """Open a ready capture whose model can be run on the scene's other samples."""
         request, folder = self._request(model)
-        kept = KeptAnswers.of(capture)
         if self._found.attached:
             request = as_captured(request, capture, folder)
-            listed = attached_samples(capture, self._found.options.inputs)
-            return Opened(self.spec, capture, shown, listed, self._runner(request, capture, worker, folder, kept))
-        choices = _uncaptured(self._found.choices)
-        named = {one.name: one.source for one in (*_available(self._found.options.inputs), *choices)}
+            samples = attached_samples(capture, self._found.options.inputs)
+        else:
+            samples = self._choices_beside(capture)
+        runner = self._runner(request, capture, worker, folder, KeptAnswers.of(capture))
+        return Opened(self.spec, capture, shown, samples, runner)
+
+    def _choices_beside(self, capture: CaptureReader) -> tuple[Sample, ...]:
+        """Return the samples of a ready capture, with their sources if these exist, and then the scene's others."""
+        choices = uncaptured(self._found.choices)
+        named = {one.name: one.source for one in (*available(self._found.options.inputs), *choices)}
         ready = tuple(replace(one, source=named.get(one.name)) for one in captured_samples(capture))
         names = {one.name for one in ready}
-        samples = (*ready, *(one for one in choices if one.name not in names))
-        return Opened(self.spec, capture, shown, samples, self._runner(request, capture, worker, folder, kept))
+        return (*ready, *(one for one in choices if one.name not in names))
 
     def live_model(self, capture: CaptureReader, shown: int, invitation: Invitation, worker: Worker) -> Opened:
         """Open the capture of one sample of a live model, which can be run on its other samples."""
@@ -348,11 +351,10 @@ class _Opening:
         if self._rival is not None:
             capture = self._rival.beside(capture, self._rival.captured(first, folder), found.model)
         # The capture tells which axis of an input array counts the samples.
-        shapes = {name: capture.graph.node(name).shape for name in capture.graph.inputs}
-        sources = _uncaptured(found.options.inputs or ("random",), shapes)
+        sources = uncaptured(found.options.inputs or ("random",), capture.graph.input_shapes)
         shown = _sample_shown(self._sample, found, capture.committed, "input") if whole else 0
         indices = {i: i for i in range(len(sources))} if whole else {position: 0}
-        samples = _with_indices((*sources, *_uncaptured(found.choices)), indices)
+        samples = _with_indices((*sources, *uncaptured(found.choices)), indices)
         runner = None if self._worker is None else self._runner(request, capture, self._worker, folder)
         origin = SceneOrigin.of(replace(found, spec=self.spec), len(sources), ready=False)
         return Opened(self.spec, capture, shown, samples, runner, origin=origin)
@@ -396,23 +398,6 @@ def lacking(capture: CaptureReader, wanted: Insights) -> str:
     """Return one sentence on what a capture lacks of a request; nothing if it lacks nothing."""
     missing = (capability.missing(capture, wanted) for capability in reversed(CAPABILITIES))
     return next(filter(None, missing), "")
-
-
-def _uncaptured(inputs: tuple[str, ...], shapes: Mapping[str, Shape] | None = None) -> tuple[Sample, ...]:
-    """List the samples of some inputs; none of them has been captured."""
-    if not inputs:
-        return ()
-    return tuple(
-        Sample(one.name, None, one.source, labelled=one.label is not None) for one in expand(inputs, shapes=shapes)
-    )
-
-
-def _available(inputs: tuple[str, ...]) -> tuple[Sample, ...]:
-    """List the samples of some inputs; none if they no longer exist, because a ready capture does not need them."""
-    try:
-        return _uncaptured(inputs)
-    except SampleError:
-        return ()
 
 
 def _with_indices(samples: tuple[Sample, ...], indices: Mapping[int, int]) -> tuple[Sample, ...]:

@@ -9,9 +9,9 @@ from glob import escape
 from shlex import quote
 from typing import Any
 
-from nnviz3d.apps.attached_model import NAME_IT
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.apps.model_queries import ModelQueries
+from nnviz3d.apps.model_requests import NAME_IT
 from nnviz3d.apps.open_target import lacking
 from nnviz3d.apps.samples import SampleList
 from nnviz3d.apps.target import scene_named
@@ -141,6 +141,10 @@ class Perspectives:
         self._failed: dict[str, tuple[CaptureReader, str]] = {}
         self._known: tuple[tuple[object, ...], Mapping[str, Availability]] = ((), {})
 
+    def title(self, name: str) -> str:
+        """Return the name of a perspective for users."""
+        return next(one.title for one in self.all if one.name == name)
+
     def availability(self, name: str) -> Availability:
         """Return whether a perspective can be shown."""
         capture, sample = self._frame.scene.capture, self._frame.selection.sample
@@ -195,7 +199,7 @@ class Perspectives:
         """Ask the model for what a perspective needs; the queries say when it has arrived."""
         spec, capture = self._specs[name], self._frame.scene.capture
         needs = spec.needs()
-        title = next(one.title for one in self.all if one.name == name)
+        title = self.title(name)
         if _lacks_of_model(spec, capture):
             self._queries.run_for_model(needs.of_model.plus(self._dataset(needs)), name)
         else:

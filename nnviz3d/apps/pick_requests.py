@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glob import escape
 
-from nnviz3d.apps.attached_model import NAME_IT
+from nnviz3d.apps.model_requests import NAME_IT
 from nnviz3d.apps.session import Session
 from nnviz3d.data.axes import channel_axis
 from nnviz3d.data.capabilities.examples import too_few

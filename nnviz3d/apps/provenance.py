@@ -8,7 +8,7 @@ import numpy as np
 
 from nnviz3d.data.preprocessing_words import MEANING
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_of_two, top_classes
+from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_class, predicted_of_two
 
 
 def provenance_lines(capture: CaptureReader, sample: int) -> list[list[str]]:
@@ -47,8 +47,7 @@ def sample_note(capture: CaptureReader, head: str | None, index: int, scores: np
     """
     parts = []
     if head is not None and scores is not None and np.isfinite(scores).any():
-        of_two = predicted_of_two(capture, head, float(scores.flat[0])) if scores.size == 1 else None
-        parts.append(f"predicted {of_two or class_name(capture.classes, top_classes(scores, 1)[0])}")
+        parts.append(f"predicted {predicted_class(capture, head, scores)}")
     label = capture.label(index)
     if label is not None:
         parts.append(f"label {class_name(capture.classes, label)}")

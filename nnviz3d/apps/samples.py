@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from nnviz3d.apps.frame_state import FrameState
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.data.sample_sources import InputSample
 from nnviz3d.data.source_names import is_picture
 
 
@@ -44,6 +45,11 @@ class Sample:
     upload: Path | None = None
     labelled: bool = False
     refused: str = ""
+
+    @staticmethod
+    def of(found: InputSample, upload: Path | None = None) -> Sample:
+        """Return a sample of an input, which the model has not been run on."""
+        return Sample(found.name, None, found.source, upload=upload, labelled=found.label is not None)
 
 
 def captured_samples(capture: CaptureReader) -> tuple[Sample, ...]:

@@ -305,7 +305,7 @@ class Session:
     def _tell_ready(self) -> None:
         """Say that a perspective can be shown: the user asked for something else while it was computed."""
         name, self.queries.ready = self.queries.ready, ""
-        title = next(one.title for one in self.perspectives.all if one.name == name)
+        title = self.perspectives.title(name)
         self.queries.message = f"{title} is ready; choose it to see it. {self.queries.message}".rstrip()
 
     def _prepare(self, capture: CaptureReader) -> Scene:

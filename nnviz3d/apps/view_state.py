@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nnviz3d.apps.attached_model import NAME_IT
+from nnviz3d.apps.model_requests import NAME_IT
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.saved_scene import look_of
 from nnviz3d.apps.session import Session

@@ -56,7 +56,7 @@ def dataset_request(request: CaptureRequest, graph: ModelGraph) -> CaptureReques
     graph
         The model, with the sizes of the capture's samples, which those of the data set get too.
     """
-    shapes = tuple(graph.node(name).shape for name in graph.inputs)
+    shapes = graph.input_shapes.values()
     known = tuple(tuple(n for n in shape if n is not None) for shape in shapes)
     fixed = all(None not in shape for shape in shapes)
     return request.model_copy(

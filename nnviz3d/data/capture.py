@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -64,11 +64,8 @@ class Capture:
         What sessions let the model compute and kept in the folder of the capture; `stored` has their groups, too.
     """
 
-    def __init__(
-        self, path: Path, listing: Listing, attributes: Mapping[str, Any], kept: tuple[Capture, ...] = ()
-    ) -> None:
+    def __init__(self, path: Path, listing: Listing, attributes: Mapping[str, Any], kept: Sequence[Path] = ()) -> None:
         self.path = path
-        self.kept = kept
         if attributes.get("format") != schema.FORMAT:
             raise CaptureError(f"{path} is a Zarr store but not a capture: its format is {attributes.get('format')!r}.")
         version = attributes.get("version")
@@ -87,8 +84,9 @@ class Capture:
         self.added_samples: tuple[int, ...] = ()
         own = StoredArrays(path, listing, graph=self.graph, complete=self.complete, committed=self.committed)
         self._own = own
-        self.stored: StoredArrays = ChainedArrays([own, *(one.stored for one in kept)]) if kept else own
         self._check_committed()
+        self.kept = tuple(_open_kept(file, self) for file in kept)
+        self.stored: StoredArrays = ChainedArrays([own, *(one.stored for one in self.kept)]) if kept else own
 
     def stored_sample(self, sample: int) -> tuple[StoredArrays, int]:
         """Return the arrays that hold a sample, and the index of the sample in them."""
@@ -337,11 +335,7 @@ def open_capture(path: Path | str) -> Capture:
         If nothing is there, or it is no capture, damaged, or of a newer version.
     """
     place = Path(path)
-    listing, attributes = _open_root(place)
-    capture = Capture(place, listing, attributes)
-    kept = tuple(_open_kept(file, capture) for file in (() if address_of(place) else kept_files(place)))
-    if kept:
-        capture = Capture(place, listing, attributes, kept)
+    capture = Capture(place, *_open_root(place), () if address_of(place) else kept_files(place))
     if capture.committed < 1 and capture.training is None:
         raise CaptureError(f"{path} holds no complete sample yet.")
     return capture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.files.model_files import CONFIG, WEIGHTS
 from nnviz3d.data.files.paths import exists, is_file, is_folder, user_path
 from nnviz3d.data.model_sources import NO_OPTIONS, LoadOptions, has_prefix, known_sources, names_model
@@ -67,10 +67,7 @@ def _sha256_of(model: str, loading: LoadOptions) -> str | None:
         file = user_path(weights) if weights not in (None, "imagenet", "none") else None
     else:
         file = _hashed_file(user_path(model))
-    if file is None or not is_file(file):
-        return None
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return None if file is None or not is_file(file) else sha256_of(file)
 
 
 def _hashed_file(path: Path) -> Path | None:

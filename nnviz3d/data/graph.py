@@ -187,6 +187,11 @@ class ModelGraph:
             if name not in order:
                 raise CaptureError(f"The graph names {name!r} as an input or output, but has no such node.")
 
+    @property
+    def input_shapes(self) -> dict[str, Shape]:
+        """The shape of one sample for each input, by name."""
+        return {name: self.node(name).shape for name in self.inputs}
+
     def __iter__(self) -> Iterator[LayerNode]:
         return iter(self.nodes)
 

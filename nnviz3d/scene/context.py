@@ -417,6 +417,12 @@ def predicted_of_two(capture: CaptureReader, output: str, value: float) -> str |
     return two[value > 0.5]
 
 
+def predicted_class(capture: CaptureReader, output: str, scores: NDArray[np.float32]) -> str:
+    """Return the name of the class that an output's scores, or its single probability, predict."""
+    of_two = predicted_of_two(capture, output, float(scores.flat[0])) if scores.size == 1 else None
+    return of_two or class_name(capture.classes, top_classes(scores, 1)[0])
+
+
 def is_classifier(capture: CaptureReader, head: str) -> bool:
     """Whether an output's numbers are scores of classes: it ends in a softmax, or the classes have names."""
     node = capture.graph.node(head)

@@ -93,7 +93,7 @@ def test_other_model_is_refused_by_its_sha256(folder):
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_what_is_no_model_is_refused(model, says):
+def test_name_of_no_model_of_the_capture_is_refused(model, says):
     assert refusal(model=model).startswith(says)
 
 

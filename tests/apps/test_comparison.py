@@ -104,7 +104,7 @@ def test_models_are_both_run_on_the_shown_sample(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     worker, other = StandIn(), StandIn()
     options = ModelOptions(inputs=("random",))
-    monkeypatch.setattr("nnviz3d.apps.open_target._uncaptured", lambda *_: (Sample("s1", None, "s1"),))
+    monkeypatch.setattr("nnviz3d.apps.open_target.uncaptured", lambda *_: (Sample("s1", None, "s1"),))
 
     def request(one: CaptureRequest) -> CaptureRequest:
         return one.model_copy(update={"inputs": ("s1",)})

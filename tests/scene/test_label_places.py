@@ -1,4 +1,4 @@
-"""Where the name of a class stands among its points."""
+"""Tests of the place of a class's name among its points."""
 
 from __future__ import annotations
 

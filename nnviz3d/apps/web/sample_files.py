@@ -64,8 +64,7 @@ def add_files(application: web.Application, page: PageContext) -> None:
             return refused(f"{plain} cannot be stored: {error.strerror or error}.")
         if size is None:
             return refused(f"{plain} is larger than {_LARGEST >> 20} MB.")
-        graph = page.session.scene.capture.graph
-        shapes = {name: graph.node(name).shape for name in graph.inputs}
+        shapes = page.session.scene.capture.graph.input_shapes
         try:
             if is_picture(folder / plain):
                 await asyncio.to_thread(read_image, folder / plain, least=_SIDE)
@@ -73,12 +72,7 @@ def add_files(application: web.Application, page: PageContext) -> None:
         except UserError as error:
             (folder / plain).unlink(missing_ok=True)
             return refused(str(error))
-        positions = [
-            page.session.samples.add(
-                Sample(one.name, None, one.source, upload=folder / plain, labelled=one.label is not None)
-            )
-            for one in found
-        ]
+        positions = [page.session.samples.add(Sample.of(one, upload=folder / plain)) for one in found]
         if not positions:
             return refused(f"{plain} holds no samples.")
         page.synchronize()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, get_args
 
-from nnviz3d.apps.attached_model import NAME_IT
+from nnviz3d.apps.model_requests import NAME_IT
 from nnviz3d.apps.perspectives import State
 from nnviz3d.apps.pick_examples import strongest_samples
 from nnviz3d.apps.pick_requests import find_examples, lacks_examples
@@ -81,7 +81,7 @@ class KeyCommands:
             self._tell(str(error))
             return
         if self._session.queries.perspective == name:
-            title = next(one.title for one in self._session.perspectives.all if one.name == name)
+            title = self._session.perspectives.title(name)
             self._tell(f"{title}: shown when the model has computed it · Esc: stop")
 
     def tell_perspective(self) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nnviz3d.capture.foreign.model import ForeignInput, ForeignModel, ForeignOrigin, Values
 from nnviz3d.capture.foreign.operations import Operation, OperationList
 from nnviz3d.capture.foreign.tflite_options import activation_of, details_of, kind_of_code, linear_of, weights_of
-from nnviz3d.capture.loading.loaded_model import sha256_of
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError

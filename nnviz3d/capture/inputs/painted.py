@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from nnviz3d.capture.inputs.arrays import span_of
 from nnviz3d.capture.inputs.rows import Rows
 from nnviz3d.capture.inputs.sample_set import Samples
-from nnviz3d.capture.loading.loaded_model import sha256_of
 from nnviz3d.capture.programs.flat_program import InputSpec
 from nnviz3d.data.capabilities.interventions import Intervention
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.files.picture_arrays import PictureShape, numbers_like
 from nnviz3d.data.files.picture_files import read_header, read_image
 from nnviz3d.errors import ModelError, SampleError

@@ -9,7 +9,8 @@ from pathlib import Path
 import keras
 
 from nnviz3d.capture.inputs.preprocess import family_mode
-from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
+from nnviz3d.capture.loading.loaded_model import LoadedModel
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.files.paths import is_file, user_path
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.data.note_words import RANDOM_WEIGHTS

@@ -13,11 +13,12 @@ from nnviz3d.capture.loading import keras_2
 from nnviz3d.capture.loading import model_archive as archive
 from nnviz3d.capture.loading.custom_objects import import_custom, import_libraries, importable_from
 from nnviz3d.capture.loading.load_failure import load_failure, needs_code, refusal
-from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.loading.model_archive import Config, ModelFile
 from nnviz3d.capture.loading.model_kind import keras_2_package
 from nnviz3d.capture.loading.needed_code import NeededCode, needed_code, needed_libraries
 from nnviz3d.capture.loading.variable_limit import variables_within_limit
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.files.model_files import WEIGHTS
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.errors import ModelError, UserError

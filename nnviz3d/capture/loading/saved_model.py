@@ -10,10 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.loading.saved_graph import GraphModel
 from nnviz3d.capture.programs.flat_program import expected_inputs, open_model
 from nnviz3d.capture.programs.frozen import assignments_undone
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.model_sources import ModelSource
 from nnviz3d.data.printable import reason
 from nnviz3d.errors import ModelError, UserError

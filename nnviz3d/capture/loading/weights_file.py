@@ -14,8 +14,9 @@ import h5py
 from nnviz3d.capture.loading import keras_2
 from nnviz3d.capture.loading.custom_objects import import_custom
 from nnviz3d.capture.loading.keras_file import load_file, load_keras_file
-from nnviz3d.capture.loading.loaded_model import LoadedModel, sha256_of
+from nnviz3d.capture.loading.loaded_model import LoadedModel
 from nnviz3d.capture.loading.model_archive import ModelFile, WeightsLayout, read_architecture, weights_layout
+from nnviz3d.data.files.digest import sha256_of
 from nnviz3d.data.files.model_files import CONFIG, METADATA, WEIGHTS
 from nnviz3d.data.files.paths import user_path
 from nnviz3d.data.files.temporary_folder import temporary_folder
