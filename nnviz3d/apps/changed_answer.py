@@ -11,8 +11,8 @@ from nnviz3d.apps.provenance import answering_output
 from nnviz3d.data.axes import unit_word
 from nnviz3d.data.capabilities.interventions import Intervention
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.class_names import predicted_class
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.context import predicted_class
 
 
 def changed_answer(

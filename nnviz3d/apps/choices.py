@@ -21,8 +21,9 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.target_words import map_targets
 from nnviz3d.data.targets import LOSS, Explained, Target
 from nnviz3d.errors import UserError
+from nnviz3d.scene.class_names import is_classifier, top_classes, two_classes
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.context import head_of, is_classifier, top_classes, two_classes, vector_outputs
+from nnviz3d.scene.context import head_of, vector_outputs
 from nnviz3d.scene.selection import Selection
 from nnviz3d.scene.views.activations import ActivationsSpec
 from nnviz3d.scene.views.attributions import AttributionsSpec

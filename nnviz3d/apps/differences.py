@@ -15,8 +15,9 @@ from nnviz3d.data.axes import strongest_of_channel
 from nnviz3d.data.compared import counterpart_of
 from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.targets import Target
+from nnviz3d.scene.class_names import top_classes
 from nnviz3d.scene.colors import number, score
-from nnviz3d.scene.context import SceneContext, head_of, top_classes
+from nnviz3d.scene.context import SceneContext, head_of
 from nnviz3d.scene.derived.differences import Differences, DifferingPlace, differences_of
 from nnviz3d.scene.derived.kernels import KERNELS, KernelPick
 from nnviz3d.scene.selection import CellPick, Pick, Selection

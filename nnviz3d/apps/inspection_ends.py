@@ -9,8 +9,9 @@ import numpy as np
 
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.target_words import map_targets
+from nnviz3d.scene.class_names import is_classifier, top_classes, two_classes
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.context import head_of, is_classifier, top_classes, two_classes
+from nnviz3d.scene.context import head_of
 
 _MOST = 3
 """Most targets that a line lists with their values."""

@@ -24,7 +24,8 @@ from nnviz3d.data.quantities import Quantity
 from nnviz3d.data.request import Insights
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import UserError
-from nnviz3d.scene.context import head_of, top_classes
+from nnviz3d.scene.class_names import top_classes
+from nnviz3d.scene.context import head_of
 from nnviz3d.scene.selection import CellPick, LayerPick
 from nnviz3d.scene.views.connections import EdgePick
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from nnviz3d.data.preprocessing_words import MEANING
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.scene.context import class_name, head_of, is_classifier, predicted_class, predicted_of_two
+from nnviz3d.scene.class_names import class_name, is_classifier, predicted_class, predicted_of_two
+from nnviz3d.scene.context import head_of
 
 
 def provenance_lines(capture: CaptureReader, sample: int) -> list[list[str]]:

@@ -15,7 +15,7 @@ from nnviz3d.data.capture_series import CaptureSeries
 from nnviz3d.data.labels import label_in
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import CaptureError
-from nnviz3d.scene.context import class_name, predicted_of_two, top_classes
+from nnviz3d.scene.class_names import class_name, predicted_of_two, top_classes
 
 
 class SampleNote(NamedTuple):

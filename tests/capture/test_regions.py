@@ -11,7 +11,7 @@ from nnviz3d.data.request import Insights
 from nnviz3d.data.target_words import find_target
 from nnviz3d.data.targets import Target
 from nnviz3d.errors import ModelError
-from nnviz3d.scene.context import name_of_target
+from nnviz3d.scene.class_names import name_of_target
 
 pytestmark = pytest.mark.tensorflow
 CLASSES = ("sky", "road", "car")

@@ -15,7 +15,8 @@ from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding, embedding_
 from nnviz3d.data.labels import NO_LABEL
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.scene.class_names import class_name
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.embedding_trajectory import embedded_of, embedding_of
 from nnviz3d.scene.primitives import Points
 from nnviz3d.scene.views.points.cloud import SampleSource

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from nnviz3d.apps.session import Session
 from nnviz3d.apps.window.key_commands import next_of
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.context import class_name
 from nnviz3d.scene.selection import PointFilter
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import ComparedSample, class_of, compared_sample, neighbours_of, space_of

@@ -16,7 +16,8 @@ from nnviz3d.data.capabilities.attributions import attribution_methods
 from nnviz3d.data.note_words import ROUNDED
 from nnviz3d.data.preprocessing_words import channel_colors
 from nnviz3d.data.rounding import is_rounded
-from nnviz3d.scene.context import SceneContext, class_name, head_of, is_classifier
+from nnviz3d.scene.class_names import class_name, is_classifier
+from nnviz3d.scene.context import SceneContext, head_of
 from nnviz3d.scene.derived.attribution_maps import over_input, title_of
 from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
 from nnviz3d.scene.derived.token_names import token_words

@@ -12,7 +12,8 @@ from nnviz3d.analysis.cell_sums import function_of
 from nnviz3d.analysis.sum_terms import CellSum
 from nnviz3d.data.grouped_capture import originals, without_groups
 from nnviz3d.data.targets import Target
-from nnviz3d.scene.context import SceneContext, is_classifier, two_classes
+from nnviz3d.scene.class_names import is_classifier, two_classes
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.derived.cell_explanation import CellExplanation, explained_cell
 from nnviz3d.scene.selection import CellPick
 

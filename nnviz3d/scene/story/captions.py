@@ -11,8 +11,8 @@ from nnviz3d.data.graph import LayerNode
 from nnviz3d.data.grouped_capture import originals
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.errors import UserError
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import number, score
-from nnviz3d.scene.context import class_name
 from nnviz3d.scene.derived.time_axis import runs_over_time, shown_axes
 from nnviz3d.scene.derived.token_names import row_tokens, token_at
 from nnviz3d.scene.layout.sequences import Sequences

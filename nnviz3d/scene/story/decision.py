@@ -13,15 +13,8 @@ from nnviz3d.data.axes import CHANNEL, channel_axis
 from nnviz3d.data.graph import LayerNode, ModelGraph
 from nnviz3d.data.grouped_capture import without_groups
 from nnviz3d.data.reader import CaptureReader
-from nnviz3d.scene.context import (
-    SceneContext,
-    class_name,
-    head_of,
-    is_classifier,
-    predicted_of_two,
-    top_classes,
-    two_classes,
-)
+from nnviz3d.scene.class_names import class_name, is_classifier, predicted_of_two, top_classes, two_classes
+from nnviz3d.scene.context import SceneContext, head_of
 from nnviz3d.scene.derived.cell_explanation import explained_number
 
 _SAME_NUMBERS = ("Dropout", "Activation", "Softmax")

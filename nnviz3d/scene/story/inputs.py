@@ -6,8 +6,9 @@ import numpy as np
 
 from nnviz3d.data.preprocessing_words import short_meaning
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.context import class_name, shape_text
+from nnviz3d.scene.context import shape_text
 
 _WORDS = 12
 """Maximum number of tokens that are quoted."""

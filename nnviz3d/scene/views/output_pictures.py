@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from nnviz3d.data.axes import Axes
 from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.storage.truths import read_truth
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import Color, ValueStatistics, categorical, number, statistics_of
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.layout.cells import CellGrid
 from nnviz3d.scene.panel_rows import PicturesRow, Row, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Panel

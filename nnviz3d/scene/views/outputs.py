@@ -8,16 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.class_names import class_name, is_classifier, predicted_of_two, top_classes, two_classes
 from nnviz3d.scene.colors import number, score
-from nnviz3d.scene.context import (
-    SceneContext,
-    class_name,
-    is_classifier,
-    predicted_of_two,
-    shape_text,
-    top_classes,
-    two_classes,
-)
+from nnviz3d.scene.context import SceneContext, shape_text
 from nnviz3d.scene.panel_rows import BarRow, GaugeRow, Row, TextRow
 from nnviz3d.scene.primitives import Label, Labels, Panel, Primitive
 from nnviz3d.scene.selection import Selection

@@ -12,8 +12,9 @@ from nnviz3d.data.files.picture_arrays import PictureShape
 from nnviz3d.data.note_words import told_elsewhere
 from nnviz3d.data.preprocessing_words import short_meaning
 from nnviz3d.scene.camera import Margins
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import ValueStatistics, number
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.panel_rows import TextRow, text_height
 from nnviz3d.scene.primitives import Panel
 

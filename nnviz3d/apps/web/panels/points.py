@@ -20,8 +20,9 @@ from nnviz3d.apps.web.panels.page_panel import PagePanel
 from nnviz3d.apps.web.value_checks import asked_choice, asked_flag, asked_index, asked_text
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.errors import UserError
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import number
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.scene.context import SceneContext
 from nnviz3d.scene.selection import ColoredBy, PointFilter
 from nnviz3d.scene.views.points.embedding import EmbeddingView
 from nnviz3d.scene.views.points.neighbours import (

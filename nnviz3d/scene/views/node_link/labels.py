@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.reader import CaptureReader
 from nnviz3d.data.records import Ranking
+from nnviz3d.scene.class_names import top_classes
 from nnviz3d.scene.colors import colormap, score
-from nnviz3d.scene.context import SceneContext, top_classes, vector_outputs
+from nnviz3d.scene.context import SceneContext, vector_outputs
 from nnviz3d.scene.derived.layer_figures import weights_of_then
 from nnviz3d.scene.derived.neurons import Neurons
 from nnviz3d.scene.derived.unit_weights import Links

@@ -13,8 +13,9 @@ from nnviz3d.data.graph import connecting_nodes
 from nnviz3d.data.records import Ranking
 from nnviz3d.errors import SceneError
 from nnviz3d.scene.camera import FIELD_OF_VIEW, MARGINS, fit
+from nnviz3d.scene.class_names import is_classifier, top_classes
 from nnviz3d.scene.colors import NEGATIVE, POSITIVE
-from nnviz3d.scene.context import SceneContext, head_of, is_classifier, top_classes, vector_outputs
+from nnviz3d.scene.context import SceneContext, head_of, vector_outputs
 from nnviz3d.scene.derived.contributions import contributions
 from nnviz3d.scene.derived.neurons import neurons_at, unit_values
 from nnviz3d.scene.derived.unit_weights import Links, links_of, slice_of

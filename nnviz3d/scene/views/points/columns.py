@@ -12,7 +12,8 @@ from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.files.sample_columns import SampleColumn
 from nnviz3d.data.minus_sign import with_minus
 from nnviz3d.errors import SampleError
-from nnviz3d.scene.context import SceneContext, class_name
+from nnviz3d.scene.class_names import class_name
+from nnviz3d.scene.context import SceneContext
 
 LABEL, PREDICTION, SCORE = "label", "prediction", "score"
 CLASSES = (LABEL, PREDICTION)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnviz3d.analysis.embedding_quality import NEIGHBOURS
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.printable import printable
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.colors import NAN_COLOR, OTHERS, Color, Colormap, categorical, colormap, number, repeated
-from nnviz3d.scene.context import class_name
 from nnviz3d.scene.panel_rows import Row, ScaleRow, SwatchRow, TextRow
 from nnviz3d.scene.primitives import Panel
 from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.labels import label_in
 from nnviz3d.data.reader import CaptureReader
+from nnviz3d.scene.class_names import class_name, is_classifier, top_classes
 from nnviz3d.scene.colors import score
-from nnviz3d.scene.context import class_name, head_of, is_classifier, top_classes
+from nnviz3d.scene.context import head_of
 from nnviz3d.scene.facts import Facts
 from nnviz3d.scene.selection import Pick
 from nnviz3d.scene.views.points.columns import OWN, PointColumn

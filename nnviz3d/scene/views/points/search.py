@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnviz3d.data.capabilities.embeddings import NO_CLASS, Embedding
 from nnviz3d.data.labels import NO_LABEL
-from nnviz3d.scene.context import class_name
+from nnviz3d.scene.class_names import class_name
 from nnviz3d.scene.selection import ColoredBy, PointFilter
 from nnviz3d.scene.views.points.columns import CLASSES, LABEL, PointColumn
 
